@@ -1,0 +1,5 @@
+//! Causality: origins, dots, version vectors with gaps.
+
+mod origin;
+
+pub use origin::Origin;

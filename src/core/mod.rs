@@ -1,0 +1,4 @@
+//! The pure core: no clock, no entropy, no sockets, no threads. Time, randomness and the hash key come in
+//! from outside; effects leave as values. That is what lets the simulator run the shipped code.
+
+pub mod causality;

@@ -1,0 +1,1 @@
+//! chitchat: who exists, where, with which metadata.
