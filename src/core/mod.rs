@@ -2,3 +2,7 @@
 //! from outside; effects leave as values. That is what lets the simulator run the shipped code.
 
 pub mod causality;
+pub mod limits;
+pub mod replica;
+pub mod session;
+pub mod time;

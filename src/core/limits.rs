@@ -1,0 +1,175 @@
+//! Every bound of the product, in one place, each with its reason.
+//!
+//! The ones that honest peers must agree on are part of [`Limits::config_hash`], exchanged in the handshake:
+//! an entry that one member finds permanently inadmissible would park another's coverage for ever.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Session keys: long enough for `sessionAttr:com.example.VeryLongClassName`, short enough for a one-byte length.
+pub const MAX_KEY_BYTES: usize = 255;
+/// Removed fields are kept (they must beat a late set); past this many an edit is refused.
+pub const MAX_REMOVED_FIELDS: usize = 1_000;
+/// Ranges of counters remembered per origin; the smallest gaps are forgotten beyond. Forgetting coverage is
+/// always safe, it only costs retransmission.
+pub const MAX_RANGES: usize = 256;
+/// One claim never spans more counters than this: about 35 years of 1,000 writes per second.
+pub const MAX_CLAIM_SPAN: u64 = 1 << 40;
+/// Entries of conflict context kept per op. They only label overwrites, so a cut costs a label.
+pub const MAX_CONTEXT: usize = 8;
+/// Own recent ops remembered per partition for pushes; a peer further behind is served by anti-entropy.
+pub const RECENT_OPS: usize = 256;
+/// Conflict events handed out per page; more are counted only.
+pub const MAX_CONFLICT_EVENTS: usize = 64;
+/// Sessions whose copy a node may be forced to ask for again in one request.
+pub const MAX_FORCED: usize = 1_024;
+/// Partitions asked for at once in a round; with [`Limits::page_bytes`] this bounds the bytes in flight.
+pub const ROUND_WINDOW: usize = 4;
+/// Origins in one frame's table.
+pub const MAX_FRAME_ORIGINS: usize = 8_192;
+/// What a frame may hold beyond its largest record.
+pub const FRAME_SLACK_BYTES: usize = 64 * 1024;
+
+/// The settings of the data plane. Members must agree on those marked *cluster-wide*.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Number of partitions, a power of two, *cluster-wide*. More partitions lock finer and drill down
+    /// sharper, but cost header bytes in pushes and a vector each: 256 suits up to 10 M sessions.
+    pub partitions: u16,
+    /// Longest life a session may ask for (ms), *cluster-wide*. Tombstones live as long as the session could
+    /// have: memory for logouts grows in proportion.
+    pub max_lifetime_ms: u64,
+    /// How far honest clocks may be apart (ms) for expiry to be on time: ε of the proofs.
+    pub skew_ms: u64,
+    /// Clocks further apart than this (ms) do not exchange data, *cluster-wide*. At least 4 × `skew_ms`.
+    pub max_drift_ms: u64,
+    /// How long past its deadline an expired payload stays at least (ms), for late touches.
+    pub grace_ms: u64,
+    /// Mean time between anti-entropy rounds of a node (ms). Halving it halves repair time and doubles the
+    /// idle traffic.
+    pub sync_interval_ms: u64,
+    /// A round without an answer for this long is given up (ms).
+    pub round_timeout_ms: u64,
+    /// A push without an acknowledgement for this long no longer blocks the next one (ms).
+    pub push_timeout_ms: u64,
+    /// Target size of one page of a round (bytes). Soft for a single large record.
+    pub page_bytes: usize,
+    /// Largest record (bytes, keys and values together), *cluster-wide*.
+    pub max_record_bytes: usize,
+    /// Live fields of one session, *cluster-wide*.
+    pub max_fields: usize,
+    /// Local creates are refused once the records of this node take more (bytes). Never evicts: evicting a
+    /// session while claiming its dots would lose it for joiners.
+    pub max_memory_bytes: u64,
+    /// Beyond this (bytes) incoming coverage is not adopted either.
+    pub hard_memory_bytes: u64,
+    /// A gap between two beats longer than this (ms) means the process was frozen: it fences itself.
+    pub fence_after_ms: u64,
+    /// A fenced node that reaches nobody serves again after this (ms).
+    pub fence_timeout_ms: u64,
+    /// A node with seeds that reaches nobody declares itself ready after this (ms).
+    pub solo_after_ms: u64,
+    /// Joiners that meet only other joiners wait this long (ms) for a member that holds data to appear.
+    pub settle_ms: u64,
+    /// Mean time between audits of one partition with one peer (ms).
+    pub audit_interval_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            partitions: 256,
+            max_lifetime_ms: 30 * 24 * 3_600_000,
+            skew_ms: 5_000,
+            max_drift_ms: 60_000,
+            grace_ms: 15_000,
+            sync_interval_ms: 1_000,
+            round_timeout_ms: 5_000,
+            push_timeout_ms: 2_000,
+            page_bytes: 256 * 1024,
+            max_record_bytes: 1024 * 1024,
+            max_fields: 1_000,
+            max_memory_bytes: u64::MAX,
+            hard_memory_bytes: u64::MAX,
+            fence_after_ms: 3_000,
+            fence_timeout_ms: 10_000,
+            solo_after_ms: 10_000,
+            settle_ms: 1_500,
+            audit_interval_ms: 5_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Checks that the settings make sense together.
+    ///
+    /// # Errors
+    /// A sentence naming the setting, its value and the rule it breaks.
+    pub fn validate(&self) -> Result<(), String> {
+        let rules = [
+            (
+                self.partitions.is_power_of_two() && self.partitions <= 4096,
+                format!("partitions = {}: must be a power of two, at most 4096", self.partitions),
+            ),
+            (
+                self.max_drift_ms >= 4 * self.skew_ms,
+                format!("max_drift_ms = {}: must be at least 4 x skew_ms ({})", self.max_drift_ms, self.skew_ms),
+            ),
+            (
+                self.max_record_bytes >= 1024 && self.max_record_bytes <= 64 << 20,
+                format!("max_record_bytes = {}: must be between 1 KiB and 64 MiB", self.max_record_bytes),
+            ),
+            (
+                self.max_fields >= 1 && self.max_fields <= 10_000,
+                format!("max_fields = {}: must be between 1 and 10,000", self.max_fields),
+            ),
+            (
+                self.page_bytes >= 1024 && self.page_bytes <= 16 << 20,
+                format!("page_bytes = {}: must be between 1 KiB and 16 MiB", self.page_bytes),
+            ),
+            (self.sync_interval_ms >= 10, format!("sync_interval_ms = {}: must be at least 10", self.sync_interval_ms)),
+            (
+                self.max_lifetime_ms >= 1_000 && self.max_lifetime_ms <= 400 * 24 * 3_600_000,
+                format!("max_lifetime_ms = {}: must be between a second and 400 days", self.max_lifetime_ms),
+            ),
+            (
+                self.fence_after_ms >= 100,
+                format!("fence_after_ms = {}: must be at least 100 (the beat is every 50)", self.fence_after_ms),
+            ),
+        ];
+        match rules.into_iter().find(|(ok, _)| !ok) {
+            Some((_, why)) => Err(why),
+            None => Ok(()),
+        }
+    }
+
+    /// The largest frame that may arrive (bytes): one record or one page, and its header.
+    pub fn max_frame_bytes(&self) -> usize {
+        self.max_record_bytes.max(self.page_bytes) + self.page_bytes + FRAME_SLACK_BYTES
+    }
+
+    /// A hash of the cluster-wide settings, compared in the handshake.
+    pub fn config_hash(&self) -> u64 {
+        let text = format!(
+            "v1 partitions={} max_lifetime_ms={} max_drift_ms={} max_record_bytes={} max_fields={}",
+            self.partitions, self.max_lifetime_ms, self.max_drift_ms, self.max_record_bytes, self.max_fields
+        );
+        xxh3_64(text.as_bytes())
+    }
+
+    /// How long after an origin's last hard deadline its vector entry is dropped (ms, CRDT.md A5).
+    pub fn prune_after_ms(&self) -> u64 {
+        4 * self.max_drift_ms + self.grace_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_a_bad_one_is_named() {
+        assert_eq!(Limits::default().validate(), Ok(()));
+        let bad = Limits { partitions: 100, ..Limits::default() };
+        assert!(bad.validate().unwrap_err().starts_with("partitions = 100"));
+    }
+}

@@ -1,0 +1,337 @@
+//! Local operations: create, edit, touch, destroy. One op is one dot on one session, atomically.
+
+use super::partition::{Partition, Recent};
+use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at, short_origin};
+use crate::core::limits::{Limits, MAX_CONTEXT, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
+use crate::core::session::{
+    Birth, Dead, Field, Live, Mark, Op, Packed, SessionId, State, Ttl, TtlReg, deadline_ms, encode, high_marks,
+    join,
+};
+use crate::core::time::Hlc;
+
+/// What a local op changes.
+#[derive(Clone, Debug, Default)]
+pub struct Change<'a> {
+    /// Fields to set (`Some`) or remove (`None`). An explicit set always writes, even an equal value: to
+    /// re-assert `admin = false` must beat an earlier concurrent write (CRDT.md A11).
+    pub fields: Vec<(&'a str, Option<&'a [u8]>)>,
+    /// Leave out fields whose value would not change: for adapters that save whole maps.
+    pub skip_unchanged: bool,
+    /// A new time-to-live. An unchanged one writes nothing.
+    pub ttl: Option<Ttl>,
+    /// Remove every field present here that is not in `fields`.
+    pub clear: bool,
+}
+
+/// Where an op's stamp comes from: the node's counter and clock, taken inside the partition's lock so that
+/// counters rise within a partition.
+pub struct Stamper<'a> {
+    /// Takes the next counter of this life.
+    pub counter: &'a dyn Fn() -> u64,
+    /// Takes a stamp past everything observed, given the wall time (ms).
+    pub tick: &'a dyn Fn(u64) -> Hlc,
+    /// The node's limits.
+    pub limits: &'a Limits,
+}
+
+/// A write that happened, or the dot that stands for a skipped one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where.
+    pub partition: u16,
+    /// The write event a receipt waits for.
+    pub dot: Dot,
+    /// Its stamp.
+    pub hlc: Hlc,
+    /// Whether anything was written: a skipped edit names the current winner's dot.
+    pub wrote: bool,
+    /// When the session now ends (ms).
+    pub deadline_ms: u64,
+}
+
+/// Why a local operation was refused. Nothing was changed in any of these cases.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// No such session here: never created, expired, or destroyed.
+    #[error("no such session")]
+    Absent,
+    /// The id has a slot already: live, expired but retained, or dead.
+    #[error("the session id was used before")]
+    IdTaken,
+    /// A key is empty or too long.
+    #[error("key of {bytes} bytes: must be 1 to {max}")]
+    KeyLength {
+        /// Its length.
+        bytes: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// Too many fields, live or removed.
+    #[error("{fields} fields: at most {max}")]
+    TooManyFields {
+        /// How many it would have been.
+        fields: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// The record would be too large.
+    #[error("record of {bytes} bytes: at most {max} (max_record_bytes)")]
+    TooLarge {
+        /// Keys and values together.
+        bytes: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// The session would be born expired.
+    #[error("deadline {deadline_ms} ms is not in the future ({now_ms} ms)")]
+    Expired {
+        /// The requested deadline.
+        deadline_ms: u64,
+        /// The wall time.
+        now_ms: u64,
+    },
+    /// The node's memory limit for records is reached.
+    #[error("memory limit reached: {bytes} bytes of records (max_memory_bytes)")]
+    MemoryFull {
+        /// Bytes reserved now.
+        bytes: u64,
+    },
+    /// The node does not serve yet: joining, or fenced after a freeze.
+    #[error("the node is not serving: {0}")]
+    NotServing(&'static str),
+}
+
+/// A touch is written only if it moves the deadline by this much (ms): keeps sliding expiry from being the
+/// dominant traffic.
+pub fn touch_quantum_ms(ttl: Ttl) -> u64 {
+    match ttl {
+        Ttl::Sliding(ms) => (ms / 16).clamp(1_000, 60_000).min(ms / 2 + 1),
+        Ttl::Absolute(_) => u64::MAX,
+    }
+}
+
+impl Partition {
+    /// Creates a session. `hard_ms` is its last possible moment, already clamped to the cluster maximum.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing changes then.
+    pub fn create(
+        &mut self,
+        id: SessionId,
+        wall_ms: u64,
+        change: &Change<'_>,
+        ttl: Ttl,
+        hard_ms: u64,
+        stamper: &Stamper<'_>,
+    ) -> Result<Written, WriteError> {
+        let now_ms = self.clamp_wall(wall_ms);
+        if self.find(id).is_some() {
+            return Err(WriteError::IdTaken);
+        }
+        check_size(&[], &change.fields, stamper.limits)?;
+        let deadline_ms = deadline_ms(hard_ms, now_ms, ttl);
+        if deadline_ms <= now_ms {
+            return Err(WriteError::Expired { deadline_ms, now_ms });
+        }
+        let ver = self.stamp(now_ms, stamper);
+        let (high_sliding, high_absolute) = high_marks(ttl, 0);
+        let live = Live {
+            ops: vec![Op { ver, context: Vec::new() }],
+            birth: Some(Birth { op: 0, created_ms: now_ms, hard_ms }),
+            touch: Some(Mark { op: 0, ms: now_ms }),
+            ttl: Some(TtlReg { op: 0, ttl }),
+            high_sliding,
+            high_absolute,
+            fields: sorted_fields(change.fields.iter().filter(|f| f.1.is_some()).copied(), 0),
+        };
+        let slot = self.store(id, None, &State::Live(live)).unwrap_or_default();
+        self.own_op(ver, slot, true, hard_ms);
+        Ok(self.written(ver, true, deadline_ms))
+    }
+
+    /// Changes fields and ttl of a visible session; touches it when that moves the deadline enough.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if the session is not visible here, or a broken limit; nothing changes then.
+    pub fn edit(
+        &mut self,
+        id: SessionId,
+        wall_ms: u64,
+        change: &Change<'_>,
+        stamper: &Stamper<'_>,
+    ) -> Result<Written, WriteError> {
+        let now_ms = self.clamp_wall(wall_ms);
+        let slot = self.find(id).ok_or(WriteError::Absent)?;
+        let packed = self.record(slot);
+        if !packed.visible(now_ms) {
+            return Err(WriteError::Absent);
+        }
+        let (ttl, hard_ms) = (packed.ttl(), packed.hard_ms());
+        let fields = changed_fields(&packed, change);
+        let new_ttl = change.ttl.filter(|&wanted| wanted != ttl);
+        let touch = new_ttl.is_some() || now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
+        if fields.is_empty() && new_ttl.is_none() && !touch {
+            return Ok(self.skipped(&packed));
+        }
+        check_size(&packed.fields().collect::<Vec<_>>(), &fields, stamper.limits)?;
+        let context = context_of(&packed, self.own, &self.origins);
+        let ver = self.stamp(now_ms, stamper);
+        let old = self.record(slot).state();
+        let (high_sliding, high_absolute) = new_ttl.map(|ttl| high_marks(ttl, 0)).unwrap_or_default();
+        let part = State::Live(Live {
+            ops: vec![Op { ver, context: if fields.is_empty() { Vec::new() } else { context } }],
+            birth: None,
+            touch: touch.then_some(Mark { op: 0, ms: now_ms }),
+            ttl: new_ttl.map(|ttl| TtlReg { op: 0, ttl }),
+            high_sliding,
+            high_absolute,
+            fields: sorted_fields(fields.iter().copied(), 0),
+        });
+        let (joined, _) = join(&old, &part, &self.origins, &|_| true);
+        let deadline_ms = match &joined {
+            State::Live(live) => live.deadline_ms().unwrap_or(hard_ms),
+            State::Dead(dead) => dead.hard_ms,
+        };
+        let mut bytes = Vec::with_capacity(packed_len_hint(&joined));
+        encode(id, &joined, &mut bytes);
+        drop((old, joined));
+        self.store_bytes(id, Some(slot), &bytes);
+        self.own_op(ver, slot, touch, hard_ms);
+        Ok(self.written(ver, true, deadline_ms))
+    }
+
+    /// Destroys a session for good. One unknown here is destroyed *blind*, up to the cluster maximum lifetime:
+    /// a logout at a node that never saw the session must still stick.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if nothing is known of it here and `blind` is not set.
+    pub fn destroy(
+        &mut self,
+        id: SessionId,
+        wall_ms: u64,
+        blind: bool,
+        stamper: &Stamper<'_>,
+    ) -> Result<Written, WriteError> {
+        let now_ms = self.clamp_wall(wall_ms);
+        let slot = self.find(id);
+        let hard_ms = match slot.map(|slot| self.record(slot)) {
+            Some(packed) if packed.is_dead() => return Ok(self.skipped(&packed)),
+            Some(packed) => packed.hard_ms() + stamper.limits.skew_ms,
+            None if blind => now_ms + stamper.limits.max_lifetime_ms + stamper.limits.skew_ms,
+            None => return Err(WriteError::Absent),
+        };
+        let ver = self.stamp(now_ms, stamper);
+        let slot = self.store(id, slot, &State::Dead(Dead { ver, hard_ms })).unwrap_or_default();
+        self.revived.remove(&id);
+        self.own_op(ver, slot, false, hard_ms);
+        Ok(self.written(ver, true, hard_ms))
+    }
+
+    fn stamp(&self, now_ms: u64, stamper: &Stamper<'_>) -> Ver {
+        Ver { hlc: (stamper.tick)(now_ms), origin: self.own, counter: (stamper.counter)() }
+    }
+
+    fn own_op(&mut self, ver: Ver, slot: u32, touched: bool, hard_ms: u64) {
+        // The claim of an own dot reaches back to the previous one here: the counters between belong to
+        // other partitions.
+        let range = RangeSet::from_range(self.own_last + 1, ver.counter);
+        self.add_cover(self.own, &range, hard_ms);
+        self.own_last = ver.counter;
+        self.remember(Recent { counter: ver.counter, hlc: ver.hlc, slot, touched });
+    }
+
+    fn written(&self, ver: Ver, wrote: bool, deadline_ms: u64) -> Written {
+        let dot = Dot { origin: origin_at(&self.origins, ver.origin), counter: ver.counter };
+        Written { partition: self.ix, dot, hlc: ver.hlc, wrote, deadline_ms }
+    }
+
+    fn skipped(&self, packed: &Packed<'_>) -> Written {
+        let newest = packed.vers().max_by(|a, b| a.cmp(b, &self.origins));
+        let ver = newest.unwrap_or(Ver { hlc: Hlc(0), origin: self.own, counter: self.own_last });
+        let deadline_ms = if packed.is_dead() { packed.hard_ms() } else { packed.deadline_ms() };
+        self.written(ver, false, deadline_ms)
+    }
+}
+
+fn packed_len_hint(state: &State<'_>) -> usize {
+    match state {
+        State::Live(live) => {
+            120 + live.fields.iter().map(|f| 7 + f.key.len() + f.value.map_or(0, <[u8]>::len)).sum::<usize>()
+        }
+        State::Dead(_) => 64,
+    }
+}
+
+fn changed_fields<'a>(packed: &Packed<'a>, change: &Change<'a>) -> Vec<(&'a str, Option<&'a [u8]>)> {
+    let mut fields: Vec<_> = change
+        .fields
+        .iter()
+        .filter(|(key, value)| match value {
+            Some(_) if !change.skip_unchanged => true,
+            // To remove what is not there writes nothing: it would only be a removed field more.
+            wanted => packed.field(key) != *wanted,
+        })
+        .copied()
+        .collect();
+    if change.clear {
+        let present = packed.fields().filter(|f| f.value.is_some());
+        fields.extend(present.filter(|f| !change.fields.iter().any(|c| c.0 == f.key)).map(|f| (f.key, None)));
+    }
+    fields
+}
+
+/// Fields sorted by key, the last of equal keys winning.
+fn sorted_fields<'a>(fields: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>, op: u16) -> Vec<Field<'a>> {
+    let mut out: Vec<Field<'a>> = fields.map(|(key, value)| Field { key, op, value }).collect();
+    out.reverse();
+    out.sort_by_key(|f| f.key);
+    out.dedup_by_key(|f| f.key);
+    out
+}
+
+/// What the writer of an edit has seen of this session: the label context of its op.
+fn context_of(packed: &Packed<'_>, own: u32, origins: &[Origin]) -> Vec<(u32, u64)> {
+    let State::Live(live) = packed.state() else { return Vec::new() };
+    let own_short = short_origin(origin_at(origins, own));
+    let mut seen: Vec<(u32, u64)> = Vec::new();
+    let dots = live.ops.iter().map(|op| (short_origin(origin_at(origins, op.ver.origin)), op.ver.counter));
+    for (short, counter) in dots.chain(live.ops.iter().flat_map(|op| op.context.iter().copied())) {
+        match seen.iter_mut().find(|s| s.0 == short) {
+            _ if short == own_short => {}
+            Some(entry) => entry.1 = entry.1.max(counter),
+            None => seen.push((short, counter)),
+        }
+    }
+    seen.sort_by_key(|&(_, counter)| std::cmp::Reverse(counter));
+    seen.truncate(MAX_CONTEXT);
+    seen
+}
+
+/// Refuses what could not be stored or sent: before anything is changed.
+fn check_size(
+    held: &[Field<'_>],
+    fields: &[(&str, Option<&[u8]>)],
+    limits: &Limits,
+) -> Result<(), WriteError> {
+    let (mut live, mut removed, mut bytes) = (0, 0, 0);
+    for (key, value) in fields {
+        if key.is_empty() || key.len() > MAX_KEY_BYTES {
+            return Err(WriteError::KeyLength { bytes: key.len(), max: MAX_KEY_BYTES });
+        }
+        bytes += key.len() + value.map_or(0, <[u8]>::len);
+        *(if value.is_some() { &mut live } else { &mut removed }) += 1;
+    }
+    for field in held.iter().filter(|h| !fields.iter().any(|f| f.0 == h.key)) {
+        bytes += field.key.len() + field.value.map_or(0, <[u8]>::len);
+        *(if field.value.is_some() { &mut live } else { &mut removed }) += 1;
+    }
+    if live > limits.max_fields || removed > MAX_REMOVED_FIELDS {
+        let (fields, max) =
+            if live > limits.max_fields { (live, limits.max_fields) } else { (removed, MAX_REMOVED_FIELDS) };
+        return Err(WriteError::TooManyFields { fields, max });
+    }
+    if bytes > limits.max_record_bytes {
+        return Err(WriteError::TooLarge { bytes, max: limits.max_record_bytes });
+    }
+    Ok(())
+}

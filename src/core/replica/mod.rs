@@ -1,0 +1,20 @@
+//! The replica: partitions of records with their causality, behind one lock each.
+//!
+//! Embedded reads and local writes come straight here and never queue behind the node: a read takes its
+//! partition's lock shared, a write exclusively for one operation. No lock is held while another is.
+
+mod arena;
+mod local;
+mod page;
+mod partition;
+mod reap;
+mod remote;
+mod store;
+
+pub use arena::{Arena, Held, Place};
+pub use local::{Change, Stamper, WriteError, Written, touch_quantum_ms};
+pub use page::{Base, EntrySink, PageOut, PushOut};
+pub use partition::{Counts, Partition};
+pub use reap::{GONE, gone_is_over};
+pub use remote::{Claim, ConflictEvent, Entry, Gate, Happened, PageIn, PageOutcome, Refusal};
+pub use store::{Lookup, Replica, Serving, View};

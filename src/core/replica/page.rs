@@ -1,0 +1,241 @@
+//! What leaves for peers: pushes of own ops, pages of a round, digests.
+
+use std::collections::BTreeMap;
+
+use super::partition::Partition;
+use super::remote::{Claim, fading};
+use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
+use crate::core::limits::Limits;
+use crate::core::session::{SessionId, State};
+use crate::core::time::Hlc;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Coverage by origin: what a requester already has.
+pub type Base = BTreeMap<Origin, RangeSet>;
+
+/// Where entries are written as they are chosen, still under the partition's lock, so that no value is copied
+/// twice. Returns the bytes written so far.
+pub trait EntrySink {
+    /// Writes one entry whose origin indices refer to `origins`.
+    fn entry(&mut self, id: SessionId, state: &State<'_>, origins: &[Origin]) -> usize;
+}
+
+/// What a page claims, beside its entries.
+#[derive(Clone, Debug, Default)]
+pub struct PageOut {
+    /// The claims; each cut at a counter boundary if the budget ran out.
+    pub claims: Vec<Claim>,
+    /// Whether nothing was cut.
+    pub complete: bool,
+    /// This partition's epoch.
+    pub epoch: u32,
+    /// Freshness exceptions of this partition; the node adds its own vector.
+    pub inc: BTreeMap<Origin, u64>,
+}
+
+/// The claim a push makes: own counters `lo..=hi`, and until when they can matter (ms).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PushOut {
+    /// First counter claimed.
+    pub lo: u64,
+    /// Last counter claimed: the peer's new cursor.
+    pub hi: u64,
+    /// Latest hard deadline of what they wrote (ms).
+    pub until_ms: u64,
+}
+
+impl Partition {
+    /// Builds what a peer with this cursor (last own counter sent to it) lacks of our own ops. For each op the
+    /// components at least as new are sent, so that the claim is true for *any* receiver, even where the op was
+    /// superseded meanwhile. `None` if there is nothing new.
+    pub fn build_push(&mut self, cursor: u64, budget: usize, sink: &mut dyn EntrySink) -> Option<PushOut> {
+        if self.own_last <= cursor {
+            return None;
+        }
+        let start = self.recent.partition_point(|r| r.counter <= cursor);
+        // A peer further back than what is remembered gets the suffix; anti-entropy brings the rest.
+        let lo = cursor.max(self.recent_floor) + 1;
+        let mut wanted: BTreeMap<u32, (Hlc, bool)> = BTreeMap::new();
+        let mut order = Vec::new();
+        for op in self.recent.range(start..) {
+            let first = wanted.entry(op.slot).or_insert_with(|| {
+                order.push((op.slot, op.counter));
+                (op.hlc, false)
+            });
+            first.1 |= op.touched;
+        }
+        let mut hi = self.own_last;
+        for (n, (slot, _)) in order.iter().enumerate() {
+            let (from_hlc, touched) = wanted[slot];
+            if !self.slots.get(*slot as usize).is_some_and(|s| s.used) {
+                continue;
+            }
+            let size = self.emit_since(*slot, from_hlc, touched, sink);
+            if size > budget && n + 1 < order.len() {
+                // Cut before the first op of the next session: claims end at a counter boundary.
+                hi = order[n + 1].1 - 1;
+                break;
+            }
+        }
+        Some(PushOut { lo, hi, until_ms: self.known[self.own as usize].until_ms })
+    }
+
+    fn emit_since(&self, slot: u32, from: Hlc, touched: bool, sink: &mut dyn EntrySink) -> usize {
+        let record = self.record(slot);
+        let state = match record.state() {
+            State::Dead(dead) => State::Dead(dead),
+            State::Live(live) => {
+                let touch_ver = live.touch.and_then(|t| live.ops.get(t.op as usize)).map(|op| op.ver);
+                let wanted = |ver: &Ver| {
+                    ver.hlc >= from || (touched && touch_ver.is_some_and(|touch| touch.same_dot(ver)))
+                };
+                State::Live(live.restrict(&wanted))
+            }
+        };
+        sink.entry(record.id(), &state, &self.origins)
+    }
+
+    /// Builds a page for a requester that has `base`. Everything is read under one lock.
+    pub fn build_page(
+        &mut self,
+        base: &Base,
+        force: &[SessionId],
+        wall_ms: u64,
+        limits: &Limits,
+        sink: &mut dyn EntrySink,
+    ) -> PageOut {
+        let now_ms = self.clamp_wall(wall_ms);
+        let mut out = PageOut { complete: true, epoch: self.epoch, inc: self.inc.clone(), claims: Vec::new() };
+        let empty = RangeSet::default();
+        let has = |ver: &Ver| {
+            base.get(&origin_at(&self.origins, ver.origin)).unwrap_or(&empty).contains(ver.counter)
+        };
+        let mut emitted = vec![false; self.slots.len()];
+        // Forced entries are outside the budget (CRDT.md F1).
+        for slot in force.iter().filter_map(|&id| self.find(id)) {
+            if !std::mem::replace(&mut emitted[slot as usize], true) {
+                let record = self.record(slot);
+                sink.entry(record.id(), &record.state(), &self.origins);
+            }
+        }
+        for (ix, (&origin, known)) in self.origins.iter().zip(&self.known).enumerate() {
+            if fading(known.until_ms, now_ms, limits) && known.index.is_empty() {
+                continue;
+            }
+            let lacking = known.cov.minus(base.get(&origin).unwrap_or(&empty));
+            let mut claimed = RangeSet::default();
+            for &(lo, hi) in lacking.ranges() {
+                let end = self.emit_range(ix, lo, hi, &has, &mut emitted, limits.page_bytes, sink);
+                claimed.insert(lo, end);
+                if end < hi {
+                    out.complete = false;
+                    break;
+                }
+            }
+            if !claimed.is_empty() {
+                out.claims.push((origin, claimed, known.until_ms));
+            }
+            if !out.complete {
+                break;
+            }
+        }
+        out
+    }
+
+    /// Emits the sessions of `lo..=hi` of one origin; returns the last counter that may be claimed.
+    #[allow(clippy::too_many_arguments)]
+    fn emit_range(
+        &self,
+        ix: usize,
+        lo: u64,
+        hi: u64,
+        has: &dyn Fn(&Ver) -> bool,
+        emitted: &mut [bool],
+        budget: usize,
+        sink: &mut dyn EntrySink,
+    ) -> u64 {
+        let mut full = false;
+        for (&counter, &slot) in self.known[ix].index.range(lo..=hi) {
+            if std::mem::replace(&mut emitted[slot as usize], true) {
+                continue;
+            }
+            if full {
+                emitted[slot as usize] = false;
+                return counter - 1;
+            }
+            let record = self.record(slot);
+            let state = match record.state() {
+                State::Dead(dead) => State::Dead(dead),
+                State::Live(live) => {
+                    let born = live.birth.and_then(|b| live.ops.get(b.op as usize)).map(|op| op.ver);
+                    // Whole if the requester has never seen the birth: a session appears in one piece.
+                    let whole = born.is_none_or(|born| !has(&born));
+                    State::Live(if whole { live } else { live.restrict(&|ver| !has(ver)) })
+                }
+            };
+            full = sink.entry(record.id(), &state, &self.origins) >= budget;
+        }
+        hi
+    }
+
+    /// What this partition has, plus what an unfinished round with `peer` has brought: the base of a request.
+    pub fn base_for(&self, peer: Origin) -> Base {
+        let mut base: Base = self.coverage().map(|(origin, ranges)| (origin, ranges.clone())).collect();
+        if let Some(pending) = self.pending.get(&peer) {
+            for (origin, (ranges, _)) in &pending.claims {
+                base.entry(*origin).or_default().union(ranges);
+            }
+        }
+        base
+    }
+
+    /// A hash of the coverage: equal hashes mean equal vectors, so nothing to send either way.
+    pub fn cov_hash(&self, wall_ms: u64, limits: &Limits) -> u64 {
+        let mut hash = 0u64;
+        let mut bytes = Vec::with_capacity(48);
+        for (origin, known) in self.origins.iter().zip(&self.known) {
+            if known.cov.is_empty() || (fading(known.until_ms, wall_ms, limits) && known.index.is_empty()) {
+                continue;
+            }
+            bytes.clear();
+            bytes.extend_from_slice(&origin.to_bytes());
+            for (lo, hi) in known.cov.ranges() {
+                bytes.extend_from_slice(&lo.to_le_bytes());
+                bytes.extend_from_slice(&hi.to_le_bytes());
+            }
+            // A sum, so that the local order of origins does not matter.
+            hash = hash.wrapping_add(xxh3_64_with_seed(&bytes, u64::from(self.ix)));
+        }
+        hash
+    }
+
+    /// The audit sum (CRDT.md §9): over sessions far from expiry, of (id, component, version, value). Equal
+    /// coverage with unequal sums means a bug, bit rot, or a peer that claimed what it did not send.
+    pub fn audit_sum(&self, wall_ms: u64, limits: &Limits) -> u64 {
+        let margin = 2 * limits.max_drift_ms;
+        let mut sum = 0u64;
+        let mut bytes = Vec::new();
+        for record in self.records().filter(|r| !r.is_dead() && r.deadline_ms() > wall_ms + margin) {
+            let State::Live(live) = record.state() else { continue };
+            let mut component = |name: &str, op: u16, value: &[u8]| {
+                let ver = live.ops[op as usize].ver;
+                bytes.clear();
+                bytes.extend_from_slice(record.id().as_bytes());
+                bytes.extend_from_slice(name.as_bytes());
+                bytes.push(0xff);
+                bytes.extend_from_slice(&origin_at(&self.origins, ver.origin).to_bytes());
+                bytes.extend_from_slice(&ver.counter.to_le_bytes());
+                bytes.extend_from_slice(value);
+                sum = sum.wrapping_add(xxh3_64_with_seed(&bytes, 0));
+            };
+            for field in &live.fields {
+                component(field.key, field.op, field.value.unwrap_or(b"\0removed"));
+            }
+            if let (Some(birth), Some(ttl)) = (live.birth, live.ttl) {
+                component("\u{1}birth", birth.op, &birth.hard_ms.to_le_bytes());
+                component("\u{1}ttl", ttl.op, &[]);
+            }
+        }
+        sum
+    }
+}

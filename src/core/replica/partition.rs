@@ -1,0 +1,378 @@
+//! One partition: the unit of locking, causality, digest and hand-off.
+//!
+//! It holds the records, the **dot index** (a dot is listed iff some component of its session still carries it),
+//! and the **coverage** `cov`: for each origin the counters whose effects are held here. The invariant on which
+//! everything rests (`docs/ALGORITHM.md` §4): *if a dot is in `cov`, this partition's slot for its session holds,
+//! for every component the dot wrote, a value at least as great*. A covered dot missing from the index was
+//! superseded by something held here.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use hashbrown::HashTable;
+
+use super::arena::{Arena, Held, Place};
+use crate::core::causality::{Origin, OriginIx, RangeSet, Ver};
+use crate::core::limits::{MAX_RANGES, RECENT_OPS};
+use crate::core::session::{Packed, SessionId, State, encode};
+use crate::core::time::Hlc;
+
+/// What this partition knows of one origin.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Counters whose effects are held here.
+    pub cov: RangeSet,
+    /// Latest hard deadline (ms) of anything the origin wrote here: after it the entry may go (CRDT.md A5).
+    pub until_ms: u64,
+    /// Live dots of this origin: counter to slot.
+    pub index: BTreeMap<u64, u32>,
+}
+
+/// One session's place. `wheel` is the bucket in which its next expiry check is queued.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Slot {
+    pub place: Place,
+    pub wheel: u32,
+    pub used: bool,
+    pub told_expired: bool,
+}
+
+/// One op of our own, remembered for pushes.
+#[derive(Clone, Copy)]
+pub(super) struct Recent {
+    pub counter: u64,
+    pub hlc: Hlc,
+    pub slot: u32,
+    pub touched: bool,
+}
+
+/// Claims received in an unfinished round: they count only once the round is complete (CRDT.md F3).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pending {
+    pub epoch: u32,
+    pub claims: BTreeMap<Origin, (RangeSet, u64)>,
+}
+
+/// Counts kept per partition and summed by the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sessions held that are not tombstones (expired but retained ones included).
+    pub sessions: u64,
+    /// Tombstones held.
+    pub tombstones: u64,
+    /// Expired sessions still retained.
+    pub expired_retained: u64,
+    /// Concurrent overwrites seen.
+    pub conflicts: u64,
+    /// Equal versions with different content, second births, and the like.
+    pub violations: u64,
+    /// Entries refused because their clock was too far ahead.
+    pub refused_drift: u64,
+    /// Whole records asked for because a part arrived for an unknown session.
+    pub need_full: u64,
+    /// Overwrites of any kind by incoming entries.
+    pub merged: u64,
+}
+
+/// One partition of the replica. A pure state machine: `&mut self` and the time, nothing else.
+pub struct Partition {
+    pub(super) ix: u16,
+    /// New whenever this process re-creates the partition (CRDT.md F6).
+    pub(super) epoch: u32,
+    pub(super) key: u64,
+    pub(super) slots: Vec<Slot>,
+    pub(super) vacant: Vec<u32>,
+    ids: HashTable<u32>,
+    pub(super) arena: Arena,
+    pub(super) origins: Vec<Origin>,
+    pub(super) known: Vec<Known>,
+    origin_ix: BTreeMap<Origin, OriginIx>,
+    pub(super) own: OriginIx,
+    /// The last own dot written here.
+    pub(super) own_last: u64,
+    pub(super) recent: VecDeque<Recent>,
+    /// The last own dot no longer in `recent`.
+    pub(super) recent_floor: u64,
+    /// Freshness exceptions to the node's vector: member to the wall time its state is incorporated up to.
+    pub(super) inc: BTreeMap<Origin, u64>,
+    pub(super) pending: BTreeMap<Origin, Pending>,
+    /// Sessions inserted from forced answers, and who has not confirmed yet (CRDT.md A2).
+    pub(super) revived: BTreeMap<SessionId, BTreeSet<Origin>>,
+    pub(super) wheel: BTreeMap<u32, Vec<u32>>,
+    /// The greatest wall time any operation here has used (CRDT.md A6).
+    pub(super) high_wall_ms: u64,
+    /// Bumped whenever coverage may shrink; part of a round's nonce.
+    pub(super) version: u64,
+    pub(super) counts: Counts,
+    scratch: Vec<u8>,
+}
+
+impl Partition {
+    /// An empty partition of the node life `own`; `key` keys its hash table.
+    pub fn new(ix: u16, own: Origin, key: u64) -> Self {
+        let mut partition = Self {
+            ix,
+            epoch: 1,
+            key,
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            ids: HashTable::new(),
+            arena: Arena::default(),
+            origins: Vec::new(),
+            known: Vec::new(),
+            origin_ix: BTreeMap::new(),
+            own: 0,
+            own_last: 0,
+            recent: VecDeque::new(),
+            recent_floor: 0,
+            inc: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            revived: BTreeMap::new(),
+            wheel: BTreeMap::new(),
+            high_wall_ms: 0,
+            version: 0,
+            counts: Counts::default(),
+            scratch: Vec::new(),
+        };
+        partition.own = partition.intern(own);
+        partition
+    }
+
+    /// The wall time this operation may use: never before one already used here. A thread may read the clock,
+    /// stall, and take the lock later.
+    pub fn clamp_wall(&mut self, wall_ms: u64) -> u64 {
+        self.high_wall_ms = self.high_wall_ms.max(wall_ms);
+        self.high_wall_ms
+    }
+
+    /// The local index of an origin, adding it if new.
+    pub(super) fn intern(&mut self, origin: Origin) -> OriginIx {
+        if let Some(&ix) = self.origin_ix.get(&origin) {
+            return ix;
+        }
+        // A pruned origin leaves its place: nothing refers to it any more (see `prune`).
+        let vacant = self.origins.iter().position(|&o| o == Origin::default());
+        let ix = vacant.unwrap_or(self.origins.len());
+        if vacant.is_none() {
+            self.origins.push(origin);
+            self.known.push(Known::default());
+        } else {
+            self.origins[ix] = origin;
+            self.known[ix] = Known::default();
+        }
+        self.origin_ix.insert(origin, ix as OriginIx);
+        ix as OriginIx
+    }
+
+    /// The index of a known origin.
+    pub(super) fn find_origin(&self, origin: Origin) -> Option<OriginIx> {
+        self.origin_ix.get(&origin).copied()
+    }
+
+    pub(super) fn forget_origin(&mut self, ix: OriginIx) {
+        let origin = std::mem::take(&mut self.origins[ix as usize]);
+        self.origin_ix.remove(&origin);
+        self.known[ix as usize] = Known::default();
+    }
+
+    /// The slot of a session.
+    pub(super) fn find(&self, id: SessionId) -> Option<u32> {
+        let hash = id.table_hash(self.key);
+        self.ids.find(hash, |&slot| self.record(slot).id() == id).copied()
+    }
+
+    /// The record in a slot.
+    pub(super) fn record(&self, slot: u32) -> Packed<'_> {
+        Packed::new(self.slots.get(slot as usize).map_or(&[], |s| self.arena.bytes(s.place)))
+    }
+
+    /// A session's record, if any, dead or alive.
+    pub fn get(&self, id: SessionId) -> Option<Packed<'_>> {
+        self.find(id).map(|slot| self.record(slot))
+    }
+
+    /// A hold on a session's record that outlives the lock: a lookup and a reference count.
+    pub fn hold(&self, id: SessionId) -> Option<Held> {
+        let slot = self.find(id)?;
+        self.arena.hold(self.slots.get(slot as usize)?.place)
+    }
+
+    /// Stores a whole state and keeps index, counts and wheel in step. Returns the slot.
+    pub(super) fn store(&mut self, id: SessionId, at: Option<u32>, state: &State<'_>) -> Option<u32> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let whole = encode(id, state, &mut scratch);
+        let slot = whole.then(|| self.store_bytes(id, at, &scratch));
+        self.scratch = scratch;
+        slot
+    }
+
+    /// As [`Partition::store`], from bytes that [`encode`] wrote.
+    pub(super) fn store_bytes(&mut self, id: SessionId, at: Option<u32>, bytes: &[u8]) -> u32 {
+        let new = Packed::new(bytes);
+        let (hard_ms, dead) = (new.hard_ms(), new.is_dead());
+        let slot = match at {
+            Some(slot) => {
+                self.unindex_all_but(slot, &new);
+                self.count(slot, -1);
+                let place = self.slots[slot as usize].place;
+                self.slots[slot as usize].place = self.arena.replace(place, slot, bytes);
+                slot
+            }
+            None => self.add_slot(id, bytes),
+        };
+        for ver in new.vers() {
+            let known = &mut self.known[ver.origin as usize];
+            known.index.insert(ver.counter, slot);
+            known.until_ms = known.until_ms.max(hard_ms);
+        }
+        self.count(slot, 1);
+        let due = if dead { hard_ms } else { new.deadline_ms() };
+        self.queue(slot, due);
+        slot
+    }
+
+    fn unindex_all_but(&mut self, slot: u32, new: &Packed<'_>) {
+        let gone: Vec<Ver> =
+            self.record(slot).vers().filter(|old| !new.vers().any(|ver| ver.same_dot(old))).collect();
+        for ver in gone {
+            self.known[ver.origin as usize].index.remove(&ver.counter);
+        }
+    }
+
+    fn add_slot(&mut self, id: SessionId, bytes: &[u8]) -> u32 {
+        let slot = self.vacant.pop().unwrap_or(self.slots.len() as u32);
+        if slot as usize == self.slots.len() {
+            self.slots.push(Slot::default());
+        }
+        let place = self.arena.insert(slot, bytes);
+        self.slots[slot as usize] = Slot { place, wheel: 0, used: true, told_expired: false };
+        let (slots, arena, key) = (&self.slots, &self.arena, self.key);
+        let rehash = |&slot: &u32| Packed::new(arena.bytes(slots[slot as usize].place)).id().table_hash(key);
+        self.ids.insert_unique(id.table_hash(key), slot, rehash);
+        slot
+    }
+
+    /// Removes a record and every trace of it but coverage.
+    pub(super) fn drop_slot(&mut self, slot: u32) {
+        self.count(slot, -1);
+        let (id, vers) = (self.record(slot).id(), self.record(slot).vers().collect::<Vec<_>>());
+        for ver in vers {
+            self.known[ver.origin as usize].index.remove(&ver.counter);
+        }
+        let hash = id.table_hash(self.key);
+        if let Ok(entry) = self.ids.find_entry(hash, |&s| s == slot) {
+            entry.remove();
+        }
+        self.arena.remove(self.slots[slot as usize].place);
+        self.slots[slot as usize] = Slot::default();
+        self.vacant.push(slot);
+        self.revived.remove(&id);
+    }
+
+    fn count(&mut self, slot: u32, by: i64) {
+        let dead = self.record(slot).is_dead();
+        let told = self.slots[slot as usize].told_expired && !dead;
+        let add = |n: &mut u64| *n = n.wrapping_add_signed(by);
+        add(if dead { &mut self.counts.tombstones } else { &mut self.counts.sessions });
+        if told {
+            add(&mut self.counts.expired_retained);
+        }
+    }
+
+    /// Queues the next expiry check of a slot, if it is earlier than the one queued.
+    pub(super) fn queue(&mut self, slot: u32, due_ms: u64) {
+        let bucket = u32::try_from(due_ms / 1_000 + 1).unwrap_or(u32::MAX);
+        let queued = &mut self.slots[slot as usize].wheel;
+        if *queued == 0 || bucket < *queued {
+            *queued = bucket;
+            self.wheel.entry(bucket).or_default().push(slot);
+        }
+    }
+
+    pub(super) fn remember(&mut self, recent: Recent) {
+        if self.recent.len() == RECENT_OPS
+            && let Some(dropped) = self.recent.pop_front()
+        {
+            self.recent_floor = dropped.counter;
+        }
+        self.recent.push_back(recent);
+    }
+
+    /// Whether a dot's effect is held here.
+    pub fn covers(&self, origin: Origin, counter: u64) -> bool {
+        self.find_origin(origin).is_some_and(|ix| self.known[ix as usize].cov.contains(counter))
+    }
+
+    /// How far this partition contiguously covers an origin from its first counter.
+    pub fn covered_up_to(&self, origin: Origin) -> u64 {
+        self.find_origin(origin).map_or(0, |ix| self.known[ix as usize].cov.contiguous_from(1))
+    }
+
+    pub(super) fn add_cover(&mut self, ix: OriginIx, ranges: &RangeSet, until_ms: u64) {
+        let known = &mut self.known[ix as usize];
+        known.cov.union(ranges);
+        known.cov.cap(MAX_RANGES);
+        known.until_ms = known.until_ms.max(until_ms);
+    }
+
+    /// Counters of this partition.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The last own dot written here; 0 if none.
+    pub fn own_last(&self) -> u64 {
+        self.own_last
+    }
+
+    /// Bytes of record storage reserved.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.arena.reserved_bytes()
+    }
+
+    /// Every record, in no particular order.
+    pub fn records(&self) -> impl Iterator<Item = Packed<'_>> {
+        self.slots.iter().filter(|s| s.used).map(|s| Packed::new(self.arena.bytes(s.place)))
+    }
+
+    /// The origin table, for resolving the versions of [`Partition::records`].
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// Every coverage entry: origin and its ranges.
+    pub fn coverage(&self) -> impl Iterator<Item = (Origin, &RangeSet)> {
+        self.origins.iter().zip(&self.known).filter(|(_, k)| !k.cov.is_empty()).map(|(o, k)| (*o, &k.cov))
+    }
+
+    /// Starts a new life under `own` (CRDT.md §7): data stays, our old dots become a foreign origin's. With
+    /// `forget` the coverage goes too, and everything is asked for again.
+    pub fn reincarnate(&mut self, own: Origin, forget: bool) {
+        self.own = self.intern(own);
+        self.own_last = 0;
+        self.recent.clear();
+        self.recent_floor = 0;
+        if forget {
+            self.known.iter_mut().for_each(|k| k.cov = RangeSet::default());
+            self.pending.clear();
+            self.version += 1;
+        }
+    }
+
+    /// Checks the index against the records: every live dot listed, nothing else. For tests and the simulator.
+    ///
+    /// # Errors
+    /// A sentence saying what disagrees.
+    pub fn check_index(&self) -> Result<(), String> {
+        let mut wanted: BTreeSet<(OriginIx, u64, u32)> = BTreeSet::new();
+        for (slot, _) in self.slots.iter().enumerate().filter(|(_, s)| s.used) {
+            wanted.extend(self.record(slot as u32).vers().map(|v| (v.origin, v.counter, slot as u32)));
+        }
+        let listed: BTreeSet<_> = self
+            .known
+            .iter()
+            .enumerate()
+            .flat_map(|(o, k)| k.index.iter().map(move |(&c, &s)| (o as OriginIx, c, s)))
+            .collect();
+        if wanted == listed { Ok(()) } else { Err(format!("partition {}: index {listed:?} but records {wanted:?}", self.ix)) }
+    }
+}

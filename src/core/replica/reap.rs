@@ -1,0 +1,141 @@
+//! What time ends: expiry, collection, pruning. No messages, no agreement (CRDT.md §6).
+//!
+//! An expired session is hidden at once, but its payload goes only when **expired-stable** — every member's
+//! state is incorporated here as of a time when that member already thought it expired — or at its hard
+//! deadline. Treating expiry as a delete would log everybody out at a heal.
+
+use std::collections::BTreeMap;
+
+use super::partition::Partition;
+use super::remote::Happened;
+use crate::core::causality::{Origin, OriginIx, RangeSet, origin_at};
+use crate::core::limits::Limits;
+
+/// The mark of a member that will never return, with the wall time (ms) until which the mark is kept. A value
+/// and not a removal, because removals come back by max-merge (CRDT.md A3).
+pub const GONE: u64 = 1 << 63;
+
+/// How long an undecided expiry waits for its next look (ms).
+const RETRY_MS: u64 = 3_000;
+
+impl Partition {
+    /// Hides, reaps and collects what is due. `inc` is the node's freshness vector; `frozen` stops reaping while
+    /// the wall clock is suspect (CRDT.md A8). At most `budget` records are looked at.
+    pub fn reap(
+        &mut self,
+        wall_ms: u64,
+        limits: &Limits,
+        inc: &BTreeMap<Origin, u64>,
+        frozen: bool,
+        mut budget: usize,
+        events: &mut Vec<Happened>,
+    ) {
+        let now_ms = self.clamp_wall(wall_ms);
+        let due = u32::try_from(now_ms / 1_000).unwrap_or(u32::MAX);
+        while let Some((&bucket, _)) = self.wheel.first_key_value() {
+            if bucket > due || budget == 0 {
+                break;
+            }
+            let mut slots = self.wheel.remove(&bucket).unwrap_or_default();
+            while let Some(slot) = slots.pop() {
+                if budget == 0 {
+                    self.wheel.insert(bucket, slots);
+                    self.wheel.entry(bucket).or_default().push(slot);
+                    break;
+                }
+                let current = self.slots.get(slot as usize).is_some_and(|s| s.used && s.wheel == bucket);
+                if current {
+                    budget -= 1;
+                    self.slots[slot as usize].wheel = 0;
+                    self.look(slot, now_ms, limits, inc, frozen, events);
+                }
+            }
+        }
+    }
+
+    fn look(
+        &mut self,
+        slot: u32,
+        now_ms: u64,
+        limits: &Limits,
+        inc: &BTreeMap<Origin, u64>,
+        frozen: bool,
+        events: &mut Vec<Happened>,
+    ) {
+        let record = self.record(slot);
+        let (id, hard_ms, deadline_ms) = (record.id(), record.hard_ms(), record.deadline_ms());
+        if record.is_dead() {
+            // Every live copy is invisible from the hard deadline on, so dropping is safe for any partition
+            // length and any number of lost nodes.
+            let keep_until = hard_ms + 2 * limits.max_drift_ms;
+            return if now_ms > keep_until && !frozen { self.drop_slot(slot) } else { self.requeue(slot, keep_until, now_ms) };
+        }
+        if now_ms < deadline_ms {
+            return self.requeue(slot, deadline_ms, now_ms);
+        }
+        if !self.slots[slot as usize].told_expired {
+            self.slots[slot as usize].told_expired = true;
+            self.counts.expired_retained += 1;
+            events.push(Happened::Expired(id));
+        }
+        let stable_ms = self.record(slot).stable_deadline_ms() + 3 * limits.skew_ms;
+        let over = now_ms >= hard_ms + limits.grace_ms;
+        let quiet = now_ms >= deadline_ms + limits.grace_ms
+            && !self.revived.contains_key(&id)
+            && self.all_fresh(stable_ms, inc);
+        if !frozen && (over || quiet) {
+            self.drop_slot(slot);
+        } else {
+            self.requeue(slot, (deadline_ms + limits.grace_ms).max(now_ms + RETRY_MS), now_ms);
+        }
+    }
+
+    fn requeue(&mut self, slot: u32, due_ms: u64, now_ms: u64) {
+        self.queue(slot, due_ms.max(now_ms));
+    }
+
+    /// Whether every member known here, by this partition or the node, is incorporated past `wanted_ms`.
+    fn all_fresh(&self, wanted_ms: u64, inc: &BTreeMap<Origin, u64>) -> bool {
+        let own = origin_at(&self.origins, self.own);
+        let fresh = |member: &Origin| {
+            let here = self.inc.get(member).copied().unwrap_or(0);
+            let node = inc.get(member).copied().unwrap_or(0);
+            *member == own || here.max(node) >= wanted_ms
+        };
+        self.inc.keys().all(fresh) && inc.keys().all(fresh)
+    }
+
+    /// Forgets origins nothing of which can matter any more, and freshness marks past their time.
+    pub fn prune(&mut self, wall_ms: u64, limits: &Limits) {
+        let now_ms = self.clamp_wall(wall_ms);
+        for ix in 0..self.origins.len() {
+            let known = &self.known[ix];
+            let named = self.origins[ix] != Origin::default();
+            let over = known.until_ms + limits.prune_after_ms() < now_ms;
+            if named && over && known.index.is_empty() {
+                if ix as OriginIx == self.own {
+                    // Our next write re-creates the entry, from its own counter on.
+                    self.known[ix].cov = RangeSet::default();
+                } else {
+                    self.forget_origin(ix as OriginIx);
+                }
+            }
+        }
+        self.inc.retain(|_, value| !gone_is_over(*value, now_ms, limits));
+        self.arena_compact();
+    }
+
+    fn arena_compact(&mut self) {
+        let slots = &mut self.slots;
+        self.arena.compact(|owner, place| {
+            if let Some(slot) = slots.get_mut(owner as usize) {
+                slot.place = slot.place.moved_to(place);
+            }
+        });
+    }
+}
+
+/// Whether a freshness entry is a gone-mark that has served its time. Such values are ignored when they come in.
+pub fn gone_is_over(value: u64, wall_ms: u64, limits: &Limits) -> bool {
+    value & GONE != 0 && (value & !GONE) + limits.max_drift_ms < wall_ms
+}

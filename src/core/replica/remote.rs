@@ -1,0 +1,425 @@
+//! What arrives from peers: admission of entries, and adoption of coverage.
+//!
+//! Nothing but the join and the admission rules decides acceptance; coverage is never used to reject an entry.
+//! A push may move only its sender's own interval; a round adopts its claims atomically at its end, because a
+//! page that claims `(o, lo..hi)` omits dots superseded by something on a *later* page (CRDT.md F3).
+
+use super::partition::{Partition, Pending};
+use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
+use crate::core::limits::{Limits, MAX_CONFLICT_EVENTS, MAX_FORCED};
+use crate::core::session::{SessionId, State, join};
+use crate::core::time::{Hlc, HybridClock};
+
+/// One session's state, or a part of it, as it came in, its origins already mapped to this partition's table.
+pub type Entry<'a> = (SessionId, State<'a>);
+
+/// One origin's claimed counters, and until when (ms) what they wrote can matter.
+pub type Claim = (Origin, RangeSet, u64);
+
+/// Something watchers are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// A session appeared here.
+    Created(SessionId),
+    /// Fields of a session changed here, or its deadline moved (no keys).
+    Changed(SessionId, Vec<String>),
+    /// A session was destroyed.
+    Destroyed(SessionId),
+    /// A session reached its deadline.
+    Expired(SessionId),
+    /// Two concurrent writes met; one value was kept, one lost.
+    Conflict(Box<ConflictEvent>),
+}
+
+/// A concurrent overwrite with both values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConflictEvent {
+    /// The session.
+    pub id: SessionId,
+    /// The field.
+    pub key: String,
+    /// Who wrote the value kept, when, and the value (`None`: removed).
+    pub kept: (Origin, Hlc, Option<Vec<u8>>),
+    /// The same of the value lost.
+    pub lost: (Origin, Hlc, Option<Vec<u8>>),
+}
+
+/// Why a page or push was not taken in. Entries joined before the refusal stay: the join is always safe.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// An entry's clock is further ahead than the drift bound; it becomes acceptable as time passes.
+    #[error("an entry is {ahead_ms} ms ahead of this clock (max_drift_ms = {max_ms})")]
+    ClockAhead {
+        /// By how much (ms).
+        ahead_ms: u64,
+        /// The bound (ms).
+        max_ms: u64,
+    },
+    /// The peer claims dots of this node's own life that it never wrote.
+    #[error("claims counter {counter} of this node's own life, which has written {written}")]
+    OwnOrigin {
+        /// The claimed counter.
+        counter: u64,
+        /// The last counter written.
+        written: u64,
+    },
+    /// An entry breaks a cluster-wide limit.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// The hard memory limit is reached.
+    #[error("hard memory limit reached")]
+    MemoryFull,
+}
+
+/// What became of one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// Joined, inserted, or without effect: its dots may be covered.
+    Yes,
+    /// A part of a session that is not here: the whole record is needed.
+    NeedFull,
+}
+
+/// What an incoming entry is checked against.
+pub struct Gate<'a> {
+    /// Wall time (ms).
+    pub wall_ms: u64,
+    /// The node's limits.
+    pub limits: &'a Limits,
+    /// The node's clock: observes every accepted stamp.
+    pub clock: &'a HybridClock,
+    /// The last counter this life has written.
+    pub own_counter: u64,
+    /// Where events go; `None` if nobody watches.
+    pub events: Option<&'a mut Vec<Happened>>,
+}
+
+/// A page of a round.
+pub struct PageIn<'a> {
+    /// Who sent it.
+    pub from: Origin,
+    /// The sender's epoch of this partition.
+    pub epoch: u32,
+    /// Whether it answers this life's current request (CRDT.md F5): if not, entries are joined, claims dropped.
+    pub current: bool,
+    /// The entries.
+    pub entries: Vec<Entry<'a>>,
+    /// What the sender claims they bring this node up to.
+    pub claims: Vec<Claim>,
+    /// Whether nothing was cut.
+    pub complete: bool,
+    /// The sender's freshness vector.
+    pub inc: Vec<(Origin, u64)>,
+    /// Sessions this request forced.
+    pub forced: &'a [SessionId],
+}
+
+/// What to do after a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageOutcome {
+    /// The round of this partition is complete; its claims are adopted.
+    Adopted,
+    /// Ask again: the page was cut, or these sessions are needed whole.
+    More(Vec<SessionId>),
+    /// The page answered an earlier request; only its entries counted.
+    Stale,
+}
+
+impl Partition {
+    /// Takes in a push: entries written by `from`, and its claim on its own counters `lo..=hi`.
+    ///
+    /// Returns whether the claim was adopted; if not, the next round repairs.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn apply_push(
+        &mut self,
+        from: Origin,
+        (lo, hi, until_ms): (u64, u64, u64),
+        entries: &[Entry<'_>],
+        gate: &mut Gate<'_>,
+    ) -> Result<bool, Refusal> {
+        gate.wall_ms = self.clamp_wall(gate.wall_ms);
+        let mut whole = true;
+        for entry in entries {
+            whole &= self.admit(entry, gate)? == Admitted::Yes;
+        }
+        if !whole || self.over_hard_limit(gate.limits) {
+            return Ok(false);
+        }
+        let from = self.intern(from);
+        self.add_cover(from, &RangeSet::from_range(lo, hi), until_ms);
+        Ok(true)
+    }
+
+    /// Takes in a page.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; no coverage is adopted then.
+    pub fn apply_page(&mut self, page: PageIn<'_>, gate: &mut Gate<'_>) -> Result<PageOutcome, Refusal> {
+        gate.wall_ms = self.clamp_wall(gate.wall_ms);
+        let mut claims = page.claims;
+        let mut need = Vec::new();
+        for entry in &page.entries {
+            let (id, state) = entry;
+            let known = self.find(*id).is_some();
+            if self.admit(entry, gate)? == Admitted::NeedFull {
+                if page.forced.contains(id) {
+                    return Err(Refusal::Malformed("a forced answer without the whole record"));
+                }
+                need.push(*id);
+                // Stop each claim before the first blocked dot (CRDT.md F1: all or nothing livelocks).
+                self.truncate_claims(&mut claims, state);
+            } else if !known && page.forced.contains(id) && self.find(*id).is_some() {
+                self.mark_revived(*id, page.from);
+            }
+        }
+        if !page.current {
+            return Ok(PageOutcome::Stale);
+        }
+        if self.over_hard_limit(gate.limits) {
+            return Err(Refusal::MemoryFull);
+        }
+        self.check_own_claims(&claims, gate.own_counter)?;
+        self.hold_claims(page.from, page.epoch, claims);
+        need.truncate(MAX_FORCED);
+        if !need.is_empty() || !page.complete {
+            return Ok(PageOutcome::More(need));
+        }
+        self.adopt(page.from, &page.inc, gate);
+        for id in page.forced {
+            self.confirm_revived(*id, page.from);
+        }
+        Ok(PageOutcome::Adopted)
+    }
+
+    /// Joins one entry that comes without a claim (a read-through answer, CRDT.md A10).
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn apply_entry(&mut self, entry: &Entry<'_>, gate: &mut Gate<'_>) -> Result<(), Refusal> {
+        gate.wall_ms = self.clamp_wall(gate.wall_ms);
+        self.admit(entry, gate).map(|_| ())
+    }
+
+    fn truncate_claims(&self, claims: &mut [Claim], state: &State<'_>) {
+        let State::Live(live) = state else { return };
+        for op in &live.ops {
+            let origin = origin_at(&self.origins, op.ver.origin);
+            claims.iter_mut().filter(|c| c.0 == origin).for_each(|c| c.1.truncate_before(op.ver.counter));
+        }
+    }
+
+    fn check_own_claims(&self, claims: &[Claim], written: u64) -> Result<(), Refusal> {
+        let own = origin_at(&self.origins, self.own);
+        match claims.iter().find(|c| c.0 == own && c.1.max() > written) {
+            Some(claim) => Err(Refusal::OwnOrigin { counter: claim.1.max(), written }),
+            None => Ok(()),
+        }
+    }
+
+    fn hold_claims(&mut self, from: Origin, epoch: u32, claims: Vec<Claim>) {
+        let pending = self.pending.entry(from).or_default();
+        if pending.epoch != epoch {
+            *pending = Pending { epoch, ..Pending::default() };
+        }
+        for (origin, ranges, until_ms) in claims {
+            let held = pending.claims.entry(origin).or_default();
+            held.0.union(&ranges);
+            held.1 = held.1.max(until_ms);
+        }
+    }
+
+    fn adopt(&mut self, from: Origin, inc: &[(Origin, u64)], gate: &Gate<'_>) {
+        let pending = self.pending.remove(&from).unwrap_or_default();
+        for (origin, (ranges, until_ms)) in pending.claims {
+            // An origin about to be pruned here would come and go for ever between nodes that prune at
+            // different times.
+            if !ranges.is_empty() && !fading(until_ms, gate.wall_ms, gate.limits) {
+                let ix = self.intern(origin);
+                self.add_cover(ix, &ranges, until_ms);
+            }
+        }
+        for &(member, wall_ms) in inc {
+            let held = self.inc.entry(member).or_insert(0);
+            *held = (*held).max(wall_ms);
+        }
+    }
+
+    /// Records that `peer` was asked about a revived session and had nothing newer.
+    fn confirm_revived(&mut self, id: SessionId, peer: Origin) {
+        if let Some(waiting) = self.revived.get_mut(&id) {
+            waiting.remove(&peer);
+            if waiting.is_empty() {
+                self.revived.remove(&id);
+            }
+        }
+    }
+
+    /// A session that was reaped here came back from one peer: every other member is asked too before it may be
+    /// reaped again, since the peer's copy may be older than what was reaped (CRDT.md A2).
+    fn mark_revived(&mut self, id: SessionId, from: Origin) {
+        let own = origin_at(&self.origins, self.own);
+        let waiting = self.inc.keys().copied().filter(|&m| m != from && m != own).collect();
+        self.revived.insert(id, waiting);
+        self.confirm_revived(id, from);
+    }
+
+    fn over_hard_limit(&self, limits: &Limits) -> bool {
+        limits.hard_memory_bytes != u64::MAX
+            && self.reserved_bytes() > limits.hard_memory_bytes / u64::from(limits.partitions)
+    }
+
+    /// Admission of one entry (CRDT.md §5.3).
+    fn admit(&mut self, (id, state): &Entry<'_>, gate: &mut Gate<'_>) -> Result<Admitted, Refusal> {
+        self.check_times(state, gate)?;
+        let slot = self.find(*id);
+        let dead_here = slot.is_some_and(|slot| self.record(slot).is_dead());
+        let admitted = match state {
+            State::Dead(dead) => {
+                if gate.wall_ms <= dead.hard_ms + 2 * gate.limits.max_drift_ms {
+                    self.merge(*id, slot, state, gate);
+                }
+                Admitted::Yes
+            }
+            State::Live(_) if dead_here => Admitted::Yes,
+            State::Live(live) => match (slot, live.birth) {
+                (None, None) => {
+                    self.counts.need_full += 1;
+                    Admitted::NeedFull
+                }
+                // Past its hard deadline: nobody can show it any more.
+                (None, Some(birth)) if gate.wall_ms >= birth.hard_ms => Admitted::Yes,
+                // Inserted even if idle-expired: a later entry may extend it; the reaper decides.
+                _ => {
+                    self.merge(*id, slot, state, gate);
+                    Admitted::Yes
+                }
+            },
+        };
+        if admitted == Admitted::Yes {
+            let newest = match state {
+                State::Live(live) => live.ops.iter().map(|op| op.ver.hlc).max(),
+                State::Dead(dead) => Some(dead.ver.hlc),
+            };
+            gate.clock.observe(newest.unwrap_or_default());
+        }
+        Ok(admitted)
+    }
+
+    fn check_times(&mut self, state: &State<'_>, gate: &Gate<'_>) -> Result<(), Refusal> {
+        let limits = gate.limits;
+        let (newest_ms, hard_ms, created_ms) = match state {
+            State::Dead(dead) => (dead.ver.hlc.ms(), dead.hard_ms, gate.wall_ms),
+            State::Live(live) => {
+                let stamps = live.ops.iter().map(|op| op.ver.hlc.ms());
+                let touch = live.touch.map(|t| t.ms);
+                let created = live.birth.map(|b| b.created_ms);
+                let newest = stamps.chain(touch).chain(created).max().unwrap_or(0);
+                (newest, live.birth.map_or(0, |b| b.hard_ms), created.unwrap_or(gate.wall_ms))
+            }
+        };
+        if newest_ms > gate.wall_ms + limits.max_drift_ms {
+            self.counts.refused_drift += 1;
+            return Err(Refusal::ClockAhead {
+                ahead_ms: newest_ms - gate.wall_ms,
+                max_ms: limits.max_drift_ms,
+            });
+        }
+        let own = |ver: &Ver| ver.origin == self.own && ver.counter > gate.own_counter;
+        let impostor = match state {
+            State::Dead(dead) => own(&dead.ver).then_some(dead.ver.counter),
+            State::Live(live) => live.ops.iter().find(|op| own(&op.ver)).map(|op| op.ver.counter),
+        };
+        if let Some(counter) = impostor {
+            return Err(Refusal::OwnOrigin { counter, written: gate.own_counter });
+        }
+        if hard_ms > created_ms.saturating_add(limits.max_lifetime_ms + limits.skew_ms + limits.max_drift_ms) {
+            return Err(Refusal::Malformed("a hard deadline beyond max_lifetime_ms"));
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, id: SessionId, slot: Option<u32>, state: &State<'_>, gate: &mut Gate<'_>) {
+        let Some(at) = slot else {
+            if let State::Live(live) = state
+                && (live.touch.is_none() || live.ttl.is_none())
+            {
+                return;
+            }
+            let slot = self.store(id, None, state);
+            self.tell_inserted(id, state, slot, gate);
+            return;
+        };
+        let was_visible = self.record(at).visible(gate.wall_ms);
+        let mut bytes = Vec::new();
+        let (events, conflicts, violations) = {
+            let old = self.record(at).state();
+            let covered =
+                |ver: &Ver| self.known.get(ver.origin as usize).is_some_and(|k| k.cov.contains(ver.counter));
+            let (joined, findings) = join(&old, state, &self.origins, &covered);
+            if joined == old {
+                return;
+            }
+            let died = matches!(joined, State::Dead(_)) && matches!(old, State::Live(_));
+            crate::core::session::encode(id, &joined, &mut bytes);
+            let mut events = Vec::new();
+            if gate.events.is_some() {
+                if died {
+                    events.push(Happened::Destroyed(id));
+                } else if matches!(joined, State::Live(_)) {
+                    let keys = findings.changed.iter().map(|k| (*k).to_owned()).collect();
+                    events.push(Happened::Changed(id, keys));
+                }
+                let told = findings.conflicts.iter().take(MAX_CONFLICT_EVENTS);
+                events.extend(told.map(|c| self.conflict_event(id, c)));
+            }
+            (events, findings.conflicts.len(), findings.violations)
+        };
+        self.counts.merged += 1;
+        self.counts.conflicts += conflicts as u64;
+        self.counts.violations += u64::from(violations);
+        self.store_bytes(id, Some(at), &bytes);
+        if !was_visible && self.record(at).visible(gate.wall_ms) {
+            self.untell_expired(at);
+        }
+        if let Some(out) = &mut gate.events {
+            out.extend(events);
+        }
+    }
+
+    fn conflict_event(&self, id: SessionId, c: &crate::core::session::Conflict<'_>) -> Happened {
+        let side = |(ver, value): (Ver, Option<&[u8]>)| {
+            (origin_at(&self.origins, ver.origin), ver.hlc, value.map(<[u8]>::to_vec))
+        };
+        Happened::Conflict(Box::new(ConflictEvent {
+            id,
+            key: c.key.to_owned(),
+            kept: side(c.kept),
+            lost: side(c.lost),
+        }))
+    }
+
+    fn tell_inserted(&self, id: SessionId, state: &State<'_>, slot: Option<u32>, gate: &mut Gate<'_>) {
+        let (Some(slot), Some(out)) = (slot, &mut gate.events) else { return };
+        match state {
+            State::Dead(_) => out.push(Happened::Destroyed(id)),
+            State::Live(_) if self.record(slot).visible(gate.wall_ms) => out.push(Happened::Created(id)),
+            State::Live(_) => {}
+        }
+    }
+
+    fn untell_expired(&mut self, slot: u32) {
+        let slot = &mut self.slots[slot as usize];
+        if slot.told_expired {
+            slot.told_expired = false;
+            self.counts.expired_retained = self.counts.expired_retained.saturating_sub(1);
+        }
+    }
+}
+
+/// Whether an origin is so near its pruning that claims on it are neither made nor taken nor hashed: nodes
+/// prune at different times, and a hash over such entries would never settle (CRDT.md A5).
+pub(super) fn fading(until_ms: u64, wall_ms: u64, limits: &Limits) -> bool {
+    until_ms + limits.prune_after_ms() <= wall_ms + 2 * limits.max_drift_ms
+}

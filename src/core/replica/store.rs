@@ -1,0 +1,253 @@
+//! All partitions of a node behind their locks: what embedders' threads and the node share.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use super::arena::Held;
+use super::local::{Change, Stamper, WriteError, Written};
+use super::partition::{Counts, Partition};
+use crate::core::causality::Origin;
+use crate::core::limits::Limits;
+use crate::core::session::{Packed, SessionId, Ttl};
+use crate::core::time::{Hlc, HybridClock, Now};
+
+/// Whether this node's answers can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Serving {
+    /// Not all partitions are here yet: what is missing is not yet known, never absent.
+    Joining = 0,
+    /// Everything reachable is here.
+    Ready = 1,
+    /// The process was frozen; it may have missed logouts and waits for one full round.
+    Fenced = 2,
+}
+
+/// What a read finds.
+#[derive(Clone)]
+pub enum Lookup {
+    /// The session, as of now.
+    Found(View),
+    /// No such session: never created, expired, or destroyed.
+    Absent,
+    /// This node is still joining and does not have it; another may.
+    NotYetKnown,
+    /// This node was frozen and does not trust its memory yet.
+    Fenced,
+}
+
+/// A snapshot of one session: a hold on its record, no copy of any value.
+#[derive(Clone)]
+pub struct View(Held);
+
+impl View {
+    /// The record.
+    pub fn packed(&self) -> Packed<'_> {
+        Packed::new(self.0.bytes())
+    }
+}
+
+/// The partitions of one node, shared by its threads.
+pub struct Replica {
+    limits: Limits,
+    key: u64,
+    partitions: Box<[RwLock<Partition>]>,
+    clock: HybridClock,
+    counter: AtomicU64,
+    /// One bit a partition: written locally since the node last looked.
+    news: Box<[AtomicU64]>,
+    serving: AtomicU8,
+    last_beat_ms: AtomicU64,
+    record_bytes: AtomicU64,
+}
+
+impl Replica {
+    /// Empty partitions for the node life `own`; `key` keys the hash tables and log hashes.
+    pub fn new(limits: Limits, own: Origin, key: u64, now: Now) -> Self {
+        let partitions = (0..limits.partitions).map(|ix| RwLock::new(Partition::new(ix, own, key))).collect();
+        let words = usize::from(limits.partitions).div_ceil(64);
+        Self {
+            key,
+            partitions,
+            clock: HybridClock::default(),
+            counter: AtomicU64::new(0),
+            news: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            serving: AtomicU8::new(Serving::Joining as u8),
+            last_beat_ms: AtomicU64::new(now.mono_ms),
+            record_bytes: AtomicU64::new(0),
+            limits,
+        }
+    }
+
+    /// The limits this replica was made with.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The key of hash tables and log hashes.
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// The hybrid clock.
+    pub fn clock(&self) -> &HybridClock {
+        &self.clock
+    }
+
+    /// The last counter this life has taken.
+    pub fn counter(&self) -> u64 {
+        self.counter.load(Ordering::Acquire)
+    }
+
+    /// Reads a session. The clock is read *after* the lookup, so that a process frozen in between is fenced
+    /// instead of answering from before its freeze.
+    pub fn lookup(&self, id: SessionId, clock: impl FnOnce() -> Now) -> Lookup {
+        let (held, high_wall_ms) = {
+            let partition = self.partition(id).read();
+            (partition.hold(id), partition.high_wall_ms)
+        };
+        let now = clock();
+        let serving = self.serving(now);
+        match held.map(View) {
+            _ if serving == Serving::Fenced => Lookup::Fenced,
+            Some(view) if view.packed().visible(now.wall_ms.max(high_wall_ms)) => Lookup::Found(view),
+            Some(_) => Lookup::Absent,
+            None if serving == Serving::Joining => Lookup::NotYetKnown,
+            None => Lookup::Absent,
+        }
+    }
+
+    /// Creates a session; `hard_ms` is clamped to the cluster maximum lifetime.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing changes then.
+    pub fn create(
+        &self,
+        id: SessionId,
+        now: Now,
+        change: &Change<'_>,
+        ttl: Ttl,
+        hard_ms: u64,
+    ) -> Result<Written, WriteError> {
+        let bytes = self.record_bytes.load(Ordering::Relaxed);
+        if bytes > self.limits.max_memory_bytes {
+            return Err(WriteError::MemoryFull { bytes });
+        }
+        let hard_ms = hard_ms.min(now.wall_ms + self.limits.max_lifetime_ms);
+        self.write(id, |partition, stamper| partition.create(id, now.wall_ms, change, ttl, hard_ms, stamper))
+    }
+
+    /// Changes a visible session.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing changes then.
+    pub fn edit(&self, id: SessionId, now: Now, change: &Change<'_>) -> Result<Written, WriteError> {
+        if self.serving(now) == Serving::Fenced {
+            return Err(WriteError::NotServing("fenced after a freeze"));
+        }
+        self.write(id, |partition, stamper| partition.edit(id, now.wall_ms, change, stamper))
+    }
+
+    /// Destroys a session for good; `blind` also one unknown here.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if it is unknown and not `blind`.
+    pub fn destroy(&self, id: SessionId, now: Now, blind: bool) -> Result<Written, WriteError> {
+        self.write(id, |partition, stamper| partition.destroy(id, now.wall_ms, blind, stamper))
+    }
+
+    fn write(
+        &self,
+        id: SessionId,
+        op: impl FnOnce(&mut Partition, &Stamper<'_>) -> Result<Written, WriteError>,
+    ) -> Result<Written, WriteError> {
+        let stamper = Stamper {
+            counter: &|| self.counter.fetch_add(1, Ordering::AcqRel) + 1,
+            tick: &|wall_ms| -> Hlc { self.clock.tick(wall_ms) },
+            limits: &self.limits,
+        };
+        let ix = id.partition(self.limits.partitions);
+        let written = self.locked(ix, |partition| op(partition, &stamper))?;
+        if written.wrote {
+            self.news[usize::from(ix) / 64].fetch_or(1 << (ix % 64), Ordering::AcqRel);
+        }
+        Ok(written)
+    }
+
+    /// Runs `f` with a partition locked exclusively, keeping the byte count in step.
+    pub fn locked<T>(&self, ix: u16, f: impl FnOnce(&mut Partition) -> T) -> T {
+        let mut partition = self.partitions[usize::from(ix)].write();
+        let before = partition.reserved_bytes();
+        let out = f(&mut partition);
+        let grown = partition.reserved_bytes().wrapping_sub(before);
+        self.record_bytes.fetch_add(grown, Ordering::Relaxed);
+        out
+    }
+
+    /// Runs `f` with a partition locked shared.
+    pub fn shared<T>(&self, ix: u16, f: impl FnOnce(&Partition) -> T) -> T {
+        f(&self.partitions[usize::from(ix)].read())
+    }
+
+    fn partition(&self, id: SessionId) -> &RwLock<Partition> {
+        &self.partitions[usize::from(id.partition(self.limits.partitions))]
+    }
+
+    /// Takes the marks of partitions written locally since the last call.
+    pub fn take_news(&self) -> impl Iterator<Item = u16> + '_ {
+        self.news.iter().enumerate().flat_map(|(word, bits)| {
+            let bits = bits.swap(0, Ordering::AcqRel);
+            (0..64).filter(move |b| bits >> b & 1 == 1).map(move |b| (word * 64 + b) as u16)
+        })
+    }
+
+    /// Whether answers can be trusted now. A silence of the beat is a freeze, even before the node noticed.
+    pub fn serving(&self, now: Now) -> Serving {
+        let beat = self.last_beat_ms.load(Ordering::Acquire);
+        let frozen = now.mono_ms.saturating_sub(beat) > self.limits.fence_after_ms;
+        match self.serving.load(Ordering::Acquire) {
+            joining if joining == Serving::Joining as u8 => Serving::Joining,
+            ready if ready == Serving::Ready as u8 && !frozen => Serving::Ready,
+            _ => Serving::Fenced,
+        }
+    }
+
+    /// Sets whether answers can be trusted; the node decides.
+    pub fn set_serving(&self, serving: Serving) {
+        self.serving.store(serving as u8, Ordering::Release);
+    }
+
+    /// Records a beat. After a long silence the node fences *first*, so that no reader sees a fresh beat with
+    /// the fence still open.
+    pub fn beat(&self, now: Now) {
+        self.last_beat_ms.store(now.mono_ms, Ordering::Release);
+    }
+
+    /// When the last beat was (monotonic ms).
+    pub fn last_beat_ms(&self) -> u64 {
+        self.last_beat_ms.load(Ordering::Acquire)
+    }
+
+    /// Bytes of record storage reserved.
+    pub fn record_bytes(&self) -> u64 {
+        self.record_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Sums of the partitions' counts.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for partition in &self.partitions {
+            let c = partition.read().counts();
+            sum.sessions += c.sessions;
+            sum.tombstones += c.tombstones;
+            sum.expired_retained += c.expired_retained;
+            sum.conflicts += c.conflicts;
+            sum.violations += c.violations;
+            sum.refused_drift += c.refused_drift;
+            sum.need_full += c.need_full;
+            sum.merged += c.merged;
+        }
+        sum
+    }
+}

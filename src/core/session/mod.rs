@@ -1,0 +1,13 @@
+//! One session: its id, its state as a lattice element, the join, and the packed record.
+
+mod id;
+mod join;
+mod packed;
+mod state;
+
+pub use id::{LogHash, SessionId};
+pub use join::{Conflict, Findings, join};
+pub use packed::{Fields, Packed, encode};
+pub use state::{
+    Birth, Dead, Field, Live, Mark, Op, State, Ttl, TtlReg, deadline_ms, high_marks, stable_deadline_ms,
+};

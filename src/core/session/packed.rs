@@ -1,0 +1,264 @@
+//! The stored form of a session: one compact immutable buffer.
+//!
+//! Reading is a lookup and a reference count; a field is found by walking the buffer, never by building a map.
+//! Layout, little-endian:
+//!
+//! ```text
+//! live  kind u8=1 · ttl kind u8 · u16 each: ops, fields, and the ops of birth, touch, ttl, high sliding, high absolute
+//!       id 16 · u64 each: created, hard, touch, ttl, high sliding, high absolute (ms) · context bytes u32
+//!       ops:     origin u32 · hlc u64 · counter u64
+//!       context: op u16 · n u8 · n × (short origin u32 · counter u64)
+//!       fields:  op u16 · key bytes u8 · value bytes u32 (all ones: removed) · key · value, sorted by key
+//! dead  kind u8=2 · zeros 15 · id 16 · hard u64 · origin u32 · hlc u64 · counter u64
+//! ```
+
+use super::SessionId;
+use super::state::{Birth, Dead, Field, Live, Mark, Op, State, Ttl, TtlReg, deadline_ms, stable_deadline_ms};
+use crate::core::causality::Ver;
+use crate::core::time::Hlc;
+
+const LIVE: u8 = 1;
+const DEAD: u8 = 2;
+const CONTEXT_LEN_AT: usize = 32 + 6 * 8;
+const FIXED: usize = CONTEXT_LEN_AT + 4;
+const OP: usize = 20;
+const FIELD: usize = 7;
+const REMOVED: u32 = u32::MAX;
+const NO_OP: u16 = u16::MAX;
+
+/// A record as it lies in the store. Only ever made by [`encode`], so its lengths are trusted; a short
+/// buffer reads as an empty record instead of panicking.
+#[derive(Clone, Copy)]
+pub struct Packed<'a>(&'a [u8]);
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
+}
+
+impl<'a> Packed<'a> {
+    /// Reads `bytes`, which [`encode`] wrote.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether this is a tombstone.
+    pub fn is_dead(&self) -> bool {
+        self.0.first() == Some(&DEAD)
+    }
+
+    /// Whose record this is.
+    pub fn id(&self) -> SessionId {
+        SessionId::from_bytes(self.0.get(16..32).and_then(|b| b.try_into().ok()).unwrap_or_default())
+    }
+
+    /// Wall time of creation (ms); 0 for a tombstone.
+    pub fn created_ms(&self) -> u64 {
+        if self.is_dead() { 0 } else { u64_at(self.0, 32) }
+    }
+
+    /// The hard deadline (ms).
+    pub fn hard_ms(&self) -> u64 {
+        u64_at(self.0, if self.is_dead() { 32 } else { 40 })
+    }
+
+    /// Wall time of the last touch (ms).
+    pub fn touch_ms(&self) -> u64 {
+        u64_at(self.0, 48)
+    }
+
+    /// The current time-to-live.
+    pub fn ttl(&self) -> Ttl {
+        let ms = u64_at(self.0, 56);
+        if self.0.get(1) == Some(&1) { Ttl::Absolute(ms) } else { Ttl::Sliding(ms) }
+    }
+
+    /// The deadline past which no member can think the session alive (ms).
+    pub fn stable_deadline_ms(&self) -> u64 {
+        let high = |op_at, ms_at| if u16_at(self.0, op_at) == NO_OP { 0 } else { u64_at(self.0, ms_at) };
+        stable_deadline_ms(self.hard_ms(), self.touch_ms(), high(12, 64), high(14, 72))
+    }
+
+    /// When the session ends if nobody touches it (ms). Past it the session is invisible.
+    pub fn deadline_ms(&self) -> u64 {
+        deadline_ms(self.hard_ms(), self.touch_ms(), self.ttl())
+    }
+
+    /// Whether a reader at this wall time may see the session.
+    pub fn visible(&self, wall_ms: u64) -> bool {
+        !self.is_dead() && wall_ms < self.deadline_ms()
+    }
+
+    fn op_count(&self) -> usize {
+        if self.is_dead() { 1 } else { u16_at(self.0, 2) as usize }
+    }
+
+    /// The version of the op at `op`.
+    pub fn ver(&self, op: u16) -> Ver {
+        let at = if self.is_dead() { 40 } else { FIXED + OP * op as usize };
+        Ver { origin: u32_at(self.0, at), hlc: Hlc(u64_at(self.0, at + 4)), counter: u64_at(self.0, at + 12) }
+    }
+
+    /// Versions of all ops that still hold a component: the record's entries in the dot index.
+    pub fn vers(&self) -> impl Iterator<Item = Ver> + use<'a> {
+        let this = *self;
+        (0..this.op_count() as u16).map(move |op| this.ver(op))
+    }
+
+    fn fields_at(&self) -> usize {
+        FIXED + OP * self.op_count() + u32_at(self.0, CONTEXT_LEN_AT) as usize
+    }
+
+    /// All fields, removed ones too, in key order.
+    pub fn fields(&self) -> Fields<'a> {
+        let left = if self.is_dead() { 0 } else { u16_at(self.0, 4) };
+        Fields { bytes: self.0, at: self.fields_at(), left }
+    }
+
+    /// The value of a field; `None` if it was never set or was removed.
+    pub fn field(&self, key: &str) -> Option<&'a [u8]> {
+        self.fields().find(|f| f.key == key).and_then(|f| f.value)
+    }
+
+    /// Unpacks for a join.
+    pub fn state(&self) -> State<'a> {
+        if self.is_dead() {
+            return State::Dead(Dead { ver: self.ver(0), hard_ms: self.hard_ms() });
+        }
+        let mut ops: Vec<Op> = self.vers().map(|ver| Op { ver, context: Vec::new() }).collect();
+        self.read_contexts(&mut ops);
+        let op = |at| u16_at(self.0, at);
+        let high = |op_at, ms_at| {
+            let op = u16_at(self.0, op_at);
+            (op != NO_OP).then(|| Mark { op, ms: u64_at(self.0, ms_at) })
+        };
+        State::Live(Live {
+            ops,
+            birth: Some(Birth { op: op(6), created_ms: self.created_ms(), hard_ms: self.hard_ms() }),
+            touch: Some(Mark { op: op(8), ms: self.touch_ms() }),
+            ttl: Some(TtlReg { op: op(10), ttl: self.ttl() }),
+            high_sliding: high(12, 64),
+            high_absolute: high(14, 72),
+            fields: self.fields().collect(),
+        })
+    }
+
+    fn read_contexts(&self, ops: &mut [Op]) {
+        let (mut at, end) = (FIXED + OP * self.op_count(), self.fields_at());
+        while at + 3 <= end {
+            let op = u16_at(self.0, at) as usize;
+            let n = self.0[at + 2] as usize;
+            let entries = (0..n).map(|i| (u32_at(self.0, at + 3 + 12 * i), u64_at(self.0, at + 7 + 12 * i)));
+            if let Some(op) = ops.get_mut(op) {
+                op.context = entries.collect();
+            }
+            at += 3 + 12 * n;
+        }
+    }
+}
+
+/// Walks the fields of a record in key order.
+pub struct Fields<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    left: u16,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let op = u16_at(self.bytes, self.at);
+        let key_len = *self.bytes.get(self.at + 2)? as usize;
+        let value_len = u32_at(self.bytes, self.at + 3);
+        let key_at = self.at + FIELD;
+        let value_at = key_at + key_len;
+        let key = std::str::from_utf8(self.bytes.get(key_at..value_at)?).ok()?;
+        let removed = value_len == REMOVED;
+        let end = value_at + if removed { 0 } else { value_len as usize };
+        let value = if removed { None } else { Some(self.bytes.get(value_at..end)?) };
+        self.at = end;
+        Some(Field { key, op, value })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
+
+/// Packs a whole state into `out` (cleared first). A partial state cannot be stored: it returns `false`.
+pub fn encode(id: SessionId, state: &State<'_>, out: &mut Vec<u8>) -> bool {
+    out.clear();
+    let live = match state {
+        State::Live(live) => live,
+        State::Dead(dead) => {
+            encode_dead(id, dead, out);
+            return true;
+        }
+    };
+    let (Some(birth), Some(touch), Some(ttl)) = (live.birth, live.touch, live.ttl) else { return false };
+    let (ttl_kind, ttl_ms) = match ttl.ttl {
+        Ttl::Sliding(ms) => (0, ms),
+        Ttl::Absolute(ms) => (1, ms),
+    };
+    let context_bytes: usize =
+        live.ops.iter().filter(|op| !op.context.is_empty()).map(|op| 3 + 12 * op.context.len()).sum();
+    out.extend_from_slice(&[LIVE, ttl_kind]);
+    let high = |mark: Option<Mark>| mark.unwrap_or(Mark { op: NO_OP, ms: 0 });
+    let (sliding, absolute) = (high(live.high_sliding), high(live.high_absolute));
+    let counts = [live.ops.len() as u16, live.fields.len() as u16];
+    for n in counts.into_iter().chain([birth.op, touch.op, ttl.op, sliding.op, absolute.op]) {
+        out.extend_from_slice(&n.to_le_bytes());
+    }
+    out.extend_from_slice(id.as_bytes());
+    for n in [birth.created_ms, birth.hard_ms, touch.ms, ttl_ms, sliding.ms, absolute.ms] {
+        out.extend_from_slice(&n.to_le_bytes());
+    }
+    out.extend_from_slice(&(context_bytes as u32).to_le_bytes());
+    live.ops.iter().for_each(|op| encode_ver(&op.ver, out));
+    encode_contexts(&live.ops, out);
+    live.fields.iter().for_each(|field| encode_field(field, out));
+    true
+}
+
+fn encode_dead(id: SessionId, dead: &Dead, out: &mut Vec<u8>) {
+    out.push(DEAD);
+    out.resize(16, 0);
+    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(&dead.hard_ms.to_le_bytes());
+    encode_ver(&dead.ver, out);
+}
+
+fn encode_ver(ver: &Ver, out: &mut Vec<u8>) {
+    out.extend_from_slice(&ver.origin.to_le_bytes());
+    out.extend_from_slice(&ver.hlc.0.to_le_bytes());
+    out.extend_from_slice(&ver.counter.to_le_bytes());
+}
+
+fn encode_contexts(ops: &[Op], out: &mut Vec<u8>) {
+    for (ix, op) in ops.iter().enumerate().filter(|(_, op)| !op.context.is_empty()) {
+        out.extend_from_slice(&(ix as u16).to_le_bytes());
+        out.push(op.context.len() as u8);
+        for (short, counter) in &op.context {
+            out.extend_from_slice(&short.to_le_bytes());
+            out.extend_from_slice(&counter.to_le_bytes());
+        }
+    }
+}
+
+fn encode_field(field: &Field<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&field.op.to_le_bytes());
+    out.push(field.key.len() as u8);
+    let value_len = field.value.map_or(REMOVED, |v| v.len() as u32);
+    out.extend_from_slice(&value_len.to_le_bytes());
+    out.extend_from_slice(field.key.as_bytes());
+    out.extend_from_slice(field.value.unwrap_or_default());
+}
