@@ -20,6 +20,8 @@ pub const MAX_CONTEXT: usize = 8;
 pub const RECENT_OPS: usize = 256;
 /// Conflict events handed out per page; more are counted only.
 pub const MAX_CONFLICT_EVENTS: usize = 64;
+/// Claims whose teacher is remembered per partition, for naming a peer that claimed what it did not send.
+pub const MAX_TAUGHT: usize = 64;
 /// Sessions whose copy a node may be forced to ask for again in one request.
 pub const MAX_FORCED: usize = 1_024;
 /// Partitions asked for at once in a round; with [`Limits::page_bytes`] this bounds the bytes in flight.
@@ -112,7 +114,10 @@ impl Limits {
             ),
             (
                 self.max_drift_ms >= 4 * self.skew_ms,
-                format!("max_drift_ms = {}: must be at least 4 x skew_ms ({})", self.max_drift_ms, self.skew_ms),
+                format!(
+                    "max_drift_ms = {}: must be at least 4 x skew_ms ({})",
+                    self.max_drift_ms, self.skew_ms
+                ),
             ),
             (
                 self.max_record_bytes >= 1024 && self.max_record_bytes <= 64 << 20,
@@ -126,14 +131,20 @@ impl Limits {
                 self.page_bytes >= 1024 && self.page_bytes <= 16 << 20,
                 format!("page_bytes = {}: must be between 1 KiB and 16 MiB", self.page_bytes),
             ),
-            (self.sync_interval_ms >= 10, format!("sync_interval_ms = {}: must be at least 10", self.sync_interval_ms)),
+            (
+                self.sync_interval_ms >= 10,
+                format!("sync_interval_ms = {}: must be at least 10", self.sync_interval_ms),
+            ),
             (
                 self.max_lifetime_ms >= 1_000 && self.max_lifetime_ms <= 400 * 24 * 3_600_000,
                 format!("max_lifetime_ms = {}: must be between a second and 400 days", self.max_lifetime_ms),
             ),
             (
                 self.fence_after_ms >= 100,
-                format!("fence_after_ms = {}: must be at least 100 (the beat is every 50)", self.fence_after_ms),
+                format!(
+                    "fence_after_ms = {}: must be at least 100 (the beat is every 50)",
+                    self.fence_after_ms
+                ),
             ),
         ];
         match rules.into_iter().find(|(ok, _)| !ok) {

@@ -3,6 +3,8 @@
 
 pub mod causality;
 pub mod limits;
+pub mod node;
 pub mod replica;
+pub mod replication;
 pub mod session;
 pub mod time;

@@ -50,7 +50,8 @@ impl HybridClock {
     /// millisecond, which is why this is plain addition.
     pub fn tick(&self, wall_ms: u64) -> Hlc {
         let floor = Hlc::from_ms(wall_ms).0;
-        let previous = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(floor.max(last + 1)));
+        let previous =
+            self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(floor.max(last + 1)));
         let last = previous.unwrap_or_else(|last| last);
         Hlc(floor.max(last + 1))
     }

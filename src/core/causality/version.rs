@@ -40,7 +40,9 @@ impl Ver {
         if self.origin == other.origin {
             return self.counter.cmp(&other.counter);
         }
-        origin_at(origins, self.origin).cmp(&origin_at(origins, other.origin)).then(self.counter.cmp(&other.counter))
+        origin_at(origins, self.origin)
+            .cmp(&origin_at(origins, other.origin))
+            .then(self.counter.cmp(&other.counter))
     }
 
     /// Whether both name the same write event.

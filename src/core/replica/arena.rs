@@ -87,7 +87,8 @@ impl Arena {
     /// Stores `bytes` for `owner`.
     pub fn insert(&mut self, owner: u32, bytes: &[u8]) -> Place {
         let class = class_of(bytes.len());
-        let open: Vec<u32> = self.classes.entry(class).or_default().open.iter().rev().take(TRIES).copied().collect();
+        let open: Vec<u32> =
+            self.classes.entry(class).or_default().open.iter().rev().take(TRIES).copied().collect();
         for chunk in open {
             if let Some(place) = self.try_insert(chunk, owner, bytes) {
                 return place;
@@ -191,7 +192,8 @@ impl Arena {
     fn add_chunk(&mut self, slot_bytes: usize) -> u32 {
         let class = self.classes.entry(slot_bytes).or_default();
         let most = (CHUNK_BYTES / slot_bytes).clamp(1, usize::from(u16::MAX));
-        let slots = if slot_bytes * 4 > CHUNK_BYTES { 1 } else { (FIRST_SLOTS << class.chunks.min(12)).min(most) };
+        let slots =
+            if slot_bytes * 4 > CHUNK_BYTES { 1 } else { (FIRST_SLOTS << class.chunks.min(12)).min(most) };
         let data = Arc::new(vec![0; slots * slot_bytes].into_boxed_slice());
         let free = (0..slots as u16).rev().collect();
         let chunk = Chunk { data, slot_bytes, free, owners: vec![0; slots] };

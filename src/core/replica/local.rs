@@ -4,8 +4,8 @@ use super::partition::{Partition, Recent};
 use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at, short_origin};
 use crate::core::limits::{Limits, MAX_CONTEXT, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
 use crate::core::session::{
-    Birth, Dead, Field, Live, Mark, Op, Packed, SessionId, State, Ttl, TtlReg, deadline_ms, encode, high_marks,
-    join,
+    Birth, Dead, Field, Live, Mark, Op, Packed, SessionId, State, Ttl, TtlReg, deadline_ms, encode,
+    high_marks, join,
 };
 use crate::core::time::Hlc;
 

@@ -4,6 +4,7 @@
 //! partition's lock shared, a write exclusively for one operation. No lock is held while another is.
 
 mod arena;
+mod dump;
 mod local;
 mod page;
 mod partition;
@@ -12,6 +13,7 @@ mod remote;
 mod store;
 
 pub use arena::{Arena, Held, Place};
+pub use dump::{Dumped, DumpedLive, Stamp};
 pub use local::{Change, Stamper, WriteError, Written, touch_quantum_ms};
 pub use page::{Base, EntrySink, PageOut, PushOut};
 pub use partition::{Counts, Partition};

@@ -105,7 +105,8 @@ impl Partition {
         sink: &mut dyn EntrySink,
     ) -> PageOut {
         let now_ms = self.clamp_wall(wall_ms);
-        let mut out = PageOut { complete: true, epoch: self.epoch, inc: self.inc.clone(), claims: Vec::new() };
+        let mut out =
+            PageOut { complete: true, epoch: self.epoch, inc: self.inc.clone(), claims: Vec::new() };
         let empty = RangeSet::default();
         let has = |ver: &Ver| {
             base.get(&origin_at(&self.origins, ver.origin)).unwrap_or(&empty).contains(ver.counter)
@@ -180,13 +181,17 @@ impl Partition {
 
     /// What this partition has, plus what an unfinished round with `peer` has brought: the base of a request.
     pub fn base_for(&self, peer: Origin) -> Base {
-        let mut base: Base = self.coverage().map(|(origin, ranges)| (origin, ranges.clone())).collect();
-        if let Some(pending) = self.pending.get(&peer) {
-            for (origin, (ranges, _)) in &pending.claims {
-                base.entry(*origin).or_default().union(ranges);
-            }
+        let mut base = self.pending_base(peer);
+        for (origin, ranges) in self.coverage() {
+            base.entry(origin).or_default().union(ranges);
         }
         base
+    }
+
+    /// Only what an unfinished round with `peer` has brought: the base of a request for everything.
+    pub fn pending_base(&self, peer: Origin) -> Base {
+        let claims = self.pending.get(&peer).into_iter().flat_map(|p| &p.claims);
+        claims.map(|(origin, (ranges, _))| (*origin, ranges.clone())).collect()
     }
 
     /// A hash of the coverage: equal hashes mean equal vectors, so nothing to send either way.
@@ -210,13 +215,18 @@ impl Partition {
     }
 
     /// The audit sum (CRDT.md §9): over sessions far from expiry, of (id, component, version, value). Equal
-    /// coverage with unequal sums means a bug, bit rot, or a peer that claimed what it did not send.
-    pub fn audit_sum(&self, wall_ms: u64, limits: &Limits) -> u64 {
+    /// coverage with unequal sums means a bug, bit rot, or a peer that claimed what it did not send. `None` while
+    /// something here is not covered yet (read through, or of an unfinished round): then it is no evidence.
+    pub fn audit_sum(&self, wall_ms: u64, limits: &Limits) -> Option<u64> {
         let margin = 2 * limits.max_drift_ms;
         let mut sum = 0u64;
         let mut bytes = Vec::new();
         for record in self.records().filter(|r| !r.is_dead() && r.deadline_ms() > wall_ms + margin) {
             let State::Live(live) = record.state() else { continue };
+            let uncovered = |ver: &Ver| !self.known[ver.origin as usize].cov.contains(ver.counter);
+            if live.ops.iter().any(|op| uncovered(&op.ver)) {
+                return None;
+            }
             let mut component = |name: &str, op: u16, value: &[u8]| {
                 let ver = live.ops[op as usize].ver;
                 bytes.clear();
@@ -236,6 +246,6 @@ impl Partition {
                 component("\u{1}ttl", ttl.op, &[]);
             }
         }
-        sum
+        Some(sum)
     }
 }

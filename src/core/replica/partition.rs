@@ -52,6 +52,15 @@ pub(super) struct Pending {
     pub claims: BTreeMap<Origin, (RangeSet, u64)>,
 }
 
+/// Who taught this partition to cover which counters: so that an audit can name the peer that lied.
+#[derive(Clone, Copy)]
+pub(super) struct Taught {
+    pub from: Origin,
+    pub origin: Origin,
+    pub lo: u64,
+    pub hi: u64,
+}
+
 /// Counts kept per partition and summed by the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -95,6 +104,7 @@ pub struct Partition {
     /// Freshness exceptions to the node's vector: member to the wall time its state is incorporated up to.
     pub(super) inc: BTreeMap<Origin, u64>,
     pub(super) pending: BTreeMap<Origin, Pending>,
+    pub(super) taught: VecDeque<Taught>,
     /// Sessions inserted from forced answers, and who has not confirmed yet (CRDT.md A2).
     pub(super) revived: BTreeMap<SessionId, BTreeSet<Origin>>,
     pub(super) wheel: BTreeMap<u32, Vec<u32>>,
@@ -126,6 +136,7 @@ impl Partition {
             recent_floor: 0,
             inc: BTreeMap::new(),
             pending: BTreeMap::new(),
+            taught: VecDeque::new(),
             revived: BTreeMap::new(),
             wheel: BTreeMap::new(),
             high_wall_ms: 0,
@@ -314,6 +325,34 @@ impl Partition {
         known.until_ms = known.until_ms.max(until_ms);
     }
 
+    /// [`Partition::intern`] for the origins of incoming entries.
+    pub fn intern_for(&mut self, origin: Origin) -> OriginIx {
+        self.intern(origin)
+    }
+
+    /// What a request names and its page echoes (CRDT.md F5).
+    pub fn nonce(&self) -> (u32, u64) {
+        (self.epoch, self.version)
+    }
+
+    /// Raises freshness entries after a complete round of this partition.
+    pub fn refresh(&mut self, inc: &[(Origin, u64)]) {
+        for &(member, wall_ms) in inc {
+            let held = self.inc.entry(member).or_insert(0);
+            *held = (*held).max(wall_ms);
+        }
+    }
+
+    /// Revived sessions that still wait for this peer's word (CRDT.md A2).
+    pub fn revived_waiting_for(&self, peer: Origin) -> Vec<SessionId> {
+        self.revived.iter().filter(|(_, waiting)| waiting.contains(&peer)).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether any revived session waits: then this partition is no source for a joiner.
+    pub fn has_revived(&self) -> bool {
+        !self.revived.is_empty()
+    }
+
     /// Counters of this partition.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -373,6 +412,10 @@ impl Partition {
             .enumerate()
             .flat_map(|(o, k)| k.index.iter().map(move |(&c, &s)| (o as OriginIx, c, s)))
             .collect();
-        if wanted == listed { Ok(()) } else { Err(format!("partition {}: index {listed:?} but records {wanted:?}", self.ix)) }
+        if wanted == listed {
+            Ok(())
+        } else {
+            Err(format!("partition {}: index {listed:?} but records {wanted:?}", self.ix))
+        }
     }
 }

@@ -68,7 +68,11 @@ impl Partition {
             // Every live copy is invisible from the hard deadline on, so dropping is safe for any partition
             // length and any number of lost nodes.
             let keep_until = hard_ms + 2 * limits.max_drift_ms;
-            return if now_ms > keep_until && !frozen { self.drop_slot(slot) } else { self.requeue(slot, keep_until, now_ms) };
+            return if now_ms > keep_until && !frozen {
+                self.drop_slot(slot)
+            } else {
+                self.requeue(slot, keep_until, now_ms)
+            };
         }
         if now_ms < deadline_ms {
             return self.requeue(slot, deadline_ms, now_ms);

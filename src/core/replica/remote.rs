@@ -4,9 +4,9 @@
 //! A push may move only its sender's own interval; a round adopts its claims atomically at its end, because a
 //! page that claims `(o, lo..hi)` omits dots superseded by something on a *later* page (CRDT.md F3).
 
-use super::partition::{Partition, Pending};
+use super::partition::{Partition, Pending, Taught};
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
-use crate::core::limits::{Limits, MAX_CONFLICT_EVENTS, MAX_FORCED};
+use crate::core::limits::{Limits, MAX_CONFLICT_EVENTS, MAX_FORCED, MAX_TAUGHT};
 use crate::core::session::{SessionId, State, join};
 use crate::core::time::{Hlc, HybridClock};
 
@@ -147,8 +147,10 @@ impl Partition {
         if !whole || self.over_hard_limit(gate.limits) {
             return Ok(false);
         }
+        let ranges = RangeSet::from_range(lo, hi);
+        self.remember_teacher(from, from, &ranges);
         let from = self.intern(from);
-        self.add_cover(from, &RangeSet::from_range(lo, hi), until_ms);
+        self.add_cover(from, &ranges, until_ms);
         Ok(true)
     }
 
@@ -202,6 +204,36 @@ impl Partition {
         self.admit(entry, gate).map(|_| ())
     }
 
+    fn remember_teacher(&mut self, from: Origin, origin: Origin, ranges: &RangeSet) {
+        for &(lo, hi) in ranges.ranges() {
+            if self.taught.len() == MAX_TAUGHT {
+                self.taught.pop_front();
+            }
+            self.taught.push_back(Taught { from, origin, lo, hi });
+        }
+    }
+
+    /// Who claimed the dots of an audited entry that are covered here though their effect is missing.
+    pub fn untold(&self, id: SessionId, state: &State<'_>) -> Vec<Origin> {
+        let State::Live(live) = state else { return Vec::new() };
+        let held = self.get(id);
+        let missing = live.ops.iter().map(|op| op.ver).filter(|ver| {
+            let covered = self.known.get(ver.origin as usize).is_some_and(|k| k.cov.contains(ver.counter));
+            covered
+                && held.is_none_or(|h| !h.is_dead() && !h.vers().any(|v| v.cmp(ver, &self.origins).is_ge()))
+        });
+        let mut liars: Vec<Origin> = Vec::new();
+        for ver in missing {
+            let origin = origin_at(&self.origins, ver.origin);
+            let teacher =
+                self.taught.iter().find(|t| t.origin == origin && t.lo <= ver.counter && ver.counter <= t.hi);
+            liars.extend(teacher.map(|t| t.from));
+        }
+        liars.sort_unstable();
+        liars.dedup();
+        liars
+    }
+
     fn truncate_claims(&self, claims: &mut [Claim], state: &State<'_>) {
         let State::Live(live) = state else { return };
         for op in &live.ops {
@@ -236,14 +268,12 @@ impl Partition {
             // An origin about to be pruned here would come and go for ever between nodes that prune at
             // different times.
             if !ranges.is_empty() && !fading(until_ms, gate.wall_ms, gate.limits) {
+                self.remember_teacher(from, origin, &ranges);
                 let ix = self.intern(origin);
                 self.add_cover(ix, &ranges, until_ms);
             }
         }
-        for &(member, wall_ms) in inc {
-            let held = self.inc.entry(member).or_insert(0);
-            *held = (*held).max(wall_ms);
-        }
+        self.refresh(inc);
     }
 
     /// Records that `peer` was asked about a revived session and had nothing newer.
@@ -334,7 +364,8 @@ impl Partition {
         if let Some(counter) = impostor {
             return Err(Refusal::OwnOrigin { counter, written: gate.own_counter });
         }
-        if hard_ms > created_ms.saturating_add(limits.max_lifetime_ms + limits.skew_ms + limits.max_drift_ms) {
+        if hard_ms > created_ms.saturating_add(limits.max_lifetime_ms + limits.skew_ms + limits.max_drift_ms)
+        {
             return Err(Refusal::Malformed("a hard deadline beyond max_lifetime_ms"));
         }
         Ok(())

@@ -75,7 +75,12 @@ struct Joiner<'j, 'a> {
 }
 
 impl<'j, 'a> Joiner<'j, 'a> {
-    fn new(a: &'j Live<'a>, b: &'j Live<'a>, origins: &'j [Origin], covered: &'j dyn Fn(&Ver) -> bool) -> Self {
+    fn new(
+        a: &'j Live<'a>,
+        b: &'j Live<'a>,
+        origins: &'j [Origin],
+        covered: &'j dyn Fn(&Ver) -> bool,
+    ) -> Self {
         Self {
             sides: [a, b],
             moved: [vec![u16::MAX; a.ops.len()], vec![u16::MAX; b.ops.len()]],

@@ -152,7 +152,7 @@ impl<'a> Live<'a> {
             }
             Some(moved[at])
         };
-        let mut mark = |mark: Option<Mark>, place: &mut dyn FnMut(u16) -> Option<u16>| {
+        let mark = |mark: Option<Mark>, place: &mut dyn FnMut(u16) -> Option<u16>| {
             mark.and_then(|m| Some(Mark { op: place(m.op)?, ..m }))
         };
         let fields =

@@ -1,0 +1,196 @@
+//! Anti-entropy, the answering side, and single sessions read through. Answering keeps no state per peer.
+
+use super::{Class, Node, Output};
+use crate::core::causality::Origin;
+use crate::core::replica::{Base, EntrySink, Refusal};
+use crate::core::replication::{
+    Bases, EntryReader, EntryWriter, Inc, Message, PageHeader, SyncItem, WireEntry, encode, encode_page,
+    encode_tell, flatten_ranges, pairs, unflatten_ranges,
+};
+use crate::core::session::SessionId;
+use crate::core::time::Now;
+
+impl Node {
+    pub(super) fn digest(
+        &mut self,
+        now: Now,
+        from: Origin,
+        (round, root, want_inc, ready): (u64, u64, bool, bool),
+    ) {
+        // The wall time is the one read before the first partition is hashed: what is told is never too new.
+        let wall_ms = now.wall_ms;
+        let digest = self.digest_now(now);
+        let inc = if want_inc || digest.retains_expired { self.inc_list() } else { Inc::new() };
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.ready = ready;
+        let version = peer.version;
+        let mine_ready = self.phase.is_ready();
+        let answer = if digest.root == root {
+            self.has_all_ours(from, &digest.own_last);
+            encode(version, &Message::Equal { round, wall_ms, ready: mine_ready, inc })
+        } else {
+            // The difference may be the peer's gain or ours: ask in turn.
+            self.want_round(from);
+            let hashes: Vec<u8> = digest.hashes.iter().flat_map(|h| h.to_le_bytes()).collect();
+            encode(version, &Message::Unequal { round, wall_ms, ready: mine_ready, inc, hashes: &hashes })
+        };
+        self.send(from, Class::Control, answer);
+    }
+
+    fn inc_list(&self) -> Inc {
+        self.inc.iter().map(|(o, w)| (*o, *w)).collect()
+    }
+
+    pub(super) fn serve(
+        &mut self,
+        now: Now,
+        from: Origin,
+        round: u64,
+        origins: &[Origin],
+        items: &[SyncItem],
+    ) -> Result<(), String> {
+        let Some(version) = self.peers.get(&from).map(|p| p.version) else { return Ok(()) };
+        for item in items {
+            if item.partition >= self.limits.partitions {
+                return Err(format!("partition {}: there are {}", item.partition, self.limits.partitions));
+            }
+            let base = read_base(&item.base, origins)?;
+            if item.have > 0 {
+                self.outputs.push_back(Output::Adopted {
+                    peer: from,
+                    partition: item.partition,
+                    lo: 1,
+                    hi: item.have,
+                });
+            }
+            let frame = self.build_page(now, version, round, item, &base);
+            self.stats.pages += 1;
+            self.send(from, Class::Bulk, frame);
+        }
+        Ok(())
+    }
+
+    fn build_page(&mut self, now: Now, version: u16, round: u64, item: &SyncItem, base: &Base) -> Vec<u8> {
+        let base_counter = self.replica.counter();
+        let bases = Bases { wall_ms: now.wall_ms, counter: base_counter, version };
+        let mut writer = EntryWriter::new(bases, None);
+        let (out, revived) = self.replica.locked(item.partition, |p| {
+            let out = p.build_page(base, &item.force, now.wall_ms, &self.limits, &mut writer);
+            (out, p.has_revived())
+        });
+        let mut claims = Vec::new();
+        for (origin, ranges, until_ms) in &out.claims {
+            let ix = writer.origin(*origin);
+            flatten_ranges(ix, ranges, &mut claims);
+            claims.push(*until_ms);
+        }
+        let mut inc = self.inc.clone();
+        for (member, value) in out.inc {
+            let held = inc.entry(member).or_insert(0);
+            *held = (*held).max(value);
+        }
+        let (n, body) = writer.take();
+        let header = PageHeader {
+            round,
+            partition: item.partition,
+            nonce: item.nonce,
+            epoch: out.epoch,
+            wall_ms: now.wall_ms,
+            complete: out.complete,
+            source: self.phase.is_ready() && !revived,
+            base_counter,
+            origins: writer.table(),
+            claims,
+            inc: inc.into_iter().collect(),
+        };
+        encode_page(version, &header, n, &body)
+    }
+
+    pub(super) fn peer_adopted(&mut self, peer: Origin, upto: &[u64]) -> Result<(), String> {
+        for (partition, hi) in pairs(upto) {
+            let partition = u16::try_from(partition).ok().filter(|&p| p < self.limits.partitions);
+            let partition = partition.ok_or("an adopted partition out of range")?;
+            if hi > 0 {
+                self.outputs.push_back(Output::Adopted { peer, partition, lo: 1, hi });
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks every linked peer for a session.
+    pub(super) fn ask(&mut self, token: u64, id: SessionId) {
+        let peers: Vec<(Origin, u16)> = self.peers.iter().map(|(o, p)| (*o, p.version)).collect();
+        if peers.is_empty() {
+            self.outputs.push_back(Output::Asked { token, found: false, left: 0 });
+            return;
+        }
+        self.asks.insert(token, peers.iter().map(|(o, _)| *o).collect());
+        for (peer, version) in peers {
+            let frame = encode(version, &Message::Ask { request: token, id });
+            self.send(peer, Class::Control, frame);
+        }
+    }
+
+    pub(super) fn asked(&mut self, token: u64, peer: Origin, found: bool) {
+        let Some(waiting) = self.asks.get_mut(&token) else { return };
+        if !waiting.remove(&peer) {
+            return;
+        }
+        let left = waiting.len();
+        if left == 0 {
+            self.asks.remove(&token);
+        }
+        self.outputs.push_back(Output::Asked { token, found, left });
+    }
+
+    pub(super) fn tell(&mut self, now: Now, to: Origin, request: u64, id: SessionId) {
+        let Some(version) = self.peers.get(&to).map(|p| p.version) else { return };
+        let bases = Bases { wall_ms: now.wall_ms, counter: 0, version };
+        let mut writer = EntryWriter::new(bases, None);
+        self.replica.shared(id.partition(self.limits.partitions), |p| {
+            if let Some(record) = p.get(id) {
+                writer.entry(id, &record.state(), p.origins());
+            }
+        });
+        let (_, body) = writer.take();
+        let frame = encode_tell(version, request, now.wall_ms, &writer.table(), &body);
+        self.send(to, Class::Control, frame);
+    }
+
+    pub(super) fn told(
+        &mut self,
+        now: Now,
+        from: Origin,
+        request: u64,
+        wall_ms: u64,
+        origins: &[Origin],
+        entry: Option<WireEntry<'_>>,
+    ) -> Result<(), String> {
+        let version = self.peers.get(&from).map_or(0, |p| p.version);
+        let bases = Bases { wall_ms, counter: 0, version };
+        let found = entry.is_some();
+        if let Some(entry) = entry.filter(|_| self.asks.contains_key(&request)) {
+            let reader = EntryReader { bases, origins };
+            let joined = self.admit(now, entry.id.partition(self.limits.partitions), |p, gate| {
+                let state = reader.resolve(&entry, &mut |o| p.intern_for(o)).map_err(Refusal::Malformed)?;
+                p.apply_entry(&(entry.id, state), gate)
+            });
+            if let Err(refusal) = joined {
+                self.refused(from, &refusal)?;
+            }
+        }
+        self.asked(request, from, found);
+        Ok(())
+    }
+}
+
+fn read_base(flat: &[u64], origins: &[Origin]) -> Result<Base, String> {
+    let mut ints = flat.iter().copied();
+    let mut base = Base::new();
+    while let Some((ix, ranges)) = unflatten_ranges(&mut ints)? {
+        let origin =
+            usize::try_from(ix).ok().and_then(|ix| origins.get(ix)).ok_or("an origin index out of range")?;
+        base.insert(*origin, ranges);
+    }
+    Ok(base)
+}

@@ -1,0 +1,527 @@
+//! One node: replica, replication and readiness as one state machine. Inputs in, outputs out (quinn-proto's shape).
+//!
+//! The node runs single-threaded; embedders' threads share only the [`Replica`] with it. Reader's order: this file
+//! (what goes in and comes out), `push.rs` (a write leaves), `round.rs` (anti-entropy, the asking side), `answer.rs`
+//! (the answering side), `phase.rs` (joining, ready, fenced, new lives), `audit.rs`.
+
+mod answer;
+mod audit;
+mod phase;
+mod push;
+mod round;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use self::phase::Phase;
+use self::push::OutPush;
+use self::round::Round;
+use super::causality::Origin;
+use super::limits::Limits;
+use super::replica::{GONE, Gate, Happened, Refusal, Replica, Serving, gone_is_over};
+use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode};
+use super::session::SessionId;
+use super::time::Now;
+
+/// What a node is made from. Randomness comes in here and nowhere else.
+pub struct Setup {
+    /// The data plane's settings, already validated.
+    pub limits: Limits,
+    /// Seeds every random choice, the origin included.
+    pub seed: [u8; 32],
+    /// Keys hash tables and log hashes.
+    pub hash_key: u64,
+    /// Whether other members are expected (seeds were given): if so, the node joins before it is ready.
+    pub has_seeds: bool,
+    /// Whether watchers exist: without, changes make no events.
+    pub watched: bool,
+    /// The time of the start.
+    pub now: Now,
+}
+
+/// What happens to a node.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A link to a peer is up; both speak `version`.
+    LinkUp {
+        /// The peer's life.
+        peer: Origin,
+        /// The highest common wire version.
+        version: u16,
+    },
+    /// The link is gone.
+    LinkDown {
+        /// The peer's life.
+        peer: Origin,
+    },
+    /// A frame arrived.
+    Frame {
+        /// From whom.
+        peer: Origin,
+        /// The frame.
+        bytes: &'a [u8],
+    },
+    /// Local writes happened.
+    News,
+    /// Time passed: at [`Node::next_wake_ms`], and at least every half second.
+    Tick,
+    /// The live members on the board, without this node.
+    Members(&'a [Origin]),
+    /// A life that will never return: superseded, or left in good order.
+    Gone(Origin),
+    /// Read a session through from peers; answered by [`Output::Asked`].
+    Ask {
+        /// Echoed.
+        token: u64,
+        /// The session.
+        id: SessionId,
+    },
+    /// Somebody watches now.
+    Watched,
+    /// Another live process carries this node's name: start a new life, keep the data.
+    Clone,
+}
+
+/// Which of a link's ordered streams a frame takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Small and urgent: pushes, digests, acknowledgements.
+    Control,
+    /// Pages: never in the way of a push.
+    Bulk,
+}
+
+/// What a node wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a frame.
+    Send {
+        /// To whom.
+        peer: Origin,
+        /// On which stream.
+        class: Class,
+        /// The frame.
+        frame: Vec<u8>,
+    },
+    /// Tell watchers.
+    Event(Happened),
+    /// A peer has adopted own counters `lo..=hi` of a partition: a receipt's copy.
+    Adopted {
+        /// Who.
+        peer: Origin,
+        /// Where.
+        partition: u16,
+        /// First counter.
+        lo: u64,
+        /// Last counter.
+        hi: u64,
+    },
+    /// A peer answered an `Ask`; after the last one, `left` is 0.
+    Asked {
+        /// The question.
+        token: u64,
+        /// Whether it held the session (which is now here).
+        found: bool,
+        /// Peers that have not answered yet.
+        left: usize,
+    },
+    /// Close the link: the peer broke a rule.
+    CloseLink {
+        /// Whose.
+        peer: Origin,
+        /// Which rule.
+        why: String,
+    },
+    /// The node began or stopped serving.
+    Serving(Serving, String),
+    /// This node lives a new life: publish it on the board and reconnect.
+    NewLife(Origin),
+    /// Something an operator should read.
+    Warn(String),
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Digest exchanges that found everything equal.
+    pub rounds_equal: u64,
+    /// Rounds that had something to fetch and completed.
+    pub rounds_pulled: u64,
+    /// Rounds given up.
+    pub rounds_failed: u64,
+    /// Pushes sent.
+    pub pushes: u64,
+    /// Pushes nobody acknowledged in time.
+    pub pushes_lost: u64,
+    /// Pages sent.
+    pub pages: u64,
+    /// Bytes of frames sent.
+    pub sent_bytes: u64,
+    /// Frames sent.
+    pub sent_frames: u64,
+    /// Frames received.
+    pub received_frames: u64,
+    /// Frames refused, for any reason.
+    pub refused: u64,
+    /// Audits that found equal coverage with unequal contents.
+    pub audit_diffs: u64,
+    /// New lives begun.
+    pub new_lives: u64,
+}
+
+/// One linked peer.
+pub(super) struct Peer {
+    version: u16,
+    /// Partitions with own ops not yet sent to it.
+    dirty: BTreeSet<u16>,
+    /// Per partition, the last own counter sent.
+    cursor: Vec<u64>,
+    out: Option<OutPush>,
+    next_seq: u64,
+    /// Whether it said it is ready.
+    ready: bool,
+    /// Whether a complete round with it has ended since this node began joining or was fenced.
+    complete: bool,
+    /// A round with it is wanted as soon as possible.
+    wanted: bool,
+    /// Not before this (monotonic ms): rounds that fail or repeat do not spin.
+    not_before_ms: u64,
+}
+
+/// The state machine.
+pub struct Node {
+    replica: Arc<Replica>,
+    limits: Limits,
+    origin: Origin,
+    rng: StdRng,
+    peers: BTreeMap<Origin, Peer>,
+    members: BTreeSet<Origin>,
+    /// Freshness of whole members: their state is incorporated up to this wall time (CRDT.md A1).
+    inc: BTreeMap<Origin, u64>,
+    outputs: VecDeque<Output>,
+    round: Option<Round>,
+    next_round: u64,
+    phase: Phase,
+    next_sync_ms: u64,
+    next_reap_ms: u64,
+    next_prune: u16,
+    next_audit_ms: u64,
+    /// Wall minus monotonic time at the last input: a jump beyond the drift bound is a new life (CRDT.md A8).
+    wall_offset_ms: i64,
+    reap_frozen: bool,
+    asks: BTreeMap<u64, BTreeSet<Origin>>,
+    watched: bool,
+    stats: Stats,
+}
+
+impl Node {
+    /// A node and the replica its embedder's threads use.
+    pub fn new(setup: Setup) -> (Self, Arc<Replica>) {
+        let mut rng = StdRng::from_seed(setup.seed);
+        let origin = Origin(rng.random());
+        let replica = Arc::new(Replica::new(setup.limits.clone(), origin, setup.hash_key, setup.now));
+        let now = setup.now;
+        let mut node = Self {
+            replica: Arc::clone(&replica),
+            phase: Phase::joining(setup.has_seeds, now, setup.limits.partitions),
+            limits: setup.limits,
+            origin,
+            rng,
+            peers: BTreeMap::new(),
+            members: BTreeSet::new(),
+            inc: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            round: None,
+            next_round: 1,
+            next_sync_ms: now.mono_ms,
+            next_reap_ms: now.mono_ms,
+            next_prune: 0,
+            next_audit_ms: now.mono_ms,
+            wall_offset_ms: offset_of(now),
+            reap_frozen: false,
+            asks: BTreeMap::new(),
+            watched: setup.watched,
+            stats: Stats::default(),
+        };
+        node.update_phase(now);
+        (node, replica)
+    }
+
+    /// This life's name.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Counts since the start.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Why the node is not ready, or how it became so.
+    pub fn phase_reason(&self) -> &str {
+        &self.phase.reason
+    }
+
+    /// The freshness vector: members and the wall time (ms) their state is incorporated up to.
+    pub fn freshness(&self) -> &BTreeMap<Origin, u64> {
+        &self.inc
+    }
+
+    /// Per linked peer, how many partitions hold own writes it has not been sent, and whether a push is on its way.
+    pub fn backlog(&self) -> impl Iterator<Item = (Origin, usize, bool)> + '_ {
+        self.peers.iter().map(|(o, p)| (*o, p.dirty.len(), p.out.is_some()))
+    }
+
+    /// The next output, until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When the node wants its next [`Input::Tick`] (monotonic ms).
+    pub fn next_wake_ms(&self) -> u64 {
+        let pushes = self
+            .peers
+            .values()
+            .filter_map(|p| p.out.as_ref().map(|o| o.sent_ms + self.limits.push_timeout_ms));
+        let round = self.round.as_ref().map(|r| r.heard_ms + self.limits.round_timeout_ms);
+        let wanted =
+            self.peers.values().filter(|p| p.wanted && self.round.is_none()).map(|p| p.not_before_ms);
+        pushes.chain(round).chain(wanted).chain([self.next_sync_ms, self.next_reap_ms]).min().unwrap_or(0)
+    }
+
+    /// Takes in one input. Everything it causes is in the outputs when this returns.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.notice_freeze(now);
+        self.notice_jump(now);
+        match input {
+            Input::LinkUp { peer, version } => self.link_up(now, peer, version),
+            Input::LinkDown { peer } => self.link_down(peer),
+            Input::Frame { peer, bytes } => self.frame(now, peer, bytes),
+            Input::News => self.news(now),
+            Input::Tick => self.tick(now),
+            Input::Members(members) => {
+                self.members = members.iter().copied().filter(|&m| m != self.origin).collect();
+            }
+            Input::Gone(origin) => self.gone(now, origin),
+            Input::Ask { token, id } => self.ask(token, id),
+            Input::Watched => self.watched = true,
+            Input::Clone => self.new_life(false, "another live process carries this node's name"),
+        }
+        self.start_rounds(now);
+        self.update_phase(now);
+        self.replica.beat(now);
+    }
+
+    fn link_up(&mut self, now: Now, peer: Origin, version: u16) {
+        if peer == self.origin {
+            return;
+        }
+        // Before anything is sent to it: stability must never be vacuous about a joiner (CRDT.md A3).
+        self.inc.entry(peer).or_insert(0);
+        let cursor =
+            (0..self.limits.partitions).map(|p| self.replica.shared(p, |part| part.own_last())).collect();
+        let version = version.clamp(WIRE_OLDEST, WIRE_NEWEST);
+        let fresh = Peer {
+            version,
+            dirty: BTreeSet::new(),
+            cursor,
+            out: None,
+            next_seq: 1,
+            ready: false,
+            complete: false,
+            wanted: true,
+            not_before_ms: now.mono_ms,
+        };
+        self.peers.insert(peer, fresh);
+        self.phase.met_anyone(now);
+    }
+
+    fn link_down(&mut self, peer: Origin) {
+        self.peers.remove(&peer);
+        if self.round.as_ref().is_some_and(|r| r.peer == peer) {
+            self.round = None;
+            self.stats.rounds_failed += 1;
+        }
+        let waiting: Vec<u64> =
+            self.asks.iter().filter(|(_, w)| w.contains(&peer)).map(|(t, _)| *t).collect();
+        for token in waiting {
+            self.asked(token, peer, false);
+        }
+    }
+
+    fn frame(&mut self, now: Now, peer: Origin, bytes: &[u8]) {
+        self.stats.received_frames += 1;
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
+        let refused = match decode(bytes) {
+            Ok(message) => self.message(now, peer, message).err(),
+            Err(DecodeError::Kind(kind)) => {
+                // A newer minor feature of the peer: not understood is not misbehaviour.
+                self.warn(format!("peer {peer}: unknown message kind {kind}, ignored"));
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(why) = refused {
+            self.stats.refused += 1;
+            self.warn(format!("peer {peer}: refused a frame: {why}"));
+            self.outputs.push_back(Output::CloseLink { peer, why });
+        }
+    }
+
+    fn message(&mut self, now: Now, peer: Origin, message: Message<'_>) -> Result<(), String> {
+        match message {
+            Message::Digest { round, root, wall_ms, want_inc, ready } => {
+                self.check_skew(now, wall_ms)?;
+                self.digest(now, peer, (round, root, want_inc, ready));
+            }
+            Message::Equal { round, wall_ms, ready, inc } => {
+                self.check_skew(now, wall_ms)?;
+                self.equal(now, peer, round, wall_ms, ready, inc);
+            }
+            Message::Unequal { round, wall_ms, ready, inc, hashes } => {
+                self.check_skew(now, wall_ms)?;
+                self.unequal(now, peer, (round, wall_ms, ready), inc, hashes)?;
+            }
+            Message::Sync { round, wall_ms, origins, items } => {
+                self.check_skew(now, wall_ms)?;
+                self.serve(now, peer, round, &origins, &items)?;
+            }
+            Message::Page(page) => {
+                self.check_skew(now, page.header.wall_ms)?;
+                self.page(now, peer, page)?;
+            }
+            Message::Adopted { upto } => self.peer_adopted(peer, &upto)?,
+            Message::Push(push) => {
+                self.check_skew(now, push.header.wall_ms)?;
+                self.take_push(now, peer, &push)?;
+            }
+            Message::PushAck { seq, refused } => self.push_acked(now, peer, seq, &refused),
+            Message::Ask { request, id } => self.tell(now, peer, request, id),
+            Message::Tell { request, wall_ms, origins, entry } => {
+                self.check_skew(now, wall_ms)?;
+                self.told(now, peer, request, wall_ms, &origins, entry)?;
+            }
+            Message::Audit { request, sums } => self.audit(now, peer, request, &sums)?,
+            Message::AuditDiff { request, partitions } => self.audit_answer(now, peer, request, &partitions),
+        }
+        Ok(())
+    }
+
+    /// Skew is checked on every message that moves data, not only at the handshake (CRDT.md A8).
+    fn check_skew(&self, now: Now, wall_ms: u64) -> Result<(), String> {
+        let apart = now.wall_ms.abs_diff(wall_ms);
+        let max = self.limits.max_drift_ms;
+        if apart > max {
+            return Err(format!("its clock is {apart} ms from this one (max_drift_ms = {max})"));
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, now: Now) {
+        self.push_timeouts(now);
+        self.round_timeout(now);
+        if now.mono_ms >= self.next_sync_ms {
+            self.schedule_sync(now);
+            if let Some(peer) = self.pick_peer() {
+                self.want_round(peer);
+            }
+        }
+        if now.mono_ms >= self.next_reap_ms {
+            self.next_reap_ms = now.mono_ms + 1_000;
+            self.reap(now);
+        }
+        if now.mono_ms >= self.next_audit_ms {
+            let jitter = self.rng.random_range(0..=self.limits.audit_interval_ms);
+            self.next_audit_ms = now.mono_ms + self.limits.audit_interval_ms / 2 + jitter;
+            self.audit_one(now);
+        }
+    }
+
+    fn reap(&mut self, now: Now) {
+        let mut events = Vec::new();
+        for ix in 0..self.limits.partitions {
+            let (limits, inc, frozen) = (&self.limits, &self.inc, self.reap_frozen);
+            self.replica.locked(ix, |p| p.reap(now.wall_ms, limits, inc, frozen, 4_096, &mut events));
+        }
+        // A sixteenth of the partitions at a time: pruning is never urgent.
+        for _ in 0..self.limits.partitions.div_ceil(16) {
+            self.next_prune = (self.next_prune + 1) % self.limits.partitions;
+            self.replica.locked(self.next_prune, |p| p.prune(now.wall_ms, &self.limits));
+        }
+        let limits = &self.limits;
+        self.inc.retain(|_, value| !gone_is_over(*value, now.wall_ms, limits));
+        if self.watched {
+            self.outputs.extend(events.into_iter().map(Output::Event));
+        }
+    }
+
+    fn gone(&mut self, now: Now, origin: Origin) {
+        if origin != self.origin {
+            let until = now.wall_ms + self.limits.max_lifetime_ms + self.limits.max_drift_ms;
+            self.inc.insert(origin, GONE | until);
+            self.members.remove(&origin);
+        }
+    }
+
+    fn merge_inc(&mut self, now: Now, inc: &Inc) {
+        for &(member, value) in inc.iter().filter(|(_, v)| !gone_is_over(*v, now.wall_ms, &self.limits)) {
+            let held = self.inc.entry(member).or_insert(0);
+            *held = (*held).max(value);
+        }
+    }
+
+    fn send(&mut self, peer: Origin, class: Class, frame: Vec<u8>) {
+        self.stats.sent_bytes += frame.len() as u64;
+        self.stats.sent_frames += 1;
+        self.outputs.push_back(Output::Send { peer, class, frame });
+    }
+
+    fn warn(&mut self, text: String) {
+        self.outputs.push_back(Output::Warn(text));
+    }
+
+    /// Runs `f` on a partition with a gate for incoming entries, and passes events on.
+    fn admit<T>(
+        &mut self,
+        now: Now,
+        partition: u16,
+        f: impl FnOnce(&mut super::replica::Partition, &mut Gate<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut events = Vec::new();
+        let mut gate = Gate {
+            wall_ms: now.wall_ms,
+            limits: &self.limits,
+            clock: self.replica.clock(),
+            own_counter: self.replica.counter(),
+            events: self.watched.then_some(&mut events),
+        };
+        let out = self.replica.locked(partition, |p| f(p, &mut gate));
+        self.outputs.extend(events.into_iter().map(Output::Event));
+        out
+    }
+
+    /// What a refusal means for the link. Returns text if the peer broke a rule.
+    fn refused(&mut self, peer: Origin, refusal: &Refusal) -> Result<(), String> {
+        match refusal {
+            // Becomes acceptable as time passes, or as memory frees: retry later, loudly.
+            Refusal::ClockAhead { .. } | Refusal::MemoryFull => {
+                self.warn(format!("peer {peer}: {refusal}; nothing of its claims is adopted"));
+                Ok(())
+            }
+            Refusal::OwnOrigin { .. } => {
+                self.new_life(false, &format!("peer {peer} {refusal}"));
+                Err(refusal.to_string())
+            }
+            Refusal::Malformed(_) => Err(refusal.to_string()),
+        }
+    }
+}
+
+fn offset_of(now: Now) -> i64 {
+    now.wall_ms.wrapping_sub(now.mono_ms) as i64
+}

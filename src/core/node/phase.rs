@@ -1,0 +1,227 @@
+//! Joining, ready, fenced; and when a node must begin a new life.
+//!
+//! A joiner is ready when one complete round of every partition with a *ready* member is adopted and verified.
+//! Nodes that meet only each other elect nobody: when each has completed a round with all the others and no
+//! ready member has appeared for a while, each declares itself ready. A process that was frozen fences itself
+//! until a full round, since it may have missed logouts.
+
+use std::collections::BTreeSet;
+
+use rand::RngExt;
+
+use super::{Node, Output, offset_of};
+use crate::core::causality::Origin;
+use crate::core::replica::Serving;
+use crate::core::time::Now;
+
+/// A verification without an answer is tried again after this (ms).
+const VERIFY_RETRY_MS: u64 = 1_000;
+
+pub(super) struct Phase {
+    serving: Serving,
+    pub reason: String,
+    has_seeds: bool,
+    since_ms: u64,
+    first_link_ms: Option<u64>,
+    /// Partitions a complete round of which ended with a ready member.
+    done: Vec<bool>,
+    left: usize,
+    /// Peers with which a whole round completed in this phase.
+    complete_with: BTreeSet<Origin>,
+    verify: Verify,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verify {
+    No,
+    /// Waiting for the answer about the batch from `next`, asked at `asked_ms`.
+    Asked {
+        peer: Origin,
+        next: u16,
+        asked_ms: u64,
+    },
+    /// May ask the next batch.
+    Next {
+        peer: Origin,
+        next: u16,
+    },
+    Done,
+}
+
+impl Phase {
+    pub fn joining(has_seeds: bool, now: Now, partitions: u16) -> Self {
+        Self {
+            serving: Serving::Joining,
+            reason: "no seed has answered yet".into(),
+            has_seeds,
+            since_ms: now.mono_ms,
+            first_link_ms: None,
+            done: vec![false; usize::from(partitions)],
+            left: usize::from(partitions),
+            complete_with: BTreeSet::new(),
+            verify: Verify::No,
+        }
+    }
+
+    fn fence(&mut self, now: Now) {
+        self.since_ms = now.mono_ms;
+        self.done.fill(false);
+        self.left = self.done.len();
+        self.complete_with.clear();
+        self.verify = Verify::No;
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.serving == Serving::Ready
+    }
+
+    pub fn met_anyone(&mut self, now: Now) {
+        self.first_link_ms.get_or_insert(now.mono_ms);
+    }
+
+    pub fn done(&mut self, partition: u16, ready: bool) {
+        if ready && !std::mem::replace(&mut self.done[usize::from(partition)], true) {
+            self.left -= 1;
+        }
+    }
+
+    pub fn all_done(&mut self, ready: bool) {
+        if ready {
+            self.done.fill(true);
+            self.left = 0;
+        }
+    }
+
+    pub fn round_complete(&mut self, peer: Origin) {
+        self.complete_with.insert(peer);
+    }
+
+    pub fn verified(&mut self, from: Origin, first: u16, end: u16, clean: bool) {
+        let Verify::Asked { peer, next, .. } = self.verify else { return };
+        if peer == from && next == first {
+            // A batch that differed is asked again after its refetch.
+            let next = if clean { end } else { first };
+            self.verify =
+                if usize::from(next) >= self.done.len() { Verify::Done } else { Verify::Next { peer, next } };
+        }
+    }
+}
+
+impl Node {
+    /// A silence of the beat means the process was frozen. The fence closes before the beat moves on, so that no
+    /// reader sees a fresh beat with the fence open.
+    pub(super) fn notice_freeze(&mut self, now: Now) {
+        let silent_ms = now.mono_ms.saturating_sub(self.replica.last_beat_ms());
+        if silent_ms <= self.limits.fence_after_ms {
+            return;
+        }
+        if self.phase.serving == Serving::Ready || self.phase.serving == Serving::Fenced {
+            self.phase.fence(now);
+            self.serve_as(Serving::Fenced, format!("frozen for {silent_ms} ms: waiting for one full round"));
+        }
+        let peers: Vec<Origin> = self.peers.keys().copied().collect();
+        peers.into_iter().for_each(|peer| self.want_round(peer));
+        self.round = None;
+    }
+
+    /// A jump of the wall clock against the monotonic one: nothing timed can be trusted, so reaping stops until a
+    /// full round, and coverage is forgotten under a new life (CRDT.md A8).
+    pub(super) fn notice_jump(&mut self, now: Now) {
+        let offset = offset_of(now);
+        let jump_ms = offset.abs_diff(std::mem::replace(&mut self.wall_offset_ms, offset));
+        if jump_ms > self.limits.max_drift_ms {
+            self.reap_frozen = !self.peers.is_empty();
+            self.new_life(true, &format!("the wall clock jumped by {jump_ms} ms"));
+        }
+    }
+
+    /// Begins a new life under a fresh origin; the data stays.
+    pub(super) fn new_life(&mut self, forget: bool, why: &str) {
+        self.origin = Origin(self.rng.random());
+        for ix in 0..self.limits.partitions {
+            self.replica.locked(ix, |p| p.reincarnate(self.origin, forget));
+        }
+        self.stats.new_lives += 1;
+        self.round = None;
+        // Links are to the old life: the driver reconnects under the new one.
+        self.peers.clear();
+        self.warn(format!("new life {}: {why}", self.origin));
+        self.outputs.push_back(Output::NewLife(self.origin));
+    }
+
+    fn serve_as(&mut self, serving: Serving, reason: String) {
+        self.replica.set_serving(serving);
+        self.phase.serving = serving;
+        self.phase.reason.clone_from(&reason);
+        self.outputs.push_back(Output::Serving(serving, reason));
+    }
+
+    pub(super) fn update_phase(&mut self, now: Now) {
+        let waited_ms = now.mono_ms.saturating_sub(self.phase.since_ms);
+        match self.phase.serving {
+            Serving::Ready => {}
+            Serving::Fenced if self.phase.left == 0 || !self.phase.complete_with.is_empty() => {
+                self.serve_as(Serving::Ready, "a full round completed after the freeze".into());
+            }
+            Serving::Fenced if waited_ms >= self.limits.fence_timeout_ms => {
+                self.serve_as(Serving::Ready, "no peer answered within fence_timeout_ms".into());
+            }
+            Serving::Fenced => {}
+            Serving::Joining => self.update_joining(now, waited_ms),
+        }
+    }
+
+    fn update_joining(&mut self, now: Now, waited_ms: u64) {
+        if !self.phase.has_seeds {
+            return self.serve_as(Serving::Ready, "no seeds: the first of its mesh".into());
+        }
+        if self.phase.left == 0 {
+            if self.phase.verify == Verify::Done {
+                return self.serve_as(Serving::Ready, "every partition adopted and verified".into());
+            }
+            return self.continue_verify(now);
+        }
+        if self.peers.is_empty() && self.members.is_empty() {
+            if waited_ms >= self.limits.solo_after_ms {
+                self.serve_as(Serving::Ready, "alone: no seed answered within solo_after_ms".into());
+            }
+            return;
+        }
+        let settled =
+            self.phase.first_link_ms.is_some_and(|first| now.mono_ms >= first + self.limits.settle_ms);
+        let all_linked = self.members.iter().all(|m| self.peers.contains_key(m));
+        let none_ready = self.peers.values().all(|p| !p.ready);
+        let rounds = self.peers.keys().all(|p| self.phase.complete_with.contains(p));
+        if settled && all_linked && none_ready && rounds && !self.peers.is_empty() {
+            self.serve_as(Serving::Ready, "founded together with members that were joining too".into());
+        } else {
+            let total = self.phase.done.len();
+            self.phase.reason = format!("{} of {total} partitions adopted", total - self.phase.left);
+        }
+    }
+
+    pub(super) fn continue_verify(&mut self, now: Now) {
+        let source =
+            self.peers.iter().find(|(o, p)| p.ready && self.phase.complete_with.contains(o)).map(|(o, _)| *o);
+        let (peer, next) = match self.phase.verify {
+            Verify::Done => return,
+            Verify::Asked { peer, asked_ms, .. }
+                if now.mono_ms < asked_ms + VERIFY_RETRY_MS && self.peers.contains_key(&peer) =>
+            {
+                return;
+            }
+            Verify::Asked { next, .. } => match source {
+                Some(source) => (source, next),
+                None => return,
+            },
+            Verify::Next { peer, next } => (peer, next),
+            Verify::No => match source {
+                Some(source) => (source, 0),
+                None => return,
+            },
+        };
+        self.phase.verify = Verify::Asked { peer, next, asked_ms: now.mono_ms };
+        self.phase.reason = format!("verifying partition {next} of {}", self.phase.done.len());
+        self.verify_from(now, peer, next);
+    }
+}

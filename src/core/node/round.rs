@@ -1,0 +1,392 @@
+//! Anti-entropy, the asking side: digest, drill down, pull, adopt.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rand::RngExt;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Class, Node, Output};
+use crate::core::causality::Origin;
+use crate::core::limits::{MAX_FORCED, ROUND_WINDOW};
+use crate::core::replica::{Claim, Entry, PageIn, PageOutcome, Refusal};
+use crate::core::replication::{
+    Bases, EntryReader, Inc, Message, PageFrame, SyncItem, encode, flatten_ranges, unflatten_ranges,
+};
+use crate::core::session::SessionId;
+use crate::core::time::Now;
+
+/// Rounds with one peer are at least this far apart (ms), unless its link is new.
+const ROUND_GAP_MS: u64 = 100;
+
+/// The one round this node is asking for. Answering others' takes no state.
+pub(super) struct Round {
+    pub peer: Origin,
+    pub id: u64,
+    pub heard_ms: u64,
+    /// Our own last dot of each partition when the digest was taken: "equal" means the peer has them all.
+    own_last: Vec<u64>,
+    /// Ask with an empty base: an audit found what vectors cannot show.
+    full: bool,
+    pending: VecDeque<u16>,
+    /// Partitions asked for: the request's nonce and what it forced.
+    asked: BTreeMap<u16, Asked>,
+    /// Partition and counter, alternating, for the closing `Adopted`.
+    adopted: Vec<u64>,
+    pulled: bool,
+}
+
+#[derive(Clone)]
+struct Asked {
+    nonce: (u32, u64),
+    force: Vec<SessionId>,
+}
+
+/// A node's digest.
+pub(super) struct Digest {
+    pub root: u64,
+    pub hashes: Vec<u64>,
+    pub own_last: Vec<u64>,
+    pub retains_expired: bool,
+}
+
+impl Node {
+    /// Hashes every partition, each under its own lock: equality is then true of some moment for each.
+    pub(super) fn digest_now(&self, now: Now) -> Digest {
+        let n = usize::from(self.limits.partitions);
+        let mut digest = Digest {
+            root: 0,
+            hashes: Vec::with_capacity(n),
+            own_last: Vec::with_capacity(n),
+            retains_expired: false,
+        };
+        let mut bytes = Vec::with_capacity(8 * n);
+        for ix in 0..self.limits.partitions {
+            self.replica.shared(ix, |p| {
+                digest.hashes.push(p.cov_hash(now.wall_ms, &self.limits));
+                digest.own_last.push(p.own_last());
+                digest.retains_expired |= p.counts().expired_retained > 0;
+            });
+            bytes.extend_from_slice(&digest.hashes[usize::from(ix)].to_le_bytes());
+        }
+        digest.root = xxh3_64(&bytes);
+        digest
+    }
+
+    pub(super) fn schedule_sync(&mut self, now: Now) {
+        let interval = self.limits.sync_interval_ms;
+        self.next_sync_ms = now.mono_ms + interval * 4 / 5 + self.rng.random_range(0..=interval * 2 / 5);
+    }
+
+    pub(super) fn pick_peer(&mut self) -> Option<Origin> {
+        let n = self.peers.len();
+        (n > 0).then(|| self.rng.random_range(0..n)).and_then(|at| self.peers.keys().nth(at).copied())
+    }
+
+    pub(super) fn want_round(&mut self, peer: Origin) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.wanted = true;
+        }
+    }
+
+    /// Starts the next wanted round if none is under way.
+    pub(super) fn start_rounds(&mut self, now: Now) {
+        if self.round.is_some() {
+            return;
+        }
+        let due = self.peers.iter().filter(|(_, p)| p.wanted && p.not_before_ms <= now.mono_ms);
+        // Peers that are ready first: a joiner learns most from them.
+        let Some(to) = due.max_by_key(|(_, p)| (p.ready, !p.complete)).map(|(o, _)| *o) else { return };
+        self.start_round(now, to, Vec::new());
+    }
+
+    /// Begins a round with a digest, or straight with these partitions from an empty base.
+    pub(super) fn start_round(&mut self, now: Now, to: Origin, full: Vec<u16>) {
+        let Some(peer) = self.peers.get_mut(&to) else { return };
+        peer.wanted = false;
+        peer.not_before_ms = now.mono_ms + ROUND_GAP_MS;
+        let version = peer.version;
+        let digest = self.digest_now(now);
+        let id = self.next_round;
+        self.next_round += 1;
+        let is_full = !full.is_empty();
+        self.round = Some(Round {
+            peer: to,
+            id,
+            heard_ms: now.mono_ms,
+            own_last: digest.own_last,
+            full: is_full,
+            pending: full.into(),
+            asked: BTreeMap::new(),
+            adopted: Vec::new(),
+            pulled: is_full,
+        });
+        if is_full {
+            self.pump_round(now);
+            return;
+        }
+        let (root, want_inc, ready) = (digest.root, digest.retains_expired, self.phase.is_ready());
+        let frame =
+            encode(version, &Message::Digest { round: id, root, wall_ms: now.wall_ms, want_inc, ready });
+        self.send(to, Class::Control, frame);
+    }
+
+    fn current(&mut self, now: Now, peer: Origin, round: u64) -> Option<&mut Round> {
+        let current = self.round.as_mut().filter(|r| r.peer == peer && r.id == round)?;
+        current.heard_ms = now.mono_ms;
+        Some(current)
+    }
+
+    /// An equal answer completes a round of every partition (CRDT.md A1).
+    pub(super) fn equal(&mut self, now: Now, peer: Origin, round: u64, wall_ms: u64, ready: bool, inc: Inc) {
+        let Some(current) = self.current(now, peer, round) else { return };
+        if current.pulled {
+            return;
+        }
+        let own_last = std::mem::take(&mut current.own_last);
+        self.has_all_ours(peer, &own_last);
+        self.fresh(now, peer, wall_ms, &inc);
+        self.stats.rounds_equal += 1;
+        self.phase.all_done(ready);
+        self.note_ready(peer, ready);
+        let revived = self.revived_for(peer);
+        if revived.is_empty() {
+            self.finish_round();
+        } else if let Some(round) = &mut self.round {
+            round.pulled = true;
+            round.pending = revived.into();
+            self.pump_round(now);
+        }
+    }
+
+    fn note_ready(&mut self, peer: Origin, ready: bool) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.ready = ready;
+        }
+    }
+
+    pub(super) fn has_all_ours(&mut self, peer: Origin, own_last: &[u64]) {
+        for (partition, &hi) in own_last.iter().enumerate().filter(|(_, hi)| **hi > 0) {
+            self.outputs.push_back(Output::Adopted { peer, partition: partition as u16, lo: 1, hi });
+        }
+    }
+
+    fn fresh(&mut self, now: Now, peer: Origin, wall_ms: u64, inc: &Inc) {
+        self.merge_inc(now, inc);
+        let held = self.inc.entry(peer).or_insert(0);
+        *held = (*held).max(wall_ms);
+    }
+
+    pub(super) fn unequal(
+        &mut self,
+        now: Now,
+        peer: Origin,
+        (round, wall_ms, ready): (u64, u64, bool),
+        inc: Inc,
+        hashes: &[u8],
+    ) -> Result<(), String> {
+        let wanted = 8 * usize::from(self.limits.partitions);
+        if hashes.len() != wanted {
+            return Err(format!("{} bytes of partition hashes: {wanted} expected", hashes.len()));
+        }
+        if self.current(now, peer, round).is_none_or(|r| r.pulled) {
+            return Ok(());
+        }
+        self.note_ready(peer, ready);
+        let own = self.digest_now(now);
+        let revived: BTreeSet<u16> = self.revived_for(peer).into_iter().collect();
+        let mut pending = VecDeque::new();
+        for (ix, theirs) in hashes.chunks_exact(8).enumerate() {
+            let (partition, theirs) = (ix as u16, theirs.try_into().map_or(0, u64::from_le_bytes));
+            if theirs == own.hashes[ix] && !revived.contains(&partition) {
+                // This one is complete as it stands.
+                self.partition_fresh(partition, peer, wall_ms, &inc);
+                self.phase.done(partition, ready);
+            } else {
+                pending.push_back(partition);
+            }
+        }
+        if let Some(round) = &mut self.round {
+            round.pending = pending;
+            round.pulled = true;
+        }
+        self.pump_round(now);
+        Ok(())
+    }
+
+    fn partition_fresh(&self, partition: u16, peer: Origin, wall_ms: u64, inc: &Inc) {
+        let entries: Vec<(Origin, u64)> = inc.iter().copied().chain([(peer, wall_ms)]).collect();
+        self.replica.locked(partition, |p| p.refresh(&entries));
+    }
+
+    /// Partitions in which a revived session still waits for this peer's word (CRDT.md A2).
+    fn revived_for(&self, peer: Origin) -> Vec<u16> {
+        (0..self.limits.partitions)
+            .filter(|&ix| self.replica.shared(ix, |p| !p.revived_waiting_for(peer).is_empty()))
+            .collect()
+    }
+
+    /// Asks for partitions until the window is full; ends the round when nothing is left.
+    fn pump_round(&mut self, now: Now) {
+        let Some(round) = &mut self.round else { return };
+        let mut next = Vec::new();
+        while round.asked.len() + next.len() < ROUND_WINDOW {
+            match round.pending.pop_front() {
+                Some(partition) => next.push((partition, Vec::new())),
+                None => break,
+            }
+        }
+        if next.is_empty() && round.asked.is_empty() {
+            self.finish_round();
+        } else if !next.is_empty() {
+            self.request(now, next);
+        }
+    }
+
+    fn request(&mut self, now: Now, partitions: Vec<(u16, Vec<SessionId>)>) {
+        let Some(round) = &mut self.round else { return };
+        let (to, id) = (round.peer, round.id);
+        let Some(version) = self.peers.get(&to).map(|p| p.version) else { return };
+        let (mut table, mut items) = (Vec::new(), Vec::new());
+        for (partition, mut force) in partitions {
+            let (nonce, base, have) = self.replica.shared(partition, |p| {
+                force.extend(p.revived_waiting_for(to));
+                (p.nonce(), if round.full { p.pending_base(to) } else { p.base_for(to) }, p.covered_up_to(to))
+            });
+            force.truncate(MAX_FORCED);
+            let mut flat = Vec::new();
+            for (origin, ranges) in &base {
+                let ix = table.iter().position(|o| o == origin).unwrap_or_else(|| {
+                    table.push(*origin);
+                    table.len() - 1
+                });
+                flatten_ranges(ix as u64, ranges, &mut flat);
+            }
+            round.asked.insert(partition, Asked { nonce, force: force.clone() });
+            items.push(SyncItem { partition, nonce, base: flat, force, have });
+        }
+        let frame =
+            encode(version, &Message::Sync { round: id, wall_ms: now.wall_ms, origins: table, items });
+        self.send(to, Class::Control, frame);
+    }
+
+    pub(super) fn page(&mut self, now: Now, peer: Origin, page: PageFrame<'_>) -> Result<(), String> {
+        let header = &page.header;
+        let partition = header.partition;
+        if partition >= self.limits.partitions {
+            return Err(format!("partition {partition}: there are {}", self.limits.partitions));
+        }
+        let asked = self.current(now, peer, header.round).and_then(|r| r.asked.get(&partition).cloned());
+        let full = self.round.as_ref().is_some_and(|r| r.full);
+        let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: page.version };
+        let claims = read_claims(&header.claims, &header.origins)?;
+        let reader = EntryReader { bases, origins: &header.origins };
+        let mut inc = header.inc.clone();
+        inc.push((peer, header.wall_ms));
+        inc.retain(|(_, v)| !crate::core::replica::gone_is_over(*v, now.wall_ms, &self.limits));
+        let mut taught = Vec::new();
+        let outcome = self.admit(now, partition, |p, gate| {
+            let nonce = p.nonce();
+            let current = asked.as_ref().is_some_and(|a| a.nonce == header.nonce && a.nonce == nonce);
+            let mut entries: Vec<Entry<'_>> = Vec::with_capacity(page.entries.len());
+            for entry in &page.entries {
+                if entry.id.partition(gate.limits.partitions) != partition {
+                    return Err(Refusal::Malformed("a session in the wrong partition"));
+                }
+                let state = reader.resolve(entry, &mut |o| p.intern_for(o)).map_err(Refusal::Malformed)?;
+                if full && current {
+                    taught.extend(p.untold(entry.id, &state));
+                }
+                entries.push((entry.id, state));
+            }
+            let forced = asked.as_ref().map_or(&[][..], |a| &a.force);
+            let (epoch, complete) = (header.epoch, header.complete);
+            p.apply_page(PageIn { from: peer, epoch, current, entries, claims, complete, inc, forced }, gate)
+        });
+        for liar in taught {
+            self.warn(format!(
+                "peer {liar} claimed writes it never sent (partition {partition}); refetched from {peer}"
+            ));
+        }
+        self.page_applied(now, peer, partition, header.source, outcome)
+    }
+
+    fn page_applied(
+        &mut self,
+        now: Now,
+        peer: Origin,
+        partition: u16,
+        source: bool,
+        outcome: Result<PageOutcome, Refusal>,
+    ) -> Result<(), String> {
+        match outcome {
+            Ok(PageOutcome::Stale) => {}
+            Ok(PageOutcome::More(need)) => {
+                if self.round.as_mut().and_then(|r| r.asked.remove(&partition)).is_some() {
+                    self.request(now, vec![(partition, need)]);
+                }
+            }
+            Ok(PageOutcome::Adopted) => {
+                let upto = self.replica.shared(partition, |p| p.covered_up_to(peer));
+                self.phase.done(partition, source);
+                if let Some(round) = &mut self.round {
+                    round.asked.remove(&partition);
+                    round.adopted.extend([u64::from(partition), upto]);
+                }
+                self.pump_round(now);
+            }
+            Err(refusal) => {
+                self.abandon_round(now);
+                self.refused(peer, &refusal)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_round(&mut self) {
+        let Some(round) = self.round.take() else { return };
+        let Some(peer) = self.peers.get_mut(&round.peer) else { return };
+        if !round.full {
+            peer.complete = true;
+        }
+        let version = peer.version;
+        if round.pulled {
+            self.stats.rounds_pulled += 1;
+        }
+        if !round.adopted.is_empty() {
+            let frame = encode(version, &Message::Adopted { upto: round.adopted });
+            self.send(round.peer, Class::Control, frame);
+        }
+        self.phase.round_complete(round.peer);
+        self.reap_frozen = false;
+    }
+
+    fn abandon_round(&mut self, now: Now) {
+        if let Some(round) = self.round.take() {
+            self.stats.rounds_failed += 1;
+            if let Some(peer) = self.peers.get_mut(&round.peer) {
+                peer.not_before_ms = now.mono_ms + self.limits.sync_interval_ms;
+                peer.wanted = true;
+            }
+        }
+    }
+
+    pub(super) fn round_timeout(&mut self, now: Now) {
+        let timeout_ms = self.limits.round_timeout_ms;
+        if self.round.as_ref().is_some_and(|r| now.mono_ms >= r.heard_ms + timeout_ms) {
+            self.abandon_round(now);
+        }
+    }
+}
+
+/// Reads a page's claims: ranges per origin, each followed by its time limit.
+fn read_claims(flat: &[u64], origins: &[Origin]) -> Result<Vec<Claim>, String> {
+    let mut ints = flat.iter().copied();
+    let mut claims = Vec::new();
+    while let Some((ix, ranges)) = unflatten_ranges(&mut ints)? {
+        let until_ms = ints.next().ok_or("a claim cut short")?;
+        let origin =
+            usize::try_from(ix).ok().and_then(|ix| origins.get(ix)).ok_or("an origin index out of range")?;
+        claims.push((*origin, ranges, until_ms));
+    }
+    Ok(claims)
+}

@@ -1,0 +1,12 @@
+//! Replication between nodes: messages, their wire form, and the state machine that exchanges them.
+
+mod codec;
+mod entry;
+mod message;
+
+pub use codec::{
+    DecodeError, PageFrame, PushFrame, PushPart, decode, encode, encode_page, encode_push, encode_push_part,
+    encode_tell, flatten_ranges, unflatten_ranges,
+};
+pub use entry::{Bases, EntryReader, EntryWriter, WireEntry};
+pub use message::{Inc, Message, PageHeader, PushHeader, SyncItem, WIRE_NEWEST, WIRE_OLDEST, pairs};
