@@ -53,7 +53,9 @@ impl Oracle {
             if self.destroyed.contains(id) {
                 continue;
             }
-            let Some(best) = writes.iter().filter(|w| !lost_lives.contains(&w.1.origin)).max_by_key(|w| (w.0, w.1)) else {
+            let Some(best) =
+                writes.iter().filter(|w| !lost_lives.contains(&w.1.origin)).max_by_key(|w| (w.0, w.1))
+            else {
                 continue;
             };
             for at in world.up() {
@@ -64,7 +66,9 @@ impl Oracle {
                         (ver.map(|v| v.hlc.0), field.and_then(|f| f.value.map(<[u8]>::to_vec)))
                     })
                 });
-                let Some((Some(hlc), value)) = held else { panic!("node {at} misses {key} of a live session") };
+                let Some((Some(hlc), value)) = held else {
+                    panic!("node {at} misses {key} of a live session")
+                };
                 assert!(hlc >= best.0, "node {at}: {key} is older than an acknowledged write");
                 if hlc == best.0 {
                     assert_eq!(value, best.2.clone().map(String::into_bytes), "node {at}: {key}");
@@ -108,15 +112,21 @@ fn random_op(world: &mut World, rng: &mut StdRng, oracle: &mut Oracle) {
 }
 
 fn run(seed: u64, n: usize, ops: usize, crashes: bool) {
-    let limits = Limits { partitions: 4, page_bytes: 1_024, max_lifetime_ms: 24 * 3_600_000, ..Limits::default() };
+    let limits =
+        Limits { partitions: 4, page_bytes: 1_024, max_lifetime_ms: 24 * 3_600_000, ..Limits::default() };
     let mut world = World::with_limits(seed, n, limits);
     let mut rng = StdRng::seed_from_u64(seed);
     let mut oracle = Oracle::default();
     let mut lost_lives = BTreeSet::new();
+    // Clocks a few seconds apart: only a clock advanced past everything observed keeps causal order.
+    for node in world.nodes.iter_mut().flatten() {
+        node.offset_ms = rng.random_range(-4_000..=4_000);
+    }
     world.settle();
     for step in 0..ops {
         if step % 20 == 0 {
-            world.net.faults = if rng.random_range(0..3) == 0 { Faults::default() } else { Faults::hostile() };
+            world.net.faults =
+                if rng.random_range(0..3) == 0 { Faults::default() } else { Faults::hostile() };
             match rng.random_range(0..8) {
                 0 => {
                     let at = rng.random_range(0..n);
@@ -164,7 +174,10 @@ fn run(seed: u64, n: usize, ops: usize, crashes: bool) {
     for &id in &oracle.destroyed {
         let known = oracle.knew_dead.iter().any(|(at, life, dead)| *dead == id && world.origin(*at) == *life);
         if known {
-            assert!(world.up().iter().all(|&at| !world.visible(at, id)), "I1g: destroyed anywhere, visible nowhere");
+            assert!(
+                world.up().iter().all(|&at| !world.visible(at, id)),
+                "I1g: destroyed anywhere, visible nowhere"
+            );
         }
     }
     oracle.check_no_lost_update(&world, &lost_lives);
