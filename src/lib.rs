@@ -1,5 +1,26 @@
-//! sessionmesh: web sessions without a session server.
+//! Web sessions without a session server: services embed a node, nodes find each other by gossip, and every node
+//! holds the sessions as last-writer-wins CRDT maps. No leader, no external store.
+//!
+//! # Reader's map
+//! * [`mesh`]: the public handle. Start at [`Mesh::builder`] and [`Sessions`].
+//! * [`web`]: adapters for web frameworks.
+//! * `driver`: the task that runs a node; [`discovery`]: who exists; [`transport`]: QUIC between nodes.
+//! * [`core`]: the data plane, pure and deterministic: `core::node` is the state machine, `core::session` the
+//!   lattice, `core::replica` what a node holds, `core::replication` the wire.
+//!
+//! Lower floors never import upper ones. `docs/ARCHITECTURE.md` draws the picture, `docs/ALGORITHM.md` has the proofs.
 
 pub mod core;
 pub mod discovery;
+mod driver;
+pub mod mesh;
 pub mod transport;
+pub mod web;
+
+pub use crate::core::replica::WriteError;
+pub use crate::core::session::{LogHash, SessionId};
+pub use crate::driver::Stopped;
+pub use mesh::{
+    Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt, SecretSource,
+    Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,
+};

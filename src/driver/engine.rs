@@ -1,0 +1,497 @@
+//! The node's task: every input of the core meets here, every output leaves from here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use rand::rngs::SysRng;
+use rand::TryRng;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::acks::Acks;
+use super::clock::Clock;
+use super::shared::{Command, LinkState, MemberState, MemberView, Shared, Stopped};
+use super::trace::Tracer;
+use crate::core::causality::Origin;
+use crate::core::limits::Limits;
+use crate::core::node::{Class, Input, Node, Output, Setup};
+use crate::core::replica::Serving;
+use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
+use crate::discovery::{
+    Discovery, DiscoveryConfig, DiscoveryError, DiscoveryEvent, GossipLink, Member, fresh_generation,
+};
+use crate::transport::{self, Drill, Event, Identity, Transport, TransportConfig, TransportError};
+
+/// Events watchers may lag behind before they are told to resync.
+const WATCH_EVENTS: usize = 4_096;
+/// Gossip packets that may wait for discovery; more are dropped, as gossip may be.
+const GOSSIP_QUEUE: usize = 256;
+/// The engine looks around at least this often (ms): the beat that freezes are measured against.
+const BEAT_MS: u64 = 250;
+/// How long `leave` waits for peers to adopt what they lack (ms).
+const DRAIN_MS: u64 = 5_000;
+
+/// Everything an engine is started from.
+#[derive(Clone)]
+pub(crate) struct EngineConfig {
+    pub cluster: String,
+    pub node: String,
+    pub bind: SocketAddr,
+    pub advertise: Option<SocketAddr>,
+    pub seeds: Vec<String>,
+    pub identity: Identity,
+    pub limits: Limits,
+    pub gossip_interval_ms: u64,
+    pub dead_grace_ms: u64,
+    pub link_timeout_ms: u64,
+    pub ack_timeout_ms: u64,
+    pub ask_timeout_ms: u64,
+    pub metadata: BTreeMap<String, String>,
+    pub wire: (u16, u16),
+    pub drill: Option<Drill>,
+    pub clock_offset_ms: i64,
+    pub tracer: Option<Arc<Tracer>>,
+}
+
+/// Why a mesh could not start. Nothing runs then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is impossible.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// The transport could not start.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// Discovery could not start.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system: {0}")]
+    Entropy(String),
+}
+
+/// The network side of one life.
+struct Life {
+    transport: Transport,
+    events: mpsc::Receiver<Event>,
+    discovery: Discovery,
+    found: mpsc::Receiver<DiscoveryEvent>,
+    gossip: mpsc::Sender<(SocketAddr, Bytes)>,
+}
+
+/// Runs one node until it is told to stop.
+pub(crate) struct Engine {
+    config: EngineConfig,
+    shared: Arc<Shared>,
+    node: Node,
+    life: Life,
+    commands: mpsc::Receiver<Command>,
+    /// The current link of each peer, and its clock's offset.
+    links: BTreeMap<Origin, (u64, i64)>,
+    asks: BTreeMap<u64, oneshot::Sender<bool>>,
+    next_token: u64,
+    members: Vec<Member>,
+    reborn: bool,
+}
+
+struct Gossip(Transport);
+
+impl GossipLink for Gossip {
+    fn send(&self, to: SocketAddr, bytes: Bytes) {
+        self.0.gossip(to, bytes);
+    }
+}
+
+fn entropy<const N: usize>() -> Result<[u8; N], StartError> {
+    let mut bytes = [0; N];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|e| StartError::Entropy(e.to_string()))?;
+    Ok(bytes)
+}
+
+impl Engine {
+    /// Starts the node; its task runs until the last handle is gone or it is told to leave.
+    pub async fn start(config: EngineConfig) -> Result<Arc<Shared>, StartError> {
+        config.limits.validate().map_err(StartError::Config)?;
+        let clock = Clock::new(config.clock_offset_ms);
+        let setup = Setup {
+            limits: config.limits.clone(),
+            seed: entropy()?,
+            hash_key: u64::from_le_bytes(entropy()?),
+            has_seeds: !config.seeds.is_empty(),
+            watched: true,
+            now: clock.now(),
+        };
+        let (node, replica) = Node::new(setup);
+        let life = start_life(&config, clock, node.origin(), config.bind).await?;
+        let (commands, receiver) = mpsc::channel(1_024);
+        let shared = Arc::new(Shared {
+            node: config.node.clone(),
+            cluster: config.cluster.clone(),
+            replica,
+            clock,
+            acks: Acks::default(),
+            news: Notify::new(),
+            commands,
+            events: broadcast::channel(WATCH_EVENTS).0,
+            serving: watch::channel((Serving::Joining, String::new())).0,
+            stopped: watch::channel(None).0,
+            members: RwLock::new(Vec::new()),
+            members_changed: watch::channel(0).0,
+            life: RwLock::new((node.origin(), life.transport.advertise_addr())),
+            stats: Mutex::new((node.stats(), life.transport.stats(), life.discovery.health())),
+            unreplicated: 0.into(),
+            ack_timeout_ms: config.ack_timeout_ms,
+            ask_timeout_ms: config.ask_timeout_ms,
+            backlog: 0.into(),
+        });
+        let engine = Self {
+            config,
+            shared: Arc::clone(&shared),
+            node,
+            life,
+            commands: receiver,
+            links: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            next_token: 0,
+            members: Vec::new(),
+            reborn: false,
+        };
+        tokio::spawn(engine.run());
+        Ok(shared)
+    }
+
+    async fn run(mut self) {
+        self.drain();
+        let stopped = self.turn_until_stopped().await;
+        if let Stopped::Clone { .. } | Stopped::NewLife(_) = stopped {
+            error!(node = self.config.node, "{stopped}");
+        }
+        // Reads after the end must not pretend: without a beat the replica fences itself, and this is sooner.
+        self.shared.replica.set_serving(Serving::Fenced);
+        self.life.discovery.shutdown().await;
+        self.life.transport.close().await;
+        self.shared.stopped.send_replace(Some(stopped));
+    }
+
+    async fn turn_until_stopped(&mut self) -> Stopped {
+        loop {
+            let wake = self.node.next_wake_ms().min(self.shared.clock.now().mono_ms + BEAT_MS);
+            let wake = tokio::time::sleep_until(self.shared.clock.instant_at(wake).into());
+            let shared = Arc::clone(&self.shared);
+            let stopped = tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command).await,
+                    None => Some(Stopped::Dropped),
+                },
+                event = self.life.events.recv() => match event {
+                    Some(event) => self.network(event),
+                    None => Some(Stopped::Dropped),
+                },
+                () = shared.news.notified() => { self.input(Input::News); None }
+                found = self.life.found.recv() => found.and_then(|found| self.found(found)),
+                () = wake => { self.input(Input::Tick); self.publish_status(); None }
+            };
+            drop(shared);
+            if let Some(stopped) = stopped {
+                return stopped;
+            }
+            if std::mem::take(&mut self.reborn)
+                && let Err(error) = self.rebirth().await
+            {
+                return Stopped::NewLife(error.to_string());
+            }
+        }
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        let now = self.shared.clock.now();
+        if let Some(tracer) = &self.config.tracer {
+            tracer.input(now, &input, self.shared.replica.key());
+        }
+        self.node.handle(now, input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            if let Some(tracer) = &self.config.tracer {
+                tracer.output(self.shared.clock.now(), &output, self.shared.replica.key());
+            }
+            self.output(output);
+        }
+        let backlog: usize = self.node.backlog().map(|(_, dirty, out)| dirty + usize::from(out)).sum();
+        self.shared.backlog.store(backlog as u64, Ordering::Release);
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Send { peer, class, frame } => {
+                let class = match class {
+                    Class::Control => transport::Class::Control,
+                    Class::Bulk => transport::Class::Bulk,
+                };
+                // A full queue or a lost link loses the frame; the core repairs by a round.
+                let _ = self.life.transport.send(peer, class, frame.into());
+            }
+            Output::Event(event) => {
+                // Nobody watching is no error.
+                let _ = self.shared.events.send(event);
+            }
+            Output::Adopted { peer, partition, lo, hi } => self.shared.acks.adopted(peer, partition, lo, hi),
+            Output::Asked { token, found, left } => {
+                if (found || left == 0)
+                    && let Some(answer) = self.asks.remove(&token)
+                {
+                    // The asker may have stopped waiting.
+                    let _ = answer.send(found);
+                }
+            }
+            Output::CloseLink { peer, why } => {
+                warn!(node = self.config.node, peer = %peer, "closing the link: {why}");
+                self.life.transport.disconnect(peer, &why);
+            }
+            Output::Serving(serving, why) => {
+                info!(node = self.config.node, "{}: {why}", serving_word(serving));
+                self.shared.serving.send_replace((serving, why));
+            }
+            Output::NewLife(_) => self.reborn = true,
+            Output::Warn(text) => warn!(node = self.config.node, "{text}"),
+        }
+    }
+
+    fn network(&mut self, event: Event) -> Option<Stopped> {
+        match event {
+            Event::Up(peer) => {
+                self.links.insert(peer.origin, (peer.link, peer.wall_offset_ms));
+                self.shared.acks.link_up(peer.origin);
+                self.input(Input::LinkUp { peer: peer.origin, version: peer.version });
+                self.publish_members();
+            }
+            Event::Down { origin, link, node, reason } => {
+                if self.links.get(&origin).is_some_and(|l| l.0 == link) {
+                    info!(node = self.config.node, peer = node, "link down: {reason}");
+                    self.links.remove(&origin);
+                    self.shared.acks.link_down(origin);
+                    self.input(Input::LinkDown { peer: origin });
+                    self.publish_members();
+                }
+            }
+            Event::Frame { origin, link, bytes } => {
+                if self.links.get(&origin).is_some_and(|l| l.0 == link) {
+                    self.input(Input::Frame { peer: origin, bytes: &bytes });
+                }
+            }
+            Event::Gossip { from, bytes } => {
+                // A full queue drops the packet: gossip is made for loss.
+                let _ = self.life.gossip.try_send((from, bytes));
+            }
+            Event::Refused { .. } => {}
+            Event::Clone { node, origin } => return Some(Stopped::Clone { node, origin }),
+        }
+        None
+    }
+
+    fn found(&mut self, event: DiscoveryEvent) -> Option<Stopped> {
+        match event {
+            DiscoveryEvent::Changed(members) => {
+                self.members = members;
+                let own = self.node.origin();
+                let alive = self.members.iter().filter(|m| m.alive && m.origin != own);
+                let alive: Vec<Origin> = alive.map(|m| m.origin).collect();
+                self.life.transport.want(self.life.discovery.addresses());
+                self.input(Input::Members(&alive));
+                self.publish_members();
+            }
+            DiscoveryEvent::Gone { node, origin } => {
+                info!(node = self.config.node, peer = node, "life {origin} is over");
+                self.input(Input::Gone(origin));
+            }
+            DiscoveryEvent::SeedsResolved(_) => self.life.transport.want(self.life.discovery.addresses()),
+            DiscoveryEvent::SeedUnresolved { seed, error } => {
+                warn!(node = self.config.node, "seed {seed:?} does not resolve: {error}; retrying");
+            }
+            DiscoveryEvent::GossipRestarted { generation } => {
+                warn!(node = self.config.node, "the gossip server died and runs again as generation {generation}");
+            }
+            DiscoveryEvent::TooManyIncarnations { known } => {
+                warn!(node = self.config.node, "{known} incarnations known: newcomers are ignored until some are forgotten");
+            }
+            DiscoveryEvent::Clone { node, origin, .. } => return Some(Stopped::Clone { node, origin }),
+        }
+        None
+    }
+
+    async fn command(&mut self, command: Command) -> Option<Stopped> {
+        match command {
+            Command::Ask(id, answer) => {
+                self.next_token += 1;
+                self.asks.retain(|_, waiting| !waiting.is_closed());
+                self.asks.insert(self.next_token, answer);
+                self.input(Input::Ask { token: self.next_token, id });
+            }
+            Command::Publish(key, value) => {
+                if let Err(error) = self.life.discovery.publish(&key, value).await {
+                    warn!(node = self.config.node, "not published: {error}");
+                }
+            }
+            Command::Leave(answer) => {
+                let drained = self.leave().await;
+                // The asker may have stopped waiting.
+                let _ = answer.send(drained);
+                return Some(Stopped::Left);
+            }
+            Command::Stop => return Some(Stopped::Dropped),
+        }
+        None
+    }
+
+    /// Hands over what peers lack, then says goodbye. Returns whether a peer has adopted everything.
+    async fn leave(&mut self) -> bool {
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(DRAIN_MS);
+        self.input(Input::News);
+        let drained = loop {
+            if self.handed_over() {
+                break true;
+            }
+            if self.links.is_empty() {
+                break false;
+            }
+            let wake = tokio::time::Instant::now() + Duration::from_millis(20);
+            tokio::select! {
+                event = self.life.events.recv() => match event {
+                    Some(event) => { let _ = self.network(event); }
+                    None => break false,
+                },
+                () = tokio::time::sleep_until(wake) => self.input(Input::Tick),
+            }
+            if tokio::time::Instant::now() >= deadline {
+                break false;
+            }
+        };
+        self.life.discovery.leave().await;
+        drained
+    }
+
+    /// Whether some linked peer has adopted every own write.
+    fn handed_over(&self) -> bool {
+        let last: BTreeMap<u16, u64> = (0..self.config.limits.partitions)
+            .map(|ix| (ix, self.shared.replica.shared(ix, |p| p.own_last())))
+            .filter(|(_, last)| *last > 0)
+            .collect();
+        self.shared.acks.any_holds_all(&last)
+    }
+
+    fn publish_members(&self) {
+        let backlog: BTreeMap<Origin, usize> =
+            self.node.backlog().map(|(o, dirty, out)| (o, dirty + usize::from(out))).collect();
+        let state = |m: &Member| match (m.left, m.alive) {
+            (true, _) => MemberState::Left,
+            (false, true) => MemberState::Alive,
+            (false, false) => MemberState::Dead,
+        };
+        let members = self.members.iter().map(|m| MemberView {
+            node: m.node.clone(),
+            origin: m.origin,
+            addr: m.addr,
+            state: state(m),
+            link: if self.links.contains_key(&m.origin) || m.node == self.config.node {
+                LinkState::Up
+            } else {
+                LinkState::Down
+            },
+            wall_offset_ms: self.links.get(&m.origin).map_or(0, |l| l.1),
+            backlog_partitions: backlog.get(&m.origin).copied().unwrap_or(0),
+            metadata: m.metadata.clone(),
+        });
+        *self.shared.members.write() = members.collect();
+        self.shared.members_changed.send_modify(|n| *n += 1);
+    }
+
+    fn publish_status(&self) {
+        *self.shared.stats.lock() =
+            (self.node.stats(), self.life.transport.stats(), self.life.discovery.health());
+        self.shared.serving.send_if_modified(|held| {
+            let changed = held.1 != self.node.phase_reason();
+            if changed {
+                self.node.phase_reason().clone_into(&mut held.1);
+            }
+            changed
+        });
+    }
+
+    /// Reconnects everything under the node's new origin, on the same port.
+    async fn rebirth(&mut self) -> Result<(), StartError> {
+        let bind = self.life.transport.local_addr();
+        self.life.discovery.shutdown().await;
+        self.life.transport.close().await;
+        for peer in std::mem::take(&mut self.links).into_keys().collect::<BTreeSet<_>>() {
+            self.shared.acks.link_down(peer);
+        }
+        let clock = self.shared.clock;
+        let mut tries = 0;
+        self.life = loop {
+            match start_life(&self.config, clock, self.node.origin(), bind).await {
+                Ok(life) => break life,
+                // The old socket may take a moment to go.
+                Err(error) if tries == 20 => return Err(error),
+                Err(_) => tries += 1,
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        *self.shared.life.write() = (self.node.origin(), self.life.transport.advertise_addr());
+        self.drain();
+        Ok(())
+    }
+}
+
+async fn start_life(
+    config: &EngineConfig,
+    clock: Clock,
+    origin: Origin,
+    bind: SocketAddr,
+) -> Result<Life, StartError> {
+    let generation = fresh_generation(clock.wall_ms(), u16::from_le_bytes(entropy()?));
+    let network = TransportConfig {
+        generation,
+        advertise: config.advertise,
+        versions: (config.wire.0.max(WIRE_OLDEST), config.wire.1.min(WIRE_NEWEST)),
+        config_hash: config.limits.config_hash(),
+        idle_timeout_ms: config.link_timeout_ms,
+        max_frame_bytes: config.limits.max_frame_bytes(),
+        drill: config.drill.clone(),
+        wall_ms: Arc::new(move || clock.wall_ms()),
+        max_drift_ms: config.limits.max_drift_ms,
+        ..TransportConfig::new(&config.cluster, &config.node, origin, bind, config.identity.clone())
+    };
+    let (transport, events) = Transport::start(network).await?;
+    let (gossip, inbound) = mpsc::channel(GOSSIP_QUEUE);
+    let board = DiscoveryConfig {
+        seeds: config.seeds.clone(),
+        gossip_interval_ms: config.gossip_interval_ms,
+        dead_grace_ms: config.dead_grace_ms,
+        metadata: config.metadata.clone(),
+        ..DiscoveryConfig::new(&config.cluster, &config.node, origin, transport.advertise_addr(), generation)
+    };
+    let link = Arc::new(Gossip(transport.clone()));
+    match Discovery::start(board, link, inbound).await {
+        Ok((discovery, found)) => Ok(Life { transport, events, discovery, found, gossip }),
+        Err(error) => {
+            transport.close().await;
+            Err(error.into())
+        }
+    }
+}
+
+/// The word operators see.
+pub(crate) fn serving_word(serving: Serving) -> &'static str {
+    match serving {
+        Serving::Joining => "joining",
+        Serving::Ready => "ready",
+        Serving::Fenced => "fenced",
+    }
+}

@@ -1,0 +1,15 @@
+//! The tokio driver: runs one core node over the transport and discovery.
+//!
+//! All of the node's inputs meet in one task ([`engine`]); embedders' threads share only the replica and the small
+//! tables here. Nothing below this floor knows that tokio exists, nothing above it sees a dot's frame.
+
+mod acks;
+mod clock;
+mod engine;
+mod shared;
+mod trace;
+
+pub(crate) use engine::{Engine, EngineConfig, StartError};
+pub(crate) use shared::{Command, MemberView, Shared, Stopped};
+pub use shared::{LinkState, MemberState};
+pub(crate) use trace::Tracer;

@@ -1,0 +1,130 @@
+//! What the node's task and embedders' threads share.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+
+use super::acks::Acks;
+use super::clock::Clock;
+use crate::core::causality::Origin;
+use crate::core::node::Stats;
+use crate::core::replica::{Happened, Replica, Serving};
+use crate::core::session::SessionId;
+use crate::discovery::DiscoveryHealth;
+use crate::transport;
+
+/// What handles ask of the node's task.
+pub(crate) enum Command {
+    /// Read a session through from peers; answered when one has it or all have said no.
+    Ask(SessionId, oneshot::Sender<bool>),
+    /// Publish a fact about this node.
+    Publish(String, String),
+    /// Drain, say goodbye, stop. Answers whether everything was handed over.
+    Leave(oneshot::Sender<bool>),
+    /// Stop without a goodbye.
+    Stop,
+}
+
+/// Whether a link to a member is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Frames can be exchanged.
+    Up,
+    /// No connection at the moment.
+    Down,
+}
+
+/// What this node believes of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberState {
+    /// Its heartbeat is heard.
+    Alive,
+    /// It fell silent.
+    Dead,
+    /// It said goodbye.
+    Left,
+}
+
+/// One member as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MemberView {
+    pub node: String,
+    pub origin: Origin,
+    pub addr: SocketAddr,
+    pub state: MemberState,
+    pub link: LinkState,
+    pub wall_offset_ms: i64,
+    pub backlog_partitions: usize,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Why a node runs no more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stopped {
+    /// `leave` was called.
+    #[error("the node left the mesh")]
+    Left,
+    /// The last handle was dropped, or the process is ending.
+    #[error("the node was stopped")]
+    Dropped,
+    /// Another process runs under this node's name with a newer start: two nodes must not share a name.
+    #[error("another process runs as node {node:?} (life {origin}): give each node a name of its own")]
+    Clone {
+        /// The name.
+        node: String,
+        /// The other's life.
+        origin: Origin,
+    },
+    /// The node could not come back under a new life.
+    #[error("the node could not begin a new life: {0}")]
+    NewLife(String),
+}
+
+/// Shared by the engine and all handles of one mesh.
+pub(crate) struct Shared {
+    pub node: String,
+    pub cluster: String,
+    pub replica: Arc<Replica>,
+    pub clock: Clock,
+    pub acks: Acks,
+    /// Wakes the engine after local writes.
+    pub news: Notify,
+    pub commands: mpsc::Sender<Command>,
+    pub events: broadcast::Sender<Happened>,
+    pub serving: watch::Sender<(Serving, String)>,
+    pub stopped: watch::Sender<Option<Stopped>>,
+    pub members: RwLock<Vec<MemberView>>,
+    pub members_changed: watch::Sender<u64>,
+    pub life: RwLock<(Origin, SocketAddr)>,
+    pub stats: Mutex<(Stats, transport::Stats, DiscoveryHealth)>,
+    /// Writes answered without the promised second copy.
+    pub unreplicated: AtomicU64,
+    /// How long an adapter waits for the second copy (ms).
+    pub ack_timeout_ms: u64,
+    /// How long a read-through waits for peers (ms).
+    pub ask_timeout_ms: u64,
+    /// Partitions with local writes some linked peer has not been sent, and pushes under way.
+    pub backlog: AtomicU64,
+}
+
+impl Shared {
+    /// Wakes the engine: local writes happened.
+    pub fn wrote(&self) {
+        self.news.notify_one();
+    }
+
+    /// Whether any other member is thought to be there.
+    pub fn others_alive(&self) -> bool {
+        self.acks.linked() > 0
+            || self.members.read().iter().any(|m| m.state == MemberState::Alive && m.node != self.node)
+    }
+
+    /// Counts a write answered with too few copies.
+    pub fn count_unreplicated(&self) {
+        self.unreplicated.fetch_add(1, Ordering::Relaxed);
+    }
+}

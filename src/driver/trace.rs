@@ -1,0 +1,142 @@
+//! `--trace FILE`: inputs and outputs of the core as JSON lines, ids and values hashed. Format: `docs/TRACE.md`.
+//!
+//! Lines go through a bounded channel to a thread of their own; when the disk is slower than the node, lines are
+//! dropped and counted, and the next line that fits says how many. A full disk stops the trace, never the node.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::core::causality::Origin;
+use crate::core::node::{Input, Output};
+use crate::core::replica::Happened;
+use crate::core::session::SessionId;
+use crate::core::time::Now;
+
+/// The version every trace's first line names.
+pub(crate) const TRACE_VERSION: u32 = 1;
+/// Lines that may wait for the disk.
+const QUEUE: usize = 8_192;
+
+/// Writes trace lines.
+pub(crate) struct Tracer {
+    lines: mpsc::SyncSender<String>,
+    dropped: AtomicU64,
+}
+
+impl Tracer {
+    /// Starts writing to `out`.
+    pub fn new(node: &str, out: impl Write + Send + 'static) -> Self {
+        let (lines, receiver) = mpsc::sync_channel::<String>(QUEUE);
+        let head = format!("{{\"trace\":{TRACE_VERSION},\"node\":{node:?}}}");
+        std::thread::spawn(move || write_lines(head, &receiver, out));
+        Self { lines, dropped: AtomicU64::new(0) }
+    }
+
+    fn line(&self, now: Now, body: &str) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let lost = if dropped > 0 { format!(",\"dropped\":{dropped}") } else { String::new() };
+        let line = format!("{{\"mono_ms\":{},\"wall_ms\":{},{body}{lost}}}", now.mono_ms, now.wall_ms);
+        if self.lines.try_send(line).is_err() {
+            self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Records what came in.
+    pub fn input(&self, now: Now, input: &Input<'_>, key: u64) {
+        let body = match input {
+            Input::LinkUp { peer, version } => {
+                format!("\"in\":\"link_up\",\"peer\":\"{:032x}\",\"version\":{version}", peer.0)
+            }
+            Input::LinkDown { peer } => format!("\"in\":\"link_down\",\"peer\":\"{:032x}\"", peer.0),
+            Input::Frame { peer, bytes } => format!(
+                "\"in\":\"frame\",\"peer\":\"{:032x}\",\"kind\":{},\"bytes\":{}",
+                peer.0,
+                bytes.get(1).copied().unwrap_or(0),
+                bytes.len()
+            ),
+            Input::News => "\"in\":\"news\"".into(),
+            // Ticks carry nothing and would be most of the file.
+            Input::Tick => return,
+            Input::Members(members) => format!("\"in\":\"members\",\"peers\":[{}]", origins(members)),
+            Input::Gone(origin) => format!("\"in\":\"gone\",\"peer\":\"{:032x}\"", origin.0),
+            Input::Ask { id, .. } => format!("\"in\":\"ask\",\"session\":{}", session(*id, key)),
+            Input::Watched => "\"in\":\"watched\"".into(),
+            Input::Clone => "\"in\":\"clone\"".into(),
+        };
+        self.line(now, &body);
+    }
+
+    /// Records what went out.
+    pub fn output(&self, now: Now, output: &Output, key: u64) {
+        let body = match output {
+            Output::Send { peer, frame, .. } => format!(
+                "\"out\":\"send\",\"peer\":\"{:032x}\",\"kind\":{},\"bytes\":{}",
+                peer.0,
+                frame.get(1).copied().unwrap_or(0),
+                frame.len()
+            ),
+            Output::Event(event) => format!("\"out\":\"event\",{}", happened(event, key)),
+            Output::Adopted { peer, partition, lo, hi } => format!(
+                "\"out\":\"adopted\",\"peer\":\"{:032x}\",\"partition\":{partition},\"lo\":{lo},\"hi\":{hi}",
+                peer.0
+            ),
+            Output::Asked { found, left, .. } => format!("\"out\":\"asked\",\"found\":{found},\"left\":{left}"),
+            Output::CloseLink { peer, why } => {
+                format!("\"out\":\"close_link\",\"peer\":\"{:032x}\",\"why\":{why:?}", peer.0)
+            }
+            Output::Serving(serving, why) => format!("\"out\":\"serving\",\"as\":\"{serving:?}\",\"why\":{why:?}"),
+            Output::NewLife(origin) => format!("\"out\":\"new_life\",\"origin\":\"{:032x}\"", origin.0),
+            Output::Warn(text) => format!("\"out\":\"warn\",\"text\":{text:?}"),
+        };
+        self.line(now, &body);
+    }
+}
+
+fn write_lines(head: String, lines: &mpsc::Receiver<String>, mut out: impl Write) {
+    let first = std::iter::once(head);
+    for line in first.chain(lines.iter()) {
+        if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+            tracing::error!("the trace stops: {error}");
+            // Keep emptying the queue: a dead trace must not look like a slow disk for ever.
+            lines.iter().for_each(drop);
+            return;
+        }
+    }
+}
+
+fn origins(members: &[Origin]) -> String {
+    members.iter().map(|o| format!("\"{:032x}\"", o.0)).collect::<Vec<_>>().join(",")
+}
+
+fn session(id: SessionId, key: u64) -> String {
+    format!("\"{}\"", id.log_hash(key))
+}
+
+fn value(value: Option<&[u8]>, key: u64) -> String {
+    value.map_or("null".into(), |v| format!("\"{:016x}\"", xxh3_64_with_seed(v, key)))
+}
+
+fn happened(event: &Happened, key: u64) -> String {
+    match event {
+        Happened::Created(id) => format!("\"event\":\"created\",\"session\":{}", session(*id, key)),
+        Happened::Changed(id, keys) => {
+            format!("\"event\":\"changed\",\"session\":{},\"keys\":{keys:?}", session(*id, key))
+        }
+        Happened::Destroyed(id) => format!("\"event\":\"destroyed\",\"session\":{}", session(*id, key)),
+        Happened::Expired(id) => format!("\"event\":\"expired\",\"session\":{}", session(*id, key)),
+        Happened::Conflict(c) => {
+            let side = |(origin, hlc, v): &(Origin, crate::core::time::Hlc, Option<Vec<u8>>)| {
+                format!("{{\"origin\":\"{:032x}\",\"hlc\":{},\"value\":{}}}", origin.0, hlc.0, value(v.as_deref(), key))
+            };
+            let (kept, lost) = (side(&c.kept), side(&c.lost));
+            format!(
+                "\"event\":\"conflict\",\"session\":{},\"key\":{:?},\"kept\":{kept},\"lost\":{lost}",
+                session(c.id, key),
+                c.key
+            )
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Configuration: defaults < TOML file < environment < flags. The builder mirrors it field by field.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::limits::Limits;
+use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
+use crate::transport::{Identity, Secret};
+
+/// A setting that is missing or impossible.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("configuration: {field}: {reason}")]
+pub struct ConfigError {
+    /// The setting.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(field: &str, reason: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), reason: reason.into() }
+    }
+}
+
+/// Where the cluster secret comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretSource {
+    /// The text itself: at least 32 bytes, or hex or base64 of as many.
+    Text(String),
+    /// A file whose first line is the text.
+    File(PathBuf),
+}
+
+/// Everything a node can be told. Unknown keys in a file are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The cluster's name: nodes of other clusters are refused even with the same secret.
+    pub cluster: String,
+    /// This node's name, unique in the cluster. Empty: the host's name and the process id.
+    pub node: String,
+    /// Address of the one UDP port. Without a secret only loopback is possible. Port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Address peers shall dial, if not the bound one (NAT, containers).
+    pub advertise: Option<SocketAddr>,
+    /// Where to look for members: `host:port`; names are resolved again and again. None: the first of its mesh.
+    pub seeds: Vec<String>,
+    /// Secrets accepted; the first one signs. Two at once are a rotation under way.
+    pub secrets: Vec<SecretSource>,
+    /// How often a node gossips who exists (ms). Death is noticed after 5 to 7 intervals; idle traffic grows as
+    /// members / interval (3.2 kB/s per node at 10 members and 1 s).
+    pub gossip_interval_ms: u64,
+    /// How long a dead member is remembered (ms). Every restart is a new identity there, so minutes, not hours.
+    pub dead_grace_ms: u64,
+    /// A link is dead after this long a silence (ms). Shorter notices a cut sooner and takes a stalled process
+    /// for dead more often.
+    pub link_timeout_ms: u64,
+    /// How long a web adapter waits for the second copy of a write (ms), while another member is alive.
+    pub ack_timeout_ms: u64,
+    /// How long a read-through waits for peers (ms).
+    pub ask_timeout_ms: u64,
+    /// Number of partitions, cluster-wide; a power of two.
+    pub partitions: u16,
+    /// Longest life of a session (ms), cluster-wide; longer requests are clamped. Tombstones live as long.
+    pub max_lifetime_ms: u64,
+    /// Largest session, keys and values together (bytes), cluster-wide.
+    pub max_record_bytes: usize,
+    /// Most live fields of one session, cluster-wide.
+    pub max_fields: usize,
+    /// Clocks further apart than this (ms) do not exchange data, cluster-wide.
+    pub max_drift_ms: u64,
+    /// How far honest clocks may be apart (ms) for expiry to be on time.
+    pub skew_ms: u64,
+    /// Mean time between anti-entropy rounds (ms): halving it halves repair time and doubles idle traffic.
+    pub sync_interval_ms: u64,
+    /// Creates are refused once records take more than this (bytes); 0: no limit.
+    pub max_memory_bytes: u64,
+    /// A process silent for this long (ms) was frozen and fences itself.
+    pub fence_after_ms: u64,
+    /// A fenced node that reaches nobody serves again after this (ms).
+    pub fence_timeout_ms: u64,
+    /// A node whose seeds do not answer serves alone after this (ms).
+    pub solo_after_ms: u64,
+    /// Nodes that meet only other starting nodes wait this long (ms) for an older member to appear.
+    pub settle_ms: u64,
+    /// Mean time between audits (ms): two nodes compare the contents of one partition.
+    pub audit_interval_ms: u64,
+    /// Facts published about this node, such as its zone.
+    pub metadata: BTreeMap<String, String>,
+    /// Oldest and newest wire version to speak, for rolling upgrades.
+    pub wire_versions: (u16, u16),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            cluster: "default".into(),
+            node: String::new(),
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertise: None,
+            seeds: Vec::new(),
+            secrets: Vec::new(),
+            gossip_interval_ms: 1_000,
+            dead_grace_ms: 300_000,
+            link_timeout_ms: 3_000,
+            ack_timeout_ms: 100,
+            ask_timeout_ms: 100,
+            partitions: limits.partitions,
+            max_lifetime_ms: limits.max_lifetime_ms,
+            max_record_bytes: limits.max_record_bytes,
+            max_fields: limits.max_fields,
+            max_drift_ms: limits.max_drift_ms,
+            skew_ms: limits.skew_ms,
+            sync_interval_ms: limits.sync_interval_ms,
+            max_memory_bytes: 0,
+            fence_after_ms: limits.fence_after_ms,
+            fence_timeout_ms: limits.fence_timeout_ms,
+            solo_after_ms: limits.solo_after_ms,
+            settle_ms: limits.settle_ms,
+            audit_interval_ms: limits.audit_interval_ms,
+            metadata: BTreeMap::new(),
+            wire_versions: (WIRE_OLDEST, WIRE_NEWEST),
+        }
+    }
+}
+
+impl Config {
+    /// The settings of the data plane.
+    pub fn limits(&self) -> Limits {
+        let unlimited = |bytes: u64| if bytes == 0 { u64::MAX } else { bytes };
+        Limits {
+            partitions: self.partitions,
+            max_lifetime_ms: self.max_lifetime_ms,
+            max_record_bytes: self.max_record_bytes,
+            max_fields: self.max_fields,
+            max_drift_ms: self.max_drift_ms,
+            skew_ms: self.skew_ms,
+            sync_interval_ms: self.sync_interval_ms,
+            max_memory_bytes: unlimited(self.max_memory_bytes),
+            fence_after_ms: self.fence_after_ms,
+            fence_timeout_ms: self.fence_timeout_ms,
+            solo_after_ms: self.solo_after_ms,
+            settle_ms: self.settle_ms,
+            audit_interval_ms: self.audit_interval_ms,
+            ..Limits::default()
+        }
+    }
+
+    /// Checks everything that can be checked without a socket.
+    ///
+    /// # Errors
+    /// The first setting that is wrong, and why.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if let Err(why) = self.limits().validate() {
+            let (field, reason) = why.split_once(": ").unwrap_or(("limits", &why));
+            return Err(ConfigError::new(field, reason));
+        }
+        let (oldest, newest) = self.wire_versions;
+        if oldest > newest || newest < WIRE_OLDEST || oldest > WIRE_NEWEST {
+            let reason = format!("{oldest} to {newest}: this build speaks {WIRE_OLDEST} to {WIRE_NEWEST}");
+            return Err(ConfigError::new("wire_versions", reason));
+        }
+        if self.link_timeout_ms < 200 {
+            return Err(ConfigError::new("link_timeout_ms", format!("{}: at least 200", self.link_timeout_ms)));
+        }
+        let public = [Some(self.bind), self.advertise].into_iter().flatten().find(|a| !a.ip().is_loopback());
+        if let Some(addr) = public.filter(|_| self.secrets.is_empty()) {
+            let reason = format!(
+                "{addr} is not a loopback address and no secret is set: anybody who reaches the port would be a member. \
+                 Make one with `sessionmesh secret new`"
+            );
+            return Err(ConfigError::new("bind", reason));
+        }
+        self.identity().map(|_| ())
+    }
+
+    /// Reads the secrets.
+    pub(crate) fn identity(&self) -> Result<Identity, ConfigError> {
+        let secrets: Result<Vec<Secret>, ConfigError> = self.secrets.iter().map(read_secret).collect();
+        let secrets = secrets?;
+        Ok(if secrets.is_empty() { Identity::Insecure } else { Identity::Secrets(secrets) })
+    }
+
+    /// A copy fit for printing: secrets given as text are hidden.
+    pub fn redacted(&self) -> Self {
+        let hide = |source: &SecretSource| match source {
+            SecretSource::Text(_) => SecretSource::Text("(hidden)".into()),
+            SecretSource::File(path) => SecretSource::File(path.clone()),
+        };
+        Self { secrets: self.secrets.iter().map(hide).collect(), ..self.clone() }
+    }
+
+    /// The node's name, made up if none was given.
+    pub(crate) fn node_name(&self) -> String {
+        if !self.node.is_empty() {
+            return self.node.clone();
+        }
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = if host.trim().is_empty() { "node" } else { host.trim() };
+        format!("{host}-{}", std::process::id())
+    }
+}
+
+fn read_secret(source: &SecretSource) -> Result<Secret, ConfigError> {
+    let text = match source {
+        SecretSource::Text(text) => text.clone(),
+        SecretSource::File(path) => std::fs::read_to_string(path)
+            .map_err(|e| ConfigError::new("secrets", format!("cannot read {}: {e}", path.display())))?
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    Secret::parse(text.trim()).map_err(|e| ConfigError::new("secrets", e.to_string()))
+}

@@ -1,0 +1,102 @@
+//! What an edit changes: typed fields and expiry.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Error;
+use crate::core::replica::Change;
+use crate::core::session::Ttl;
+
+/// When a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    pub(crate) ttl: Ttl,
+    pub(crate) at_most_ms: u64,
+}
+
+impl Expiry {
+    /// This long after the last touch.
+    pub fn sliding(idle: Duration) -> Self {
+        Self { ttl: Ttl::Sliding(ms(idle)), at_most_ms: u64::MAX }
+    }
+
+    /// This long after now, touched or not. (Computed against the wall clock at the write.)
+    pub fn after(life: Duration) -> Self {
+        Self { ttl: Ttl::Sliding(u64::MAX >> 16), at_most_ms: ms(life) }
+    }
+
+    /// At this wall time (ms since the epoch), touched or not.
+    pub fn at_ms(wall_ms: u64) -> Self {
+        Self { ttl: Ttl::Absolute(wall_ms), at_most_ms: u64::MAX }
+    }
+
+    /// Never longer than this, however often it is touched. Clamped to the cluster's `max_lifetime_ms`.
+    pub fn at_most(self, life: Duration) -> Self {
+        Self { at_most_ms: self.at_most_ms.min(ms(life)), ..self }
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// What the closure of an edit or create returns.
+pub type EditError = Error;
+
+/// Collects the changes of one edit. Everything in one edit appears together.
+#[derive(Debug, Default)]
+pub struct Fields {
+    pub(crate) fields: Vec<(String, Option<Vec<u8>>)>,
+    pub(crate) expiry: Option<Expiry>,
+    pub(crate) clear: bool,
+    pub(crate) skip_unchanged: bool,
+}
+
+impl Fields {
+    /// Sets a field to any value serde can encode (as MessagePack with named struct fields).
+    ///
+    /// # Errors
+    /// [`Error::Encode`] if serde cannot.
+    pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Error> {
+        let bytes = rmp_serde::to_vec_named(value)
+            .map_err(|e| Error::Encode { key: key.to_owned(), cause: e.to_string() })?;
+        self.set_bytes(key, bytes);
+        Ok(())
+    }
+
+    /// Sets a field to bytes as they are.
+    pub fn set_bytes(&mut self, key: &str, bytes: impl Into<Vec<u8>>) {
+        self.fields.push((key.to_owned(), Some(bytes.into())));
+    }
+
+    /// Removes a field.
+    pub fn remove(&mut self, key: &str) {
+        self.fields.push((key.to_owned(), None));
+    }
+
+    /// Removes every field that this edit does not set. A field added concurrently elsewhere stays.
+    pub fn clear(&mut self) {
+        self.clear = true;
+    }
+
+    /// Changes when the session ends: its idle time or its date. The hard end chosen at creation stays.
+    pub fn set_expiry(&mut self, expiry: Expiry) {
+        self.expiry = Some(expiry);
+    }
+
+    /// Writes nothing for fields whose value would not change. Right for savers of whole maps; wrong for
+    /// re-asserting a value against a concurrent write.
+    pub fn skip_unchanged(&mut self) {
+        self.skip_unchanged = true;
+    }
+
+    pub(crate) fn change(&self) -> Change<'_> {
+        Change {
+            fields: self.fields.iter().map(|(k, v)| (k.as_str(), v.as_deref())).collect(),
+            skip_unchanged: self.skip_unchanged,
+            ttl: self.expiry.map(|e| e.ttl),
+            clear: self.clear,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a write returns: proof of it, and a way to wait for copies.
+
+use std::time::Duration;
+
+use super::Mesh;
+use crate::core::causality::Dot;
+use crate::core::replica::Written;
+use crate::core::session::SessionId;
+
+/// Fewer copies than asked for by the deadline. The write stands and goes on spreading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{have} of {want} copies by the deadline; the write stands and goes on spreading")]
+pub struct TooFewCopies {
+    /// Nodes that hold it, this one included.
+    pub have: usize,
+    /// What was asked for.
+    pub want: usize,
+}
+
+/// A write that this node holds. Waiting on it is optional: the write spreads in any case.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    mesh: Mesh,
+    id: SessionId,
+    written: Written,
+}
+
+impl Receipt {
+    pub(crate) fn new(mesh: Mesh, id: SessionId, written: Written) -> Self {
+        Self { mesh, id, written }
+    }
+
+    /// The session written to.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The write event: of an edit that changed nothing, the one whose value stands.
+    pub fn dot(&self) -> Dot {
+        self.written.dot
+    }
+
+    /// Whether anything was written.
+    pub fn wrote(&self) -> bool {
+        self.written.wrote
+    }
+
+    /// When the session now ends (ms since the epoch).
+    pub fn deadline_ms(&self) -> u64 {
+        self.written.deadline_ms
+    }
+
+    /// How many nodes are known to hold this write now, this one included.
+    pub fn have(&self) -> usize {
+        let shared = self.mesh.shared();
+        // A skipped edit names another node's dot; that node and this one hold it.
+        if self.written.dot.origin != shared.life.read().0 {
+            return 2;
+        }
+        1 + shared.acks.holders(self.written.partition, self.written.dot.counter)
+    }
+
+    /// Waits until `want` nodes hold the write, this one included, each having adopted it; at most the
+    /// configured `ack_timeout_ms`.
+    ///
+    /// # Errors
+    /// [`TooFewCopies`] at the deadline.
+    pub async fn copies(&self, want: usize) -> Result<(), TooFewCopies> {
+        self.copies_within(want, self.mesh.ack_timeout()).await
+    }
+
+    /// As [`Receipt::copies`], waiting at most `patience`.
+    ///
+    /// # Errors
+    /// [`TooFewCopies`] at the deadline.
+    pub async fn copies_within(&self, want: usize, patience: Duration) -> Result<(), TooFewCopies> {
+        let enough = self.mesh.shared().acks.wait(|_| self.have() >= want);
+        match tokio::time::timeout(patience, enough).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(TooFewCopies { have: self.have(), want }),
+        }
+    }
+
+    /// What web adapters do before they answer: wait for a second copy while another member is alive. Returns
+    /// whether there is one; if not although somebody should have taken it, the write is counted in
+    /// `unreplicated_total`.
+    pub async fn replicated(&self) -> bool {
+        let shared = self.mesh.shared();
+        let settled = shared.acks.wait(|_| self.have() >= 2 || !shared.others_alive());
+        if tokio::time::timeout(self.mesh.ack_timeout(), settled).await.is_err() {
+            shared.count_unreplicated();
+        }
+        self.have() >= 2
+    }
+}

@@ -1,0 +1,211 @@
+//! Create, read, edit, touch, destroy. Reads and writes are local and take no async.
+
+use std::time::Duration;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use tokio::sync::oneshot;
+
+use super::edit::{Expiry, Fields};
+use super::receipt::Receipt;
+use super::view::{Found, Session};
+use super::watch::{SessionEvent, Watch};
+use super::{Error, Mesh};
+use crate::core::replica::{Change, Happened, Lookup, WriteError, Written};
+use crate::core::session::{SessionId, Ttl};
+use crate::driver::Command;
+
+/// The sessions of a mesh, as this node holds them. Cheap to clone, usable from any thread.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    mesh: Mesh,
+}
+
+impl Sessions {
+    pub(crate) fn new(mesh: Mesh) -> Self {
+        Self { mesh }
+    }
+
+    /// The mesh these sessions live in.
+    pub fn mesh(&self) -> &Mesh {
+        &self.mesh
+    }
+
+    /// Creates a session under a fresh unguessable id, which the receipt names.
+    ///
+    /// # Errors
+    /// [`Error::Write`] for a broken limit, [`Error::Encode`] from the closure; nothing is created then.
+    pub fn create(
+        &self,
+        expiry: Expiry,
+        fill: impl FnOnce(&mut Fields) -> Result<(), Error>,
+    ) -> Result<Receipt, Error> {
+        let mut bytes = [0; 16];
+        SysRng.try_fill_bytes(&mut bytes).map_err(|e| Error::Edit(format!("no randomness: {e}")))?;
+        self.create_with_id(SessionId::from_bytes(bytes), expiry, fill)
+    }
+
+    /// Creates a session under an id the caller promises to be unguessable and never used before: for adapters
+    /// whose framework mints ids.
+    ///
+    /// # Errors
+    /// As [`Sessions::create`], and [`WriteError::IdTaken`] for an id known here, dead or alive.
+    pub fn create_with_id(
+        &self,
+        id: SessionId,
+        expiry: Expiry,
+        fill: impl FnOnce(&mut Fields) -> Result<(), Error>,
+    ) -> Result<Receipt, Error> {
+        let mut fields = Fields::default();
+        fill(&mut fields)?;
+        let shared = self.mesh.shared();
+        let now = shared.clock.now();
+        let ends = expiry.at_most_ms.min(shared.replica.limits().max_lifetime_ms);
+        let written =
+            shared.replica.create(id, now, &fields.change(), expiry.ttl, now.wall_ms.saturating_add(ends))?;
+        Ok(self.wrote(id, written, Happened::Created(id)))
+    }
+
+    /// Reads a session: a lookup and a reference count.
+    pub fn get(&self, id: &SessionId) -> Found {
+        let shared = self.mesh.shared();
+        match shared.replica.lookup(*id, || shared.clock.now()) {
+            Lookup::Found(view) => Found::Session(Session(view)),
+            Lookup::Absent => Found::Absent,
+            Lookup::NotYetKnown => Found::NotYetKnown,
+            Lookup::Fenced => Found::Fenced,
+        }
+    }
+
+    /// Reads a session, and asks peers (at most `ask_timeout_ms`) if it is not here. A session known here to be
+    /// destroyed or expired is not asked for.
+    pub async fn fetch(&self, id: &SessionId) -> Found {
+        let shared = self.mesh.shared();
+        let found = self.get(id);
+        let unknown = match found {
+            Found::NotYetKnown => true,
+            Found::Absent => shared.replica.shared(id.partition(shared.replica.limits().partitions), |p| p.get(*id).is_none()),
+            Found::Session(_) | Found::Fenced => false,
+        };
+        if !unknown || shared.acks.linked() == 0 {
+            return found;
+        }
+        let (answer, answered) = oneshot::channel();
+        if shared.commands.send(Command::Ask(*id, answer)).await.is_ok() {
+            // Silence until the deadline reads as "nobody has it", like a no.
+            let _ = tokio::time::timeout(Duration::from_millis(shared.ask_timeout_ms), answered).await;
+        }
+        self.get(id)
+    }
+
+    /// Changes fields, all together or not at all. Concurrent edits of other fields, here or on any node, survive.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if the session is not visible here; a broken limit; an error of the closure.
+    /// Nothing changes then.
+    pub fn edit(
+        &self,
+        id: &SessionId,
+        change: impl FnOnce(&mut Fields) -> Result<(), Error>,
+    ) -> Result<Receipt, Error> {
+        let mut fields = Fields::default();
+        change(&mut fields)?;
+        self.apply(id, &fields.change())
+    }
+
+    /// Extends a sliding session. Costs nothing if it would move the deadline by less than a sixteenth.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if the session is not visible here.
+    pub fn touch(&self, id: &SessionId) -> Result<Receipt, Error> {
+        self.apply(id, &Change::default())
+    }
+
+    pub(crate) fn apply(&self, id: &SessionId, change: &Change<'_>) -> Result<Receipt, Error> {
+        let shared = self.mesh.shared();
+        let written = shared.replica.edit(*id, shared.clock.now(), change)?;
+        let keys = if shared.events.receiver_count() > 0 {
+            change.fields.iter().map(|f| f.0.to_owned()).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(self.wrote(*id, written, Happened::Changed(*id, keys)))
+    }
+
+    /// Ends a session for good, on every node: nothing written concurrently can bring it back.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if nothing is known of it here; see [`Sessions::destroy_blind`].
+    pub fn destroy(&self, id: &SessionId) -> Result<Receipt, Error> {
+        self.destroy_with(id, false)
+    }
+
+    /// Ends a session even if it was never seen here: asks peers first, then leaves a tombstone for the longest
+    /// a session can live. Not for ids from strangers' cookies, each of which would cost one.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if the node does not serve.
+    pub async fn destroy_blind(&self, id: &SessionId) -> Result<Receipt, Error> {
+        self.fetch(id).await;
+        self.destroy_with(id, true)
+    }
+
+    fn destroy_with(&self, id: &SessionId, blind: bool) -> Result<Receipt, Error> {
+        let shared = self.mesh.shared();
+        let written = shared.replica.destroy(*id, shared.clock.now(), blind)?;
+        Ok(self.wrote(*id, written, Happened::Destroyed(*id)))
+    }
+
+    fn wrote(&self, id: SessionId, written: Written, event: Happened) -> Receipt {
+        let shared = self.mesh.shared();
+        if written.wrote {
+            shared.wrote();
+            // Nobody watching is no error.
+            let _ = shared.events.send(event);
+        }
+        Receipt::new(self.mesh.clone(), id, written)
+    }
+
+    /// Everything that happens to sessions on this node from now on, written here or elsewhere.
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.mesh.shared().events.subscribe())
+    }
+
+    /// Live sessions held here, expired but retained ones not counted.
+    pub fn len(&self) -> u64 {
+        let counts = self.mesh.shared().replica.counts();
+        counts.sessions.saturating_sub(counts.expired_retained)
+    }
+
+    /// Whether no live session is held here.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name under which logs may mention a session.
+    pub fn log_name(&self, id: &SessionId) -> String {
+        id.log_hash(self.mesh.shared().replica.key()).to_string()
+    }
+
+    /// Waits for the next event that concerns `id`. For tests and simple tools.
+    pub async fn next_event_of(&self, watch: &mut Watch, id: SessionId) -> Option<SessionEvent> {
+        loop {
+            match watch.next().await? {
+                event if event.id() == Some(id) || event.id().is_none() => return Some(event),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A [`Ttl`] from an [`Expiry`], for adapters.
+impl From<Expiry> for Ttl {
+    fn from(expiry: Expiry) -> Self {
+        expiry.ttl
+    }
+}
+
+/// Whether an error says that the session is not there.
+pub(crate) fn is_absent(error: &Error) -> bool {
+    matches!(error, Error::Write(WriteError::Absent))
+}

@@ -1,0 +1,128 @@
+//! What a node says of itself: for operators, the agent's API and the dashboard.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::replica::Serving;
+use crate::driver::{LinkState, MemberState, MemberView, Shared};
+
+/// A member as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberInfo {
+    /// Its name.
+    pub node: String,
+    /// The life of its memory: 32 hex digits.
+    pub origin: String,
+    /// Where it is dialled.
+    pub addr: SocketAddr,
+    /// `alive`, `dead` (silent) or `left` (said goodbye).
+    pub state: String,
+    /// Whether frames can be exchanged with it now.
+    pub linked: bool,
+    /// Its wall clock minus ours at the last handshake (ms).
+    pub wall_offset_ms: i64,
+    /// Partitions with writes of this node that it has not acknowledged.
+    pub backlog_partitions: usize,
+    /// What it published.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl From<&MemberView> for MemberInfo {
+    fn from(view: &MemberView) -> Self {
+        let state = match view.state {
+            MemberState::Alive => "alive",
+            MemberState::Dead => "dead",
+            MemberState::Left => "left",
+        };
+        Self {
+            node: view.node.clone(),
+            origin: format!("{:032x}", view.origin.0),
+            addr: view.addr,
+            state: state.into(),
+            linked: view.link == LinkState::Up,
+            wall_offset_ms: view.wall_offset_ms,
+            backlog_partitions: view.backlog_partitions,
+            metadata: view.metadata.clone(),
+        }
+    }
+}
+
+/// A snapshot of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The node's name.
+    pub node: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The life of its memory: 32 hex digits.
+    pub origin: String,
+    /// The address peers dial.
+    pub addr: SocketAddr,
+    /// `joining`, `ready` or `fenced`.
+    pub serving: String,
+    /// Why.
+    pub reason: String,
+    /// The members as this node sees them.
+    pub members: Vec<MemberInfo>,
+    /// Counters and gauges by name.
+    pub numbers: BTreeMap<String, u64>,
+    /// Seeds that do not resolve, with the resolver's words.
+    pub unresolved_seeds: BTreeMap<String, String>,
+}
+
+impl Status {
+    pub(crate) fn of(shared: &Shared) -> Self {
+        let (origin, addr) = *shared.life.read();
+        let serving = match shared.replica.serving(shared.clock.now()) {
+            Serving::Joining => "joining",
+            Serving::Ready => "ready",
+            Serving::Fenced => "fenced",
+        };
+        let (stats, network, discovery) = shared.stats.lock().clone();
+        let seeds = discovery.seeds.iter().filter_map(|s| Some((s.seed.clone(), s.last_error.clone()?)));
+        let counts = shared.replica.counts();
+        let numbers = [
+            ("sessions", counts.sessions.saturating_sub(counts.expired_retained)),
+            ("expired_retained", counts.expired_retained),
+            ("tombstones", counts.tombstones),
+            ("conflicts_total", counts.conflicts),
+            ("violations_total", counts.violations),
+            ("refused_drift_total", counts.refused_drift),
+            ("need_full_total", counts.need_full),
+            ("record_bytes", shared.replica.record_bytes()),
+            ("backlog", shared.backlog.load(Ordering::Relaxed)),
+            ("unreplicated_total", shared.unreplicated.load(Ordering::Relaxed)),
+            ("rounds_equal_total", stats.rounds_equal),
+            ("rounds_pulled_total", stats.rounds_pulled),
+            ("rounds_failed_total", stats.rounds_failed),
+            ("pushes_total", stats.pushes),
+            ("pushes_lost_total", stats.pushes_lost),
+            ("pages_total", stats.pages),
+            ("frames_sent_total", stats.sent_frames),
+            ("frame_bytes_sent_total", stats.sent_bytes),
+            ("frames_received_total", stats.received_frames),
+            ("frames_refused_total", stats.refused),
+            ("audit_diffs_total", stats.audit_diffs),
+            ("new_lives_total", stats.new_lives),
+            ("udp_bytes_sent_total", network.udp_bytes_sent),
+            ("udp_bytes_received_total", network.udp_bytes_received),
+            ("gossip_bytes_sent_total", discovery.bytes_sent),
+            ("gossip_restarts_total", discovery.gossip_restarts),
+            ("known_incarnations", discovery.known_incarnations as u64),
+        ];
+        Self {
+            node: shared.node.clone(),
+            cluster: shared.cluster.clone(),
+            origin: format!("{:032x}", origin.0),
+            addr,
+            serving: serving.into(),
+            reason: shared.serving.borrow().1.clone(),
+            members: shared.members.read().iter().map(MemberInfo::from).collect(),
+            numbers: numbers.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+            unresolved_seeds: seeds.collect(),
+        }
+    }
+}

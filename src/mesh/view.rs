@@ -1,0 +1,86 @@
+//! What a read gives: a snapshot held by a reference count, fields decoded only when asked for.
+
+use serde::Deserialize;
+
+use crate::core::replica::View;
+
+/// What a node can say about a session.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// The session, as of now.
+    Session(Session),
+    /// No such session: never created, expired, or destroyed.
+    Absent,
+    /// This node is still joining and does not have it; another may. `fetch` asks.
+    NotYetKnown,
+    /// This node was frozen and may have missed a logout; it does not answer until it has caught up.
+    Fenced,
+}
+
+impl Found {
+    /// The session if it was found.
+    pub fn session(self) -> Option<Session> {
+        match self {
+            Self::Session(session) => Some(session),
+            _ => None,
+        }
+    }
+}
+
+/// A field whose bytes are not what was asked for. The other fields are fine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("field {key:?} cannot be decoded: {cause}")]
+pub struct FieldError {
+    /// The field.
+    pub key: String,
+    /// serde's words.
+    pub cause: String,
+}
+
+/// A snapshot of one session. It does not change; read again for news.
+#[derive(Clone)]
+pub struct Session(pub(crate) View);
+
+impl Session {
+    /// The value of a field; `None` if it is not set. Strings and byte slices are borrowed, not copied.
+    ///
+    /// # Errors
+    /// [`FieldError`] if the bytes do not decode as `T`.
+    pub fn get<'a, T: Deserialize<'a>>(&'a self, key: &str) -> Result<Option<T>, FieldError> {
+        let decode = |bytes| {
+            rmp_serde::from_slice(bytes).map_err(|e| FieldError { key: key.to_owned(), cause: e.to_string() })
+        };
+        self.bytes(key).map(decode).transpose()
+    }
+
+    /// The bytes of a field.
+    pub fn bytes(&self, key: &str) -> Option<&[u8]> {
+        self.0.packed().field(key)
+    }
+
+    /// All fields that are set, in key order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.packed().fields().filter_map(|f| Some((f.key, f.value?)))
+    }
+
+    /// When it ends if nobody touches it (ms since the epoch).
+    pub fn deadline_ms(&self) -> u64 {
+        self.0.packed().deadline_ms()
+    }
+
+    /// When it ends whatever happens (ms since the epoch).
+    pub fn hard_deadline_ms(&self) -> u64 {
+        self.0.packed().hard_ms()
+    }
+
+    /// When it was created (ms since the epoch).
+    pub fn created_ms(&self) -> u64 {
+        self.0.packed().created_ms()
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("fields", &self.fields().count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,57 @@
+//! Watching sessions. A watcher that falls behind is told to resync; writers never wait for it.
+
+use tokio::sync::broadcast;
+
+use crate::core::replica::{ConflictEvent, Happened};
+use crate::core::session::SessionId;
+
+/// Something that happened to a session on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// It appeared here.
+    Created(SessionId),
+    /// These fields changed; none, if only its deadline did.
+    Changed(SessionId, Vec<String>),
+    /// It ended by a logout.
+    Destroyed(SessionId),
+    /// It reached its deadline (told within a second or two).
+    Expired(SessionId),
+    /// Two writes of which neither had seen the other met; one value was kept, one lost.
+    Conflict(Box<ConflictEvent>),
+    /// This watcher was too slow and missed this many events: read what matters again.
+    Resync(u64),
+}
+
+impl SessionEvent {
+    /// The session it concerns.
+    pub fn id(&self) -> Option<SessionId> {
+        match self {
+            Self::Created(id) | Self::Changed(id, _) | Self::Destroyed(id) | Self::Expired(id) => Some(*id),
+            Self::Conflict(conflict) => Some(conflict.id),
+            Self::Resync(_) => None,
+        }
+    }
+}
+
+/// A stream of events.
+#[derive(Debug)]
+pub struct Watch(broadcast::Receiver<Happened>);
+
+impl Watch {
+    pub(crate) fn new(events: broadcast::Receiver<Happened>) -> Self {
+        Self(events)
+    }
+
+    /// The next event; `None` once the node has stopped.
+    pub async fn next(&mut self) -> Option<SessionEvent> {
+        match self.0.recv().await {
+            Ok(Happened::Created(id)) => Some(SessionEvent::Created(id)),
+            Ok(Happened::Changed(id, keys)) => Some(SessionEvent::Changed(id, keys)),
+            Ok(Happened::Destroyed(id)) => Some(SessionEvent::Destroyed(id)),
+            Ok(Happened::Expired(id)) => Some(SessionEvent::Expired(id)),
+            Ok(Happened::Conflict(conflict)) => Some(SessionEvent::Conflict(conflict)),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(SessionEvent::Resync(missed)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}

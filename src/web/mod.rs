@@ -1,0 +1,1 @@
+//! Adapters for web frameworks, each behind a feature.
