@@ -133,3 +133,7 @@ impl Guard {
 fn decode(packet: &[u8]) -> Result<ChitchatMessage, Refusal> {
     ChitchatMessage::deserialize(&mut &packet[..]).map_err(|_| Refusal::Malformed)
 }
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;

@@ -192,3 +192,7 @@ fn unpack(cursor: &mut &[u8]) -> Result<Vec<u8>, Refusal> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "inspect_tests.rs"]
+mod tests;

@@ -27,6 +27,8 @@ mod peers;
 mod rivals;
 mod seeds;
 mod server;
+#[cfg(test)]
+mod testkit;
 mod view;
 
 pub use bridge::GossipLink;
