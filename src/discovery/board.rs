@@ -1,0 +1,425 @@
+//! The one task that owns the gossip server: it looks, dials, publishes, and starts the server again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use rand::seq::SliceRandom;
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tracing::{error, info, warn};
+
+use super::bridge::{Bridge, GossipLink, Traffic};
+use super::config::{DiscoveryConfig, limits, next_generation};
+use super::error::DiscoveryError;
+use super::gossip::{self, Incarnation};
+use super::guard::Guard;
+use super::handle::{RunHealth, Shared};
+use super::keys;
+use super::member::DiscoveryEvent;
+use super::outbox::Outbox;
+use super::peers::RememberedPeers;
+use super::rivals::Rivals;
+use super::seeds::{self, SeedBook, SeedResolver};
+use super::server::{Carried, Run, RunNews};
+use super::view::View;
+
+/// The look that nothing asks for: notices incarnations that expired, which chitchat tells nobody.
+const SAFETY_LOOK: Duration = Duration::from_secs(1);
+/// While others are alive, one SYN in this many rounds goes to a seed or remembered peer who is not: enough to
+/// find the other half of a split, at a fifth of a packet per round.
+const DIAL_EVERY_ROUNDS: u64 = 5;
+/// SYNs per round while alone: chitchat's own fan-out.
+const DIALS_ALONE: usize = 3;
+/// Peers told directly of a goodbye; gossip tells the rest.
+const GOODBYES: usize = 16;
+/// Longest goodbye, whatever the gossip interval.
+const MAX_GOODBYE: Duration = Duration::from_secs(5);
+/// Longest pause between two restarts of the gossip server.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// A run this long forgives earlier deaths.
+const SETTLED: Duration = Duration::from_secs(60);
+/// Least time between two [`DiscoveryEvent::TooManyIncarnations`].
+const CEILING_NEWS: Duration = Duration::from_secs(60);
+
+/// What the handle asks of the task.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Set a key, already checked and prefixed.
+    Publish { key: String, value: String, done: oneshot::Sender<Result<(), DiscoveryError>> },
+    /// Say goodbye and stop.
+    Leave { done: oneshot::Sender<()> },
+    /// Stop.
+    Shutdown { done: oneshot::Sender<()> },
+}
+
+/// What woke the task.
+enum Step {
+    Command(Option<Command>),
+    Run(RunNews),
+    Restart,
+    Dial,
+    Look,
+    Seed(DiscoveryEvent),
+    /// One event went out, or its reader is gone.
+    Delivered(bool),
+}
+
+struct Board {
+    config: DiscoveryConfig,
+    bridge: Bridge,
+    shared: Arc<Shared>,
+    /// Our keys: what the next run of the gossip server starts with.
+    published: BTreeMap<String, String>,
+    run: Option<Run>,
+    generation: u64,
+    restart_at: Instant,
+    backoff: Duration,
+    view: View,
+    carried: Option<Carried>,
+    rivals: Rivals,
+    outbox: Outbox,
+    dial_round: u64,
+    over_ceiling_told: u64,
+    ceiling_told_at: Option<Instant>,
+}
+
+/// The channels and timers the loop waits on, apart from the board so that both can be borrowed at once.
+struct Wires {
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<DiscoveryEvent>,
+    seed_news: mpsc::Receiver<DiscoveryEvent>,
+    dial: Interval,
+    look: Interval,
+    /// Ends the seed watchers with the loop.
+    _seed_tasks: JoinSet<()>,
+}
+
+type Started = (Arc<Shared>, mpsc::Sender<Command>, mpsc::Receiver<DiscoveryEvent>);
+
+/// Starts the gossip server and the task around it. The configuration has been validated.
+pub(super) async fn start(
+    config: DiscoveryConfig,
+    link: Arc<dyn GossipLink>,
+    inbound: mpsc::Receiver<(SocketAddr, Bytes)>,
+    resolver: Arc<dyn SeedResolver>,
+) -> Result<Started, DiscoveryError> {
+    let own = gossip::own_id(&config, config.generation);
+    let guard = Arc::new(Mutex::new(Guard::new(&config.cluster, own, config.max_incarnations)));
+    let inbound = Arc::new(AsyncMutex::new(inbound));
+    let bridge = Bridge { link, inbound, guard, traffic: Arc::new(Traffic::default()) };
+    let published = own_keys(&config);
+    let run = Run::start(&config, config.generation, &published, &bridge).await?;
+    let shared = Arc::new(shared_state(&config, &bridge));
+    let (command_tx, commands) = mpsc::channel(16);
+    let (events, event_rx) = mpsc::channel(16);
+    let (seed_tx, seed_news) = mpsc::channel(16);
+    let announcement = shared.seeds.lock().announcement();
+    let seed_tasks = seeds::watch(&config, &resolver, &shared.seeds, &seed_tx);
+    let wires = Wires {
+        commands,
+        events,
+        seed_news,
+        dial: ticker(config.interval()),
+        look: ticker(SAFETY_LOOK),
+        _seed_tasks: seed_tasks,
+    };
+    let mut board = Board::new(config, bridge, Arc::clone(&shared), published, run);
+    announcement.into_iter().for_each(|event| board.outbox.push(event));
+    board.look().await;
+    tokio::spawn(board.run(wires, seed_tx));
+    Ok((shared, command_tx, event_rx))
+}
+
+fn own_keys(config: &DiscoveryConfig) -> BTreeMap<String, String> {
+    let metadata = config.metadata.iter();
+    let mut board: BTreeMap<_, _> =
+        metadata.map(|(name, value)| (format!("{}{name}", keys::METADATA), value.clone())).collect();
+    board.insert(keys::ORIGIN.to_owned(), keys::origin_to_hex(config.origin));
+    board
+}
+
+fn shared_state(config: &DiscoveryConfig, bridge: &Bridge) -> Shared {
+    let run = RunHealth { gossip_alive: true, generation: config.generation, ..RunHealth::default() };
+    Shared {
+        own_addr: config.advertise,
+        members: RwLock::new(Vec::new()),
+        peers: Mutex::new(RememberedPeers::default()),
+        seeds: Arc::new(Mutex::new(SeedBook::new(&config.seeds))),
+        guard: Arc::clone(&bridge.guard),
+        traffic: Arc::clone(&bridge.traffic),
+        run: Mutex::new(run),
+    }
+}
+
+fn ticker(period: Duration) -> Interval {
+    let mut ticker = interval(period);
+    // After a stall one tick is as good as many.
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticker
+}
+
+impl Board {
+    fn new(
+        config: DiscoveryConfig,
+        bridge: Bridge,
+        shared: Arc<Shared>,
+        published: BTreeMap<String, String>,
+        run: Run,
+    ) -> Self {
+        Self {
+            generation: config.generation,
+            restart_at: Instant::now(),
+            backoff: config.interval(),
+            view: View::new(&config.node),
+            run: Some(run),
+            carried: None,
+            rivals: Rivals::default(),
+            outbox: Outbox::default(),
+            dial_round: 0,
+            over_ceiling_told: 0,
+            ceiling_told_at: None,
+            config,
+            bridge,
+            shared,
+            published,
+        }
+    }
+
+    /// The loop. `_seed_tx` keeps the seed channel open when there are no named seeds.
+    async fn run(mut self, mut wires: Wires, _seed_tx: mpsc::Sender<DiscoveryEvent>) {
+        let done = loop {
+            match self.next(&mut wires).await {
+                Step::Command(Some(Command::Publish { key, value, done })) => {
+                    // An error means the caller no longer waits for the answer.
+                    let _ = done.send(self.publish(key, value).await);
+                }
+                Step::Command(Some(Command::Leave { done })) => {
+                    self.say_goodbye().await;
+                    break Some(done);
+                }
+                Step::Command(Some(Command::Shutdown { done })) => break Some(done),
+                Step::Command(None) => break None,
+                Step::Run(RunNews::Changed) | Step::Look => self.look().await,
+                Step::Run(RunNews::Ended(reason)) => self.buried(reason),
+                Step::Restart => self.restart().await,
+                Step::Dial => self.dial(),
+                Step::Seed(event) => {
+                    self.outbox.push(event);
+                    self.dial();
+                }
+                Step::Delivered(reader_is_there) => self.delivered(reader_is_there),
+            }
+        };
+        self.stop(&wires.events).await;
+        done.map(|done| done.send(()));
+    }
+
+    async fn next(&mut self, wires: &mut Wires) -> Step {
+        let run = &mut self.run;
+        let restart_due = run.is_none();
+        let news = async {
+            match run {
+                Some(run) => run.news().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            command = wires.commands.recv() => Step::Command(command),
+            news = news => Step::Run(news),
+            () = sleep_until(self.restart_at), if restart_due => Step::Restart,
+            _ = wires.dial.tick() => Step::Dial,
+            _ = wires.look.tick() => Step::Look,
+            Some(event) = wires.seed_news.recv() => Step::Seed(event),
+            permit = wires.events.reserve(), if !self.outbox.is_empty() => match permit {
+                Ok(permit) => {
+                    if let Some(event) = self.outbox.pop() {
+                        permit.send(event);
+                    }
+                    Step::Delivered(true)
+                }
+                Err(_) => Step::Delivered(false),
+            },
+        }
+    }
+
+    fn delivered(&mut self, reader_is_there: bool) {
+        if !reader_is_there {
+            // Nobody will read again; members() and health() still work.
+            self.outbox = Outbox::default();
+        }
+    }
+
+    /// Reads chitchat, rebuilds the view, and queues what changed.
+    async fn look(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        let incarnations = {
+            let chitchat = run.handle.chitchat();
+            let chitchat = chitchat.lock().await;
+            self.bridge.guard.lock().sync(chitchat.node_states().keys());
+            gossip::read(&chitchat)
+        };
+        let now = Instant::now();
+        let mut members = self.view.condense(&incarnations);
+        self.carried = self.carried.take().filter(|carried| !carried.is_over(now));
+        if let Some(carried) = &self.carried {
+            carried.complete(&mut members, now);
+        }
+        let mut events = self.view.replace(members);
+        events.extend(self.rival_news(&incarnations, now));
+        events.extend(self.ceiling_news(now));
+        self.remember();
+        events.into_iter().for_each(|event| self.outbox.push(event));
+        self.shared.run.lock().events_dropped = self.outbox.dropped();
+    }
+
+    fn rival_news(&mut self, incarnations: &[Incarnation], now: Instant) -> Vec<DiscoveryEvent> {
+        let (node, interval) = (&self.config.node, self.config.interval());
+        let news = self.rivals.look(incarnations, node, self.generation, interval, now);
+        if !news.is_empty() {
+            error!(node, "another process runs under this node's name: every node needs its own");
+        }
+        news
+    }
+
+    fn ceiling_news(&mut self, now: Instant) -> Option<DiscoveryEvent> {
+        let (over_ceiling, known) = {
+            let guard = self.bridge.guard.lock();
+            (guard.refused().over_ceiling, guard.known())
+        };
+        let recently = self.ceiling_told_at.is_some_and(|told| now < told + CEILING_NEWS);
+        if over_ceiling == self.over_ceiling_told || recently {
+            return None;
+        }
+        self.over_ceiling_told = over_ceiling;
+        self.ceiling_told_at = Some(now);
+        Some(DiscoveryEvent::TooManyIncarnations { known })
+    }
+
+    /// Shows the view to the handle and keeps its live addresses for worse times.
+    fn remember(&self) {
+        let members = self.view.members();
+        {
+            let mut peers = self.shared.peers.lock();
+            let others = || members.iter().filter(|member| member.addr != self.config.advertise);
+            others().filter(|member| member.left).for_each(|member| peers.forget(member.addr));
+            peers.observe(others().filter(|member| member.alive).map(|member| member.addr));
+        }
+        let mut shown = self.shared.members.write();
+        if *shown != members {
+            *shown = members.to_vec();
+        }
+    }
+
+    /// Sends SYNs to seeds and remembered peers who are not alive to us: always when alone, else now and then.
+    fn dial(&mut self) {
+        let Some(run) = &self.run else { return };
+        self.dial_round += 1;
+        let live = self.shared.live_addresses();
+        if !live.is_empty() && !self.dial_round.is_multiple_of(DIAL_EVERY_ROUNDS) {
+            return;
+        }
+        let fallback = self.shared.fallback_addresses();
+        let mut strangers: Vec<_> = fallback.difference(&live).copied().collect();
+        strangers.shuffle(&mut rand::rng());
+        for addr in strangers.into_iter().take(if live.is_empty() { DIALS_ALONE } else { 1 }) {
+            // An error means the server has just died, which its watcher tells.
+            let _ = run.handle.gossip(addr);
+        }
+    }
+
+    async fn publish(&mut self, key: String, value: String) -> Result<(), DiscoveryError> {
+        let ours = self.published.len();
+        if !self.published.contains_key(&key) && ours > limits::OWN_KEYS {
+            return Err(DiscoveryError::Publish { key, reason: "64 keys are published already".to_owned() });
+        }
+        self.published.insert(key.clone(), value.clone());
+        // While the server is down its successor will start with the key.
+        if let Some(run) = &mut self.run {
+            run.handle.with_chitchat(|chitchat| chitchat.self_node_state().set(&key, &value)).await;
+        }
+        self.look().await;
+        Ok(())
+    }
+
+    /// The gossip server has ended unasked.
+    fn buried(&mut self, reason: String) {
+        let lasted = self.run.take().map_or(Duration::ZERO, |run| run.started.elapsed());
+        if lasted > SETTLED {
+            self.backoff = self.config.interval();
+        }
+        error!(reason, lasted_ms = lasted.as_millis() as u64, "gossip server died; it will be started again");
+        self.restart_at = Instant::now() + self.backoff;
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        let mut health = self.shared.run.lock();
+        health.gossip_alive = false;
+        health.last_gossip_failure = Some(reason);
+    }
+
+    /// Starts the next gossip server under a new generation: the old one's versions must not be used again.
+    async fn restart(&mut self) {
+        let generation = next_generation(self.generation);
+        self.bridge.guard.lock().restart(gossip::own_id(&self.config, generation));
+        match Run::start(&self.config, generation, &self.published, &self.bridge).await {
+            Ok(run) => self.run = Some(run),
+            Err(error) => return self.buried(error.to_string()),
+        }
+        self.generation = generation;
+        self.carried = Some(Carried::new(self.view.members(), &self.config, Instant::now()));
+        info!(generation, "gossip server started again");
+        {
+            let mut health = self.shared.run.lock();
+            health.gossip_alive = true;
+            health.generation = generation;
+            health.gossip_restarts += 1;
+        }
+        self.outbox.push(DiscoveryEvent::GossipRestarted { generation });
+        self.rejoin();
+        self.look().await;
+    }
+
+    /// The new server knows nobody: tell it about those we know to be alive.
+    fn rejoin(&self) {
+        let Some(run) = &self.run else { return };
+        for addr in self.shared.live_addresses().into_iter().take(GOODBYES) {
+            // An error means the server has just died again, which its watcher tells.
+            let _ = run.handle.gossip(addr);
+        }
+    }
+
+    /// Sets `left` and gossips it for about two rounds.
+    async fn say_goodbye(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        run.handle.with_chitchat(|chitchat| chitchat.self_node_state().set(keys::LEFT, "1")).await;
+        let mut live: Vec<_> = self.shared.live_addresses().into_iter().collect();
+        live.shuffle(&mut rand::rng());
+        let round = self.config.interval().min(MAX_GOODBYE / 2);
+        for _round in 0..2 {
+            for addr in live.iter().take(GOODBYES) {
+                // An error means the server died: then the goodbye is lost, and silence will tell.
+                let _ = run.handle.gossip(*addr);
+            }
+            tokio::time::sleep(round).await;
+        }
+        self.look().await;
+    }
+
+    /// Ends the server and hands out the events that fit.
+    async fn stop(mut self, events: &mpsc::Sender<DiscoveryEvent>) {
+        if let Some(run) = self.run.take()
+            && let Err(error) = run.handle.shutdown().await
+        {
+            warn!(%error, "gossip server ended badly");
+        }
+        self.shared.run.lock().gossip_alive = false;
+        while let Some(event) = self.outbox.pop() {
+            if events.try_send(event).is_err() {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The handle the floors above hold.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{mpsc, oneshot};
+
+use super::board::{self, Command};
+use super::bridge::{GossipLink, Traffic};
+use super::config::DiscoveryConfig;
+use super::error::DiscoveryError;
+use super::guard::Guard;
+use super::health::DiscoveryHealth;
+use super::keys;
+use super::member::{DiscoveryEvent, Member};
+use super::peers::RememberedPeers;
+use super::seeds::{SeedBook, SeedResolver, SystemResolver};
+
+/// What the one task writes and everyone may read.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) own_addr: SocketAddr,
+    pub(super) members: RwLock<Vec<Member>>,
+    pub(super) peers: Mutex<RememberedPeers>,
+    pub(super) seeds: Arc<Mutex<SeedBook>>,
+    pub(super) guard: Arc<Mutex<Guard>>,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) run: Mutex<RunHealth>,
+}
+
+/// The part of health that the task keeps itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RunHealth {
+    pub(super) gossip_alive: bool,
+    pub(super) generation: u64,
+    pub(super) gossip_restarts: u64,
+    pub(super) last_gossip_failure: Option<String>,
+    pub(super) events_dropped: u64,
+}
+
+impl Shared {
+    /// Seeds and remembered peers: whom to dial although gossip may not know them.
+    pub(super) fn fallback_addresses(&self) -> BTreeSet<SocketAddr> {
+        let mut addresses = self.seeds.lock().addresses();
+        addresses.extend(self.peers.lock().addresses());
+        addresses.remove(&self.own_addr);
+        addresses
+    }
+
+    /// Addresses of live members but us.
+    pub(super) fn live_addresses(&self) -> BTreeSet<SocketAddr> {
+        let members = self.members.read();
+        let live = members.iter().filter(|member| member.alive && member.addr != self.own_addr);
+        live.map(|member| member.addr).collect()
+    }
+}
+
+/// Discovery of this node. Cheap to clone; when the last clone is dropped, gossip stops without a goodbye.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Discovery {
+    /// Starts gossiping over `link`, with inbound packets from `inbound`.
+    ///
+    /// Returns at once; finding others shows in the events. The events' reader may be slow: views coalesce and
+    /// other events are kept up to 1,024.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::Config`] or [`DiscoveryError::Publish`] for a configuration that cannot work,
+    /// [`DiscoveryError::Start`] if the gossip server does not start. Nothing runs then.
+    pub async fn start(
+        config: DiscoveryConfig,
+        link: Arc<dyn GossipLink>,
+        inbound: mpsc::Receiver<(SocketAddr, Bytes)>,
+    ) -> Result<(Self, mpsc::Receiver<DiscoveryEvent>), DiscoveryError> {
+        Self::start_with_resolver(config, link, inbound, Arc::new(SystemResolver)).await
+    }
+
+    /// [`Discovery::start`] with another way to resolve seed names.
+    ///
+    /// # Errors
+    /// As [`Discovery::start`].
+    pub async fn start_with_resolver(
+        config: DiscoveryConfig,
+        link: Arc<dyn GossipLink>,
+        inbound: mpsc::Receiver<(SocketAddr, Bytes)>,
+        resolver: Arc<dyn SeedResolver>,
+    ) -> Result<(Self, mpsc::Receiver<DiscoveryEvent>), DiscoveryError> {
+        config.validate()?;
+        let (shared, commands, events) = board::start(config, link, inbound, resolver).await?;
+        Ok((Self { shared, commands }, events))
+    }
+
+    /// Everyone known, sorted by name, ourselves included: per name the newest live generation.
+    pub fn members(&self) -> Vec<Member> {
+        self.shared.members.read().clone()
+    }
+
+    /// Everyone worth dialling: live members, resolved seeds, remembered peers; never ourselves. Bounded by
+    /// `max_incarnations`, 64 addresses per seed and 128 remembered peers.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let mut addresses = self.shared.fallback_addresses();
+        addresses.extend(self.shared.live_addresses());
+        addresses.into_iter().collect()
+    }
+
+    /// Publishes a fact about this node; it appears under `key` in everyone's [`Member::metadata`].
+    ///
+    /// The same value again costs nothing; each new one makes every peer copy all nodes' keys once.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::Publish`] if key (123 printable ASCII bytes), value (8 KiB) or the number of keys (64)
+    /// is out of bounds; [`DiscoveryError::Stopped`] after leave or shutdown.
+    pub async fn publish(&self, key: &str, value: String) -> Result<(), DiscoveryError> {
+        let key = keys::metadata_key(key, &value)?;
+        let (done, answer) = oneshot::channel();
+        let command = Command::Publish { key, value, done };
+        self.commands.send(command).await.map_err(|_| DiscoveryError::Stopped)?;
+        answer.await.unwrap_or(Err(DiscoveryError::Stopped))
+    }
+
+    /// Says goodbye to the mesh for about two gossip rounds (at most 5 s), then stops. Idempotent.
+    pub async fn leave(&self) {
+        self.stop(|done| Command::Leave { done }).await;
+    }
+
+    /// Stops without a goodbye: peers will notice by silence. Idempotent.
+    pub async fn shutdown(&self) {
+        self.stop(|done| Command::Shutdown { done }).await;
+    }
+
+    /// Discovery's own condition.
+    pub fn health(&self) -> DiscoveryHealth {
+        let shared = &self.shared;
+        let run = shared.run.lock().clone();
+        let (refused, known_incarnations) = {
+            let guard = shared.guard.lock();
+            (guard.refused().clone(), guard.known())
+        };
+        DiscoveryHealth {
+            gossip_alive: run.gossip_alive,
+            generation: run.generation,
+            gossip_restarts: run.gossip_restarts,
+            last_gossip_failure: run.last_gossip_failure,
+            known_incarnations,
+            refused,
+            seeds: shared.seeds.lock().health(),
+            remembered_peers: shared.peers.lock().addresses().len(),
+            packets_sent: shared.traffic.packets_sent.load(Ordering::Relaxed),
+            bytes_sent: shared.traffic.bytes_sent.load(Ordering::Relaxed),
+            packets_received: shared.traffic.packets_received.load(Ordering::Relaxed),
+            bytes_received: shared.traffic.bytes_received.load(Ordering::Relaxed),
+            events_dropped: run.events_dropped,
+        }
+    }
+
+    async fn stop(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
+        let (done, stopped) = oneshot::channel();
+        if self.commands.send(command(done)).await.is_ok() {
+            // An error means the task ended by another command: stopped all the same.
+            let _ = stopped.await;
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Seeds: addresses and names of ways into the mesh. Names are resolved again and again, for ever.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use super::config::{DiscoveryConfig, limits};
+use super::health::SeedHealth;
+use super::member::DiscoveryEvent;
+
+/// A resolver that takes longer has failed: one dead name server must not hold up a seed for ever.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Turns `host:port` into addresses. Replaceable for platforms with their own service discovery.
+#[async_trait]
+pub trait SeedResolver: Send + Sync + 'static {
+    /// All current addresses of `seed`.
+    ///
+    /// # Errors
+    /// Whatever the resolver says; shown in health, and retried.
+    async fn resolve(&self, seed: &str) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// The operating system's resolver.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+#[async_trait]
+impl SeedResolver for SystemResolver {
+    async fn resolve(&self, seed: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host(seed).await?.collect())
+    }
+}
+
+/// A configured seed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Seed {
+    Address(SocketAddr),
+    Name,
+}
+
+/// Reads a configured seed.
+///
+/// # Errors
+/// What is wrong with it, in words for the operator.
+pub(super) fn parse(seed: &str) -> Result<Seed, String> {
+    if let Ok(addr) = seed.parse() {
+        return Ok(Seed::Address(addr));
+    }
+    let (host, port) = seed.rsplit_once(':').ok_or_else(|| format!("{seed:?} has no port"))?;
+    if port.parse::<u16>().map_or(true, |port| port == 0) {
+        return Err(format!("{seed:?} has no valid port"));
+    }
+    let host_is_sound = !host.is_empty() && host.len() <= 253 && host.bytes().all(|b| b.is_ascii_graphic());
+    if !host_is_sound || host.contains([':', '[', ']', '/']) {
+        return Err(format!("{seed:?} is neither address:port, [address]:port nor name:port"));
+    }
+    Ok(Seed::Name)
+}
+
+/// What is known of all seeds.
+#[derive(Debug, Default)]
+pub(super) struct SeedBook {
+    seeds: Vec<SeedHealth>,
+    announced: BTreeSet<SocketAddr>,
+}
+
+impl SeedBook {
+    pub(super) fn new(seeds: &[String]) -> Self {
+        let seeds = seeds.iter().map(|seed| SeedHealth {
+            seed: seed.clone(),
+            resolved: seed.parse().into_iter().collect(),
+            ..SeedHealth::default()
+        });
+        Self { seeds: seeds.collect(), announced: BTreeSet::new() }
+    }
+
+    /// For health.
+    pub(super) fn health(&self) -> Vec<SeedHealth> {
+        self.seeds.clone()
+    }
+
+    /// All addresses behind all seeds.
+    pub(super) fn addresses(&self) -> BTreeSet<SocketAddr> {
+        self.seeds.iter().flat_map(|seed| &seed.resolved).copied().collect()
+    }
+
+    /// The news about the whole set, if it changed since it was last asked for.
+    pub(super) fn announcement(&mut self) -> Option<DiscoveryEvent> {
+        let addresses = self.addresses();
+        if addresses == self.announced {
+            return None;
+        }
+        self.announced.clone_from(&addresses);
+        Some(DiscoveryEvent::SeedsResolved(addresses.into_iter().collect()))
+    }
+
+    fn resolved(&mut self, index: usize, mut addresses: Vec<SocketAddr>) {
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses.truncate(limits::ADDRESSES_PER_SEED);
+        let seed = &mut self.seeds[index];
+        seed.attempts += 1;
+        seed.last_error = None;
+        seed.resolved = addresses;
+    }
+
+    fn failed(&mut self, index: usize, error: String) -> Option<DiscoveryEvent> {
+        let seed = &mut self.seeds[index];
+        seed.attempts += 1;
+        if seed.last_error.as_deref() == Some(&error) {
+            debug!(seed = seed.seed, error, attempts = seed.attempts, "seed still does not resolve");
+            return None;
+        }
+        warn!(seed = seed.seed, error, "seed does not resolve; retrying for ever");
+        seed.last_error = Some(error.clone());
+        Some(DiscoveryEvent::SeedUnresolved { seed: seed.seed.clone(), error })
+    }
+}
+
+/// Starts one task per named seed; they end when the set is dropped or nobody reads their news.
+pub(super) fn watch(
+    config: &DiscoveryConfig,
+    resolver: &Arc<dyn SeedResolver>,
+    book: &Arc<Mutex<SeedBook>>,
+    news: &mpsc::Sender<DiscoveryEvent>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for (index, seed) in config.seeds.iter().enumerate() {
+        if parse(seed) == Ok(Seed::Name) {
+            let watcher = Watcher {
+                index,
+                seed: seed.clone(),
+                resolver: Arc::clone(resolver),
+                book: Arc::clone(book),
+                news: news.clone(),
+                first_retry: config.interval(),
+                refresh: Duration::from_millis(config.reseed_interval_ms),
+            };
+            tasks.spawn(watcher.run());
+        }
+    }
+    tasks
+}
+
+struct Watcher {
+    index: usize,
+    seed: String,
+    resolver: Arc<dyn SeedResolver>,
+    book: Arc<Mutex<SeedBook>>,
+    news: mpsc::Sender<DiscoveryEvent>,
+    first_retry: Duration,
+    refresh: Duration,
+}
+
+impl Watcher {
+    async fn run(self) {
+        let mut retry = self.first_retry;
+        loop {
+            let (news, pause) = match self.attempt().await {
+                Ok(addresses) => {
+                    retry = self.first_retry;
+                    let mut book = self.book.lock();
+                    book.resolved(self.index, addresses);
+                    (book.announcement(), self.refresh)
+                }
+                Err(error) => {
+                    let pause = retry.min(self.refresh);
+                    retry = pause * 2;
+                    (self.book.lock().failed(self.index, error), pause)
+                }
+            };
+            if let Some(news) = news
+                && self.news.send(news).await.is_err()
+            {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Vec<SocketAddr>, String> {
+        match tokio::time::timeout(RESOLVE_TIMEOUT, self.resolver.resolve(&self.seed)).await {
+            Err(_) => Err("the resolver did not answer within 5 s".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Ok(addresses)) if addresses.is_empty() => Err("the name has no addresses".to_owned()),
+            Ok(Ok(addresses)) => Ok(addresses),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_addresses_or_names_with_a_port() {
+        for address in ["1.2.3.4:7946", "[::1]:7946", "[fe80::1]:1"] {
+            assert!(matches!(parse(address), Ok(Seed::Address(_))), "{address}");
+        }
+        for name in ["shop-mesh.default.svc:7946", "localhost:1", "a:65535"] {
+            assert_eq!(parse(name), Ok(Seed::Name), "{name}");
+        }
+        for wrong in
+            ["", "host", ":7946", "host:", "host:0", "host:65536", "::1:7946", "http://h:1", "h h:1", "é:1"]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn failures_are_told_when_they_begin_and_keep_the_last_addresses() {
+        let mut book = SeedBook::new(&["a:1".to_owned(), "10.0.0.1:1".to_owned()]);
+        let addr: SocketAddr = "10.0.0.2:1".parse().unwrap();
+        book.resolved(0, vec![addr, addr]);
+        assert!(matches!(book.announcement(), Some(DiscoveryEvent::SeedsResolved(all)) if all.len() == 2));
+        assert!(book.announcement().is_none());
+        assert!(book.failed(0, "no such name".into()).is_some());
+        assert!(book.failed(0, "no such name".into()).is_none());
+        assert!(book.addresses().contains(&addr));
+        assert_eq!(book.health()[0].last_error.as_deref(), Some("no such name"));
+        book.resolved(0, vec![addr]);
+        assert_eq!((book.health()[0].attempts, book.health()[0].last_error.clone()), (4, None));
+    }
+}
