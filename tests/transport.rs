@@ -267,7 +267,8 @@ impl Node {
     }
 
     async fn until_frame(&mut self) -> Bytes {
-        self.until("Frame", |event| if let Event::Frame { bytes, .. } = event { Some(bytes) } else { None }).await
+        self.until("Frame", |event| if let Event::Frame { bytes, .. } = event { Some(bytes) } else { None })
+            .await
     }
 }
 
@@ -277,10 +278,14 @@ async fn a_skewed_clock_other_limits_and_other_versions_are_refused() {
     let base = |node| TransportConfig { wall_ms: ahead(1_000_000), max_drift_ms: 500, ..config(node) };
     let mut a = Node::start(TransportConfig { versions: (2, 3), ..base("a") }).await;
 
-    let mut skewed = Node::start(TransportConfig { wall_ms: ahead(1_060_000), versions: (1, 2), ..base("b") }).await;
+    let mut skewed =
+        Node::start(TransportConfig { wall_ms: ahead(1_060_000), versions: (1, 2), ..base("b") }).await;
     skewed.want(&a);
     let (_, reason) = skewed.refused().await;
-    assert!(matches!(reason, RefusedReason::ClockSkew { offset_ms: -60_100..=-59_900, max_ms: 500 }), "{reason:?}");
+    assert!(
+        matches!(reason, RefusedReason::ClockSkew { offset_ms: -60_100..=-59_900, max_ms: 500 }),
+        "{reason:?}"
+    );
     let (addr, reason) = a.refused().await;
     assert!(matches!(reason, RefusedReason::ClockSkew { offset_ms: 59_900..=60_100, .. }), "{reason:?}");
     assert_eq!(addr, skewed.addr());
@@ -321,7 +326,10 @@ async fn a_cut_takes_both_sides_down_and_a_heal_brings_them_up() {
     drill.heal("a", "b");
     a.up().await;
     b.up().await;
-    println!("down after {b_down_ms} ms (receiver), {a_down_ms} ms (sender); up {} ms after the heal", heal_at.elapsed().as_millis());
+    println!(
+        "down after {b_down_ms} ms (receiver), {a_down_ms} ms (sender); up {} ms after the heal",
+        heal_at.elapsed().as_millis()
+    );
     a.transport.send(b.origin, Class::Control, Bytes::from_static(b"again")).expect("the new link");
     assert_eq!(b.frame().await, "again");
     assert!(a.transport.stats().drill_dropped_packets > 0);
@@ -462,8 +470,13 @@ async fn of_two_processes_under_one_name_the_older_is_told() {
     for dialled_by_newer in [true, false] {
         let mut older = Node::start(TransportConfig { generation: 1, ..config("a") }).await;
         let mut newer = Node::start(TransportConfig { generation: 2, ..config("a") }).await;
-        if dialled_by_newer { newer.want(&older) } else { older.want(&newer) }
-        let pick = |event| if let Event::Clone { node, origin } = event { Some((node, origin)) } else { None };
+        if dialled_by_newer {
+            newer.want(&older)
+        } else {
+            older.want(&newer)
+        }
+        let pick =
+            |event| if let Event::Clone { node, origin } = event { Some((node, origin)) } else { None };
         assert_eq!(older.until("Clone", pick).await, ("a".to_owned(), newer.origin));
         assert_eq!(newer.refused().await, (older.addr(), RefusedReason::IdentityClash));
     }

@@ -1,6 +1,6 @@
 //! Setting up QUIC: the UDP port, the limits, and stateless resets that survive a restart.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hkdf::Hkdf;
 use quinn::{
@@ -29,12 +29,12 @@ const LINK_WINDOW_BYTES: u32 = 4 * STREAM_WINDOW_BYTES;
 /// Buffered datagrams per link and direction. The oldest is dropped beyond it.
 const DATAGRAM_BYTES: usize = 1 << 20;
 
-/// Opens the port.
+/// Opens the port. The socket is given too, to be unplugged at the end.
 pub(super) fn bind(
     config: &TransportConfig,
     tls: Tls,
     counters: &Arc<Counters>,
-) -> Result<(Endpoint, SocketAddr), TransportError> {
+) -> Result<(Endpoint, Arc<MeshSocket>), TransportError> {
     let addr = config.bind;
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::AddrInUse => TransportError::PortInUse { addr },
@@ -42,7 +42,6 @@ pub(super) fn bind(
     };
     let socket = std::net::UdpSocket::bind(addr).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
-    let bound = socket.local_addr().map_err(failed)?;
     let drill = config.drill.clone().map(|drill| (drill, config.node.clone()));
     let socket = Arc::new(MeshSocket::new(socket, counters.clone(), drill).map_err(failed)?);
 
@@ -55,10 +54,11 @@ pub(super) fn bind(
 
     let mut base = EndpointConfig::new(Arc::new(ResetKey(tls.reset_key)));
     base.cid_generator(|| Box::new(RandomIds));
-    let mut endpoint = Endpoint::new_with_abstract_socket(base, Some(server), socket, Arc::new(TokioRuntime))
-        .map_err(failed)?;
+    let mut endpoint =
+        Endpoint::new_with_abstract_socket(base, Some(server), socket.clone(), Arc::new(TokioRuntime))
+            .map_err(failed)?;
     endpoint.set_default_client_config(client);
-    Ok((endpoint, bound))
+    Ok((endpoint, socket))
 }
 
 fn limits(config: &TransportConfig) -> Result<quinn::TransportConfig, TransportError> {

@@ -23,6 +23,7 @@ use super::{
     frame::Class,
     refuse::Limiter,
     shared::Shared,
+    socket::MeshSocket,
     stats::{Counters, Stats},
     table::Table,
 };
@@ -39,7 +40,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Transport {
     shared: Arc<Shared>,
-    local: SocketAddr,
+    socket: Arc<MeshSocket>,
     _last: Arc<Last>,
 }
 
@@ -61,7 +62,8 @@ impl Transport {
         config.check()?;
         let tls = config.identity.tls(&config.cluster, &config.node)?;
         let counters = Arc::new(Counters::default());
-        let (endpoint, local) = endpoint::bind(&config, tls, &counters)?;
+        let (endpoint, socket) = endpoint::bind(&config, tls, &counters)?;
+        let local = socket.local();
         let advertise = config.advertised(local)?;
         let (events, heard) = mpsc::channel(EVENT_SLOTS);
         let table = Table::new();
@@ -85,12 +87,12 @@ impl Transport {
             runtime: tokio::runtime::Handle::current(),
         });
         shared.spawn(accept::accept_all(shared.clone()));
-        Ok((Self { _last: Arc::new(Last(shared.clone())), shared, local }, heard))
+        Ok((Self { _last: Arc::new(Last(shared.clone())), shared, socket }, heard))
     }
 
     /// The address bound, with the port really taken.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.socket.local()
     }
 
     /// The address told to peers.
@@ -152,5 +154,6 @@ impl Transport {
         let _ = timeout(FLUSH, flush_all).await;
         self.shared.shut();
         let _ = timeout(Duration::from_secs(1), self.shared.endpoint.wait_idle()).await;
+        self.socket.unplug();
     }
 }
