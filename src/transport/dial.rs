@@ -1,0 +1,175 @@
+//! Dials: kept up for the wanted addresses, on demand for gossip.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::time::{sleep, timeout_at};
+
+use super::{
+    identity::MEMBER_NAME,
+    refuse::{Failure, classify},
+    shake::{self, Shake},
+    shared::Shared,
+};
+
+/// Gossip packets that wait for one dial; what comes beyond is dropped, as gossip may be.
+const MAX_PENDING_PACKETS: usize = 16;
+
+/// Pause before another dial after silence, in milliseconds: short, because a healed cable should be noticed at
+/// once, and jittered, because a whole mesh redials together.
+const PAUSE_MS: std::ops::Range<u64> = 250..1_000;
+
+/// Pause after a refusal, in milliseconds: each costs the peer a TLS handshake and is unlikely to change soon.
+const REFUSED_PAUSE_MS: std::ops::Range<u64> = 1_000..2_000;
+
+/// What is dialled now and what shall stay connected.
+#[derive(Default)]
+pub(super) struct Dialer {
+    /// Addresses to keep connected, each with the ticket of the task that does so.
+    wanted: BTreeMap<SocketAddr, u64>,
+    next_ticket: u64,
+    /// Dials under way, each with the gossip that waits for it.
+    pending: HashMap<SocketAddr, Vec<Bytes>>,
+}
+
+/// Replaces the set of addresses to keep connected.
+pub(super) fn want(shared: &Arc<Shared>, addrs: BTreeSet<SocketAddr>) {
+    let mut dialer = shared.dialer.lock();
+    dialer.wanted.retain(|addr, _| addrs.contains(addr));
+    for addr in addrs {
+        if dialer.wanted.contains_key(&addr) {
+            continue;
+        }
+        dialer.next_ticket += 1;
+        let ticket = dialer.next_ticket;
+        dialer.wanted.insert(addr, ticket);
+        shared.spawn(keep(shared.clone(), addr, ticket));
+    }
+    drop(dialer);
+    // Wakes those that are no longer wanted, to end.
+    shared.table.wake();
+}
+
+/// Sends gossip to an address without a link: waits with a dial under way, or begins one.
+pub(super) fn gossip(shared: &Arc<Shared>, addr: SocketAddr, bytes: Bytes) {
+    if let Some(waiting) = shared.dialer.lock().pending.get_mut(&addr) {
+        if waiting.len() < MAX_PENDING_PACKETS {
+            waiting.push(bytes);
+        } else {
+            shared.counters.gossip_dropped.one();
+        }
+        return;
+    }
+    let dialling = shared.clone();
+    shared.spawn(async move {
+        // An error is told by the dial itself, and the packet is dropped and counted by it.
+        let _ = dial(&dialling, addr, Some(bytes)).await;
+    });
+}
+
+/// Keeps one wanted address connected until it is wanted no more.
+async fn keep(shared: Arc<Shared>, addr: SocketAddr, ticket: u64) {
+    let mut changed = shared.table.watch();
+    loop {
+        if shared.is_closing() || shared.dialer.lock().wanted.get(&addr) != Some(&ticket) {
+            return;
+        }
+        let seen = changed.borrow_and_update();
+        drop(seen);
+        if shared.table.is_served(addr) {
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = shared.closing() => {}
+            }
+            continue;
+        }
+        let begun = Instant::now();
+        let pause_ms = match dial(&shared, addr, None).await {
+            // A link that did not live for a second is no reason to redial as fast as handshakes go.
+            Ok(()) => {
+                served(&shared, addr, &mut changed).await;
+                if begun.elapsed() > Duration::from_secs(1) { 0..1 } else { PAUSE_MS }
+            }
+            Err(Failure::Refused(_)) => REFUSED_PAUSE_MS,
+            Err(_) => PAUSE_MS,
+        };
+        tokio::select! {
+            () = sleep(Duration::from_millis(rand::random_range(pause_ms))) => {}
+            () = shared.closing() => {}
+        }
+    }
+}
+
+/// Returns when the address is served no longer.
+async fn served(shared: &Shared, addr: SocketAddr, changed: &mut tokio::sync::watch::Receiver<u64>) {
+    while shared.table.is_served(addr) && !shared.is_closing() {
+        tokio::select! {
+            _ = changed.changed() => {}
+            () = shared.closing() => {}
+        }
+    }
+}
+
+/// One dial. Gossip that waits for it is sent or dropped at its end, whatever that is.
+async fn dial(shared: &Arc<Shared>, addr: SocketAddr, first: Option<Bytes>) -> Result<(), Failure> {
+    let held = Pending::begin(shared, addr, first)?;
+    shared.counters.dials.one();
+    let result = connect(shared, addr).await;
+    match &result {
+        Ok(()) | Err(Failure::NotNeeded) => {}
+        Err(Failure::Unreachable(why)) => {
+            shared.counters.dial_failures.one();
+            tracing::debug!(%addr, why, "dial failed");
+        }
+        Err(Failure::Refused(reason)) => shared.refused(addr, None, reason.clone()),
+    }
+    drop(held);
+    result
+}
+
+async fn connect(shared: &Arc<Shared>, addr: SocketAddr) -> Result<(), Failure> {
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(shared.config.dial_timeout_ms);
+    let silence = |_| Failure::Unreachable("no answer within the dial timeout".into());
+    let connecting =
+        shared.endpoint.connect(addr, MEMBER_NAME).map_err(|err| Failure::Unreachable(err.to_string()))?;
+    let conn = timeout_at(deadline, connecting).await.map_err(silence)?.map_err(|err| classify(&err))?;
+    let shake = Shake::dial(shared.clone(), conn.clone(), addr);
+    let result = timeout_at(deadline, shake).await.map_err(silence).flatten();
+    if let Err(failure) = &result {
+        shake::close(&conn, failure, shared.table.is_self(addr));
+    }
+    result
+}
+
+/// A dial under way. Its end, by whatever path, settles the gossip that waited.
+struct Pending<'a> {
+    shared: &'a Arc<Shared>,
+    addr: SocketAddr,
+}
+
+impl<'a> Pending<'a> {
+    fn begin(shared: &'a Arc<Shared>, addr: SocketAddr, first: Option<Bytes>) -> Result<Self, Failure> {
+        let mut dialer = shared.dialer.lock();
+        if let Some(waiting) = dialer.pending.get_mut(&addr) {
+            waiting.extend(first);
+            return Err(Failure::NotNeeded);
+        }
+        dialer.pending.insert(addr, first.into_iter().collect());
+        Ok(Self { shared, addr })
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let waiting = self.shared.dialer.lock().pending.remove(&self.addr).unwrap_or_default();
+        match self.shared.table.by_addr(self.addr) {
+            Some(link) => waiting.into_iter().for_each(|bytes| link.gossip(self.shared, bytes)),
+            None => self.shared.counters.gossip_dropped.add(waiting.len()),
+        }
+    }
+}

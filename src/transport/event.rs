@@ -1,0 +1,77 @@
+//! What the transport tells the floor above.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::error::RefusedReason;
+use crate::core::causality::Origin;
+
+/// A peer with a link that is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Its name.
+    pub node: String,
+    /// The life of its memory.
+    pub origin: Origin,
+    /// Its generation.
+    pub generation: u64,
+    /// The address it advertises.
+    pub addr: SocketAddr,
+    /// The wire version of this pair: the highest both speak.
+    pub version: u16,
+    /// Its wall clock minus ours at the handshake, in milliseconds.
+    pub wall_offset_ms: i64,
+    /// Number of this connection, unique in this process.
+    pub link: u64,
+}
+
+/// Events come in the order they happened, per link: `Up`, then its frames, then `Down`. Of two links to one
+/// origin the earlier is down before the later is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A link is up: frames can be sent.
+    Up(PeerInfo),
+    /// A link is gone. Frames on their way were lost.
+    Down {
+        /// The life of the peer.
+        origin: Origin,
+        /// Its name.
+        node: String,
+        /// Number of the connection, as in its `Up`.
+        link: u64,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// A frame arrived.
+    Frame {
+        /// The life of its sender.
+        origin: Origin,
+        /// Number of the connection.
+        link: u64,
+        /// The frame as it was sent.
+        bytes: Bytes,
+    },
+    /// A gossip packet arrived. These are dropped, and counted, if events are read too slowly.
+    Gossip {
+        /// The address its sender advertises.
+        from: SocketAddr,
+        /// The packet as it was sent.
+        bytes: Bytes,
+    },
+    /// A handshake was refused by either side. Told once per address and reason in ten seconds, like the log.
+    Refused {
+        /// The UDP address of the other side.
+        addr: SocketAddr,
+        /// Why.
+        reason: RefusedReason,
+    },
+    /// Another live process claims this node's name with a newer generation: this one should stop. Told once per
+    /// address in ten seconds.
+    Clone {
+        /// The name, which is ours.
+        node: String,
+        /// The life of the other process.
+        origin: Origin,
+    },
+}

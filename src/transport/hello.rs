@@ -1,0 +1,213 @@
+//! The first words on a new connection, after TLS proved both sides members: who each is and what it speaks.
+//!
+//! The dialer opens the one bidirectional stream and says [`Hello`]; the acceptor answers with its own. Both
+//! judge the other's by the same rules, so both can tell the operator why they do not link up. Which of two
+//! links of one pair lives is then decided by one side alone, the one with the smaller origin ([`Settle`]).
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    config::{MAX_NAME_BYTES, TransportConfig, canonical},
+    error::RefusedReason,
+};
+use crate::core::causality::Origin;
+
+/// Largest handshake message accepted, in bytes.
+pub(super) const MAX_HELLO_BYTES: usize = 4 << 10;
+
+/// Deepest nesting in a handshake message: unknown fields of later versions are skipped, not followed forever.
+const MAX_DEPTH: usize = 16;
+
+/// First byte of every handshake message. It changes only if a Hello of today could not be understood.
+const ENVELOPE: u8 = 1;
+
+/// What a node says about itself. Encoded with field names: later versions may add fields, older ones skip them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hello {
+    pub(super) cluster: String,
+    pub(super) node: String,
+    pub(super) origin: Origin,
+    pub(super) generation: u64,
+    pub(super) advertise: SocketAddr,
+    /// Lowest and highest wire version.
+    pub(super) versions: (u16, u16),
+    pub(super) config_hash: u64,
+    pub(super) wall_ms: u64,
+    /// Acceptor only: it holds a link to the dialer already.
+    pub(super) linked: bool,
+}
+
+/// What follows the two Hellos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Settle {
+    /// From a dialer with the larger origin: it accepts; does it hold another link to the acceptor already?
+    Ready { linked: bool },
+    /// From the side with the smaller origin: this connection is the pair's link from now on.
+    Adopt,
+}
+
+/// The outcome of judging the other side's Hello.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Accept {
+        version: u16,
+        wall_offset_ms: i64,
+    },
+    /// We dialled ourselves.
+    Myself,
+    /// A rightful newer process runs under this node's name.
+    Clone,
+    Refuse(RefusedReason),
+}
+
+impl Hello {
+    pub(super) fn of(config: &TransportConfig, advertise: SocketAddr, linked: bool) -> Self {
+        Self {
+            cluster: config.cluster.clone(),
+            node: config.node.clone(),
+            origin: config.origin,
+            generation: config.generation,
+            advertise,
+            versions: config.versions,
+            config_hash: config.config_hash,
+            wall_ms: (config.wall_ms)(),
+            linked,
+        }
+    }
+
+    /// Checks what the type does not: a peer's word is used as an address and in logs.
+    fn checked(mut self) -> Result<Self, String> {
+        self.advertise = canonical(self.advertise);
+        if self.node.is_empty() || self.node.len() > MAX_NAME_BYTES {
+            return Err(format!("node name of {} bytes", self.node.len()));
+        }
+        if self.node.chars().any(char::is_control) {
+            return Err("control characters in the node name".into());
+        }
+        if self.advertise.ip().is_unspecified() || self.advertise.port() == 0 {
+            return Err(format!("advertises {}, which cannot be dialled", self.advertise));
+        }
+        Ok(self)
+    }
+}
+
+/// A handshake message as bytes: the envelope, then rmp-serde.
+pub(super) fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, String> {
+    let mut bytes = vec![ENVELOPE];
+    rmp_serde::encode::write_named(&mut bytes, message).map_err(|err| err.to_string())?;
+    Ok(bytes)
+}
+
+fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    match bytes.split_first() {
+        Some((&ENVELOPE, body)) => {
+            let mut reader = rmp_serde::Deserializer::from_read_ref(body);
+            reader.set_max_depth(MAX_DEPTH);
+            T::deserialize(&mut reader).map_err(|err| format!("handshake message: {err}"))
+        }
+        Some((other, _)) => Err(format!("handshake envelope {other}, this version reads {ENVELOPE}")),
+        None => Err("empty handshake message".into()),
+    }
+}
+
+pub(super) fn decode_hello(bytes: &[u8]) -> Result<Hello, String> {
+    decode::<Hello>(bytes)?.checked()
+}
+
+pub(super) fn decode_settle(bytes: &[u8]) -> Result<Settle, String> {
+    decode(bytes)
+}
+
+/// Judges `theirs`, sent about `one_way_ms` before our clock read `now_ms`.
+pub(super) fn judge(config: &TransportConfig, theirs: &Hello, now_ms: u64, one_way_ms: u64) -> Verdict {
+    if theirs.origin == config.origin {
+        return Verdict::Myself;
+    }
+    if theirs.cluster != config.cluster {
+        return Verdict::Refuse(RefusedReason::WrongCluster);
+    }
+    if theirs.node == config.node {
+        let newer = (theirs.generation, theirs.origin) > (config.generation, config.origin);
+        return if newer { Verdict::Clone } else { Verdict::Refuse(RefusedReason::IdentityClash) };
+    }
+    let (ours, them) = (config.versions, theirs.versions);
+    let version = ours.1.min(them.1);
+    if them.0 > them.1 || version < ours.0.max(them.0) {
+        return Verdict::Refuse(RefusedReason::NoCommonVersion { ours, theirs: them });
+    }
+    if theirs.config_hash != config.config_hash {
+        return Verdict::Refuse(RefusedReason::ConfigMismatch);
+    }
+    let offset = i128::from(theirs.wall_ms) + i128::from(one_way_ms) - i128::from(now_ms);
+    let wall_offset_ms = offset.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+    if wall_offset_ms.unsigned_abs() > config.max_drift_ms {
+        let max_ms = config.max_drift_ms;
+        return Verdict::Refuse(RefusedReason::ClockSkew { offset_ms: wall_offset_ms, max_ms });
+    }
+    Verdict::Accept { version, wall_offset_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Identity;
+
+    fn config(node: &str, origin: u128, generation: u64) -> TransportConfig {
+        let bind = SocketAddr::from(([127, 0, 0, 1], 7946));
+        let mut config = TransportConfig::new("shop", node, Origin(origin), bind, Identity::Insecure);
+        config.generation = generation;
+        config.max_drift_ms = 500;
+        config
+    }
+
+    fn hello(config: &TransportConfig, wall_ms: u64) -> Hello {
+        Hello { wall_ms, ..Hello::of(config, config.bind, false) }
+    }
+
+    #[test]
+    fn verdicts() {
+        let me = config("a", 10, 5);
+        let b = hello(&config("b", 20, 1), 1_000);
+        let judged = |theirs: &Hello| judge(&me, theirs, 1_000, 0);
+        let refused = |theirs: Hello| match judged(&theirs) {
+            Verdict::Refuse(reason) => reason.word(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(judged(&b), Verdict::Accept { version: 1, wall_offset_ms: 0 });
+        assert_eq!(judged(&hello(&config("b", 10, 1), 1_000)), Verdict::Myself);
+        assert_eq!(refused(Hello { cluster: "other".into(), ..b.clone() }), "wrong_cluster");
+        assert_eq!(refused(Hello { versions: (2, 3), ..b.clone() }), "no_common_version");
+        assert_eq!(refused(Hello { versions: (1, 0), ..b.clone() }), "no_common_version");
+        assert_eq!(refused(Hello { config_hash: 1, ..b.clone() }), "config_mismatch");
+        assert_eq!(refused(Hello { wall_ms: 1_501, ..b.clone() }), "clock_skew");
+        assert_eq!(refused(Hello { wall_ms: u64::MAX, ..b }), "clock_skew");
+    }
+
+    #[test]
+    fn of_two_processes_under_one_name_the_newer_generation_then_origin_is_rightful() {
+        let me = config("a", 10, 5);
+        let verdict = |origin, generation| judge(&me, &hello(&config("a", origin, generation), 0), 0, 0);
+        assert_eq!(verdict(20, 6), Verdict::Clone);
+        assert_eq!(verdict(20, 5), Verdict::Clone);
+        assert_eq!(verdict(1, 5), Verdict::Refuse(RefusedReason::IdentityClash));
+        assert_eq!(verdict(20, 4), Verdict::Refuse(RefusedReason::IdentityClash));
+    }
+
+    #[test]
+    fn messages_survive_the_wire_and_garbage_is_an_error() {
+        let said = hello(&config("b", 20, 1), 99);
+        let bytes = encode(&said).unwrap();
+        assert_eq!(decode_hello(&bytes), Ok(said.clone()));
+        assert_eq!(decode_settle(&encode(&Settle::Adopt).unwrap()), Ok(Settle::Adopt));
+        for cut in 0..bytes.len() {
+            assert!(decode_hello(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        assert!(decode_hello(&[9, 0x80]).is_err(), "another envelope");
+        let nested: Vec<u8> = [ENVELOPE].into_iter().chain(std::iter::repeat_n(0x91, 4_000)).collect();
+        assert!(decode_hello(&nested).is_err(), "nesting without end");
+        let nowhere = Hello { advertise: SocketAddr::from(([0, 0, 0, 0], 1)), ..said };
+        assert!(decode_hello(&encode(&nowhere).unwrap()).is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! What all tasks of one transport share: configuration, links, counters, and the way to tell events.
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use quinn::Endpoint;
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    config::TransportConfig, dial::Dialer, error::RefusedReason, event::Event, refuse::Limiter,
+    stats::Counters, table::Table,
+};
+use crate::core::causality::Origin;
+
+/// The state behind a transport's handles.
+pub(super) struct Shared {
+    pub(super) config: TransportConfig,
+    pub(super) endpoint: Endpoint,
+    pub(super) advertise: SocketAddr,
+    pub(super) table: Table,
+    pub(super) dialer: Mutex<Dialer>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) limiter: Limiter,
+    pub(super) events: mpsc::Sender<Event>,
+    /// True once the transport is closing: no task begins, waiting ones end.
+    pub(super) closing: watch::Sender<bool>,
+    pub(super) next_link: AtomicU64,
+    /// The runtime `start` ran on: calls may come from threads without one.
+    pub(super) runtime: tokio::runtime::Handle,
+}
+
+impl Shared {
+    pub(super) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Returns when the transport begins to close.
+    pub(super) async fn closing(&self) {
+        // An error would mean the sender is gone; we hold it.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+
+    pub(super) fn link_number(&self) -> u64 {
+        self.next_link.fetch_add(1, Relaxed)
+    }
+
+    /// Runs a task of this transport. A panic in it ends that task only.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
+    /// Tells an event, waiting for room: QUIC's flow control then holds the peer back. With nobody left to hear
+    /// it the transport closes.
+    pub(super) async fn tell(&self, event: Event) {
+        if self.events.send(event).await.is_err() {
+            self.shut();
+        }
+    }
+
+    /// Tells a gossip packet if there is room: gossip repeats itself.
+    pub(super) fn tell_gossip(&self, from: SocketAddr, bytes: Bytes) {
+        self.counters.gossip_received.one();
+        if self.events.try_send(Event::Gossip { from, bytes }).is_err() {
+            self.counters.gossip_dropped.one();
+        }
+    }
+
+    /// Counts, and if it is news logs and tells, that a node does not get in.
+    pub(super) fn refused(&self, addr: SocketAddr, node: Option<&str>, reason: RefusedReason) {
+        self.counters.refusals.one();
+        if self.limiter.news(addr, reason.word()) {
+            let cluster = &self.config.cluster;
+            let node = node.unwrap_or("unknown");
+            tracing::warn!(%addr, node, cluster, reason = reason.word(), "no link with {addr} ({node}): {reason}");
+            // Refusals repeat: one that finds no room is told again.
+            let _ = self.events.try_send(Event::Refused { addr, reason });
+        }
+    }
+
+    /// Logs and tells that a rightful newer process runs under our name.
+    pub(super) async fn cloned(&self, addr: SocketAddr, origin: Origin) {
+        self.counters.refusals.one();
+        if self.limiter.news(addr, "clone") {
+            let node = self.config.node.clone();
+            tracing::warn!(%addr, node, %origin, "a newer process at {addr} runs under this node's name");
+            self.tell(Event::Clone { node, origin }).await;
+        }
+    }
+
+    /// Ends everything at once.
+    pub(super) fn shut(&self) {
+        self.closing.send_replace(true);
+        self.endpoint.close(super::refuse::code::LEAVING, b"leaving");
+    }
+}

@@ -1,0 +1,135 @@
+//! Which links are up, under which addresses, and which of two links to one peer lives.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::link::Link;
+use crate::core::causality::Origin;
+
+/// The links of one transport.
+pub(super) struct Table {
+    state: Mutex<State>,
+    /// Rises with every change of the links, to wake those who wait for one.
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    links: BTreeMap<Origin, Arc<Link>>,
+    /// Every address a peer was found under: advertised, dialled. Addresses of peers only ever met, so bounded
+    /// by members with a secret; entries go with the link.
+    homes: HashMap<SocketAddr, Origin>,
+    /// Addresses that turned out to be our own.
+    selves: HashSet<SocketAddr>,
+}
+
+/// What a new connection did to the table.
+pub(super) enum Adoption {
+    /// It is the pair's link now, in place of another one if given.
+    Adopted(Option<Arc<Link>>),
+    /// The pair keeps the link it has.
+    Duplicate,
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::new(State::default()), changed: watch::Sender::new(0) }
+    }
+
+    pub(super) fn add_self(&self, addr: SocketAddr) {
+        self.state.lock().selves.insert(addr);
+        self.wake();
+    }
+
+    pub(super) fn is_self(&self, addr: SocketAddr) -> bool {
+        self.state.lock().selves.contains(&addr)
+    }
+
+    pub(super) fn by_origin(&self, origin: Origin) -> Option<Arc<Link>> {
+        self.state.lock().links.get(&origin).cloned()
+    }
+
+    pub(super) fn by_addr(&self, addr: SocketAddr) -> Option<Arc<Link>> {
+        let state = self.state.lock();
+        state.links.get(state.homes.get(&addr)?).cloned()
+    }
+
+    /// Whether nothing has to be dialled there: a link is up, or it is ourselves.
+    pub(super) fn is_served(&self, addr: SocketAddr) -> bool {
+        self.is_self(addr) || self.by_addr(addr).is_some_and(|link| link.is_open())
+    }
+
+    pub(super) fn has_open(&self, origin: Origin) -> bool {
+        self.by_origin(origin).is_some_and(|link| link.is_open())
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Link>> {
+        self.state.lock().links.values().cloned().collect()
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Remembers that a peer answers at an address.
+    pub(super) fn found(&self, addr: SocketAddr, origin: Origin) {
+        self.state.lock().homes.insert(addr, origin);
+    }
+
+    /// The decision, on the side with the smaller origin: does `link` become the pair's link?
+    ///
+    /// An existing link stands if the peer holds it too, or if it is younger than `settling`: then both sides
+    /// dialled at once and the peer has not heard of the other one yet. Otherwise the peer lost its end, which
+    /// we had not noticed.
+    pub(super) fn decide(&self, link: &Arc<Link>, peer_linked: bool, settling: Duration) -> Adoption {
+        let mut state = self.state.lock();
+        if let Some(held) = state.links.get(&link.info.origin)
+            && held.is_open()
+            && (peer_linked || held.since.elapsed() < settling)
+        {
+            return Adoption::Duplicate;
+        }
+        Adoption::Adopted(self.insert(&mut state, link))
+    }
+
+    /// The other side's decision is carried out.
+    pub(super) fn follow(&self, link: &Arc<Link>) -> Adoption {
+        let mut state = self.state.lock();
+        // Word of an adoption that was undone since.
+        if !link.is_open() {
+            return Adoption::Duplicate;
+        }
+        Adoption::Adopted(self.insert(&mut state, link))
+    }
+
+    fn insert(&self, state: &mut State, link: &Arc<Link>) -> Option<Arc<Link>> {
+        state.homes.insert(link.info.addr, link.info.origin);
+        let replaced = state.links.insert(link.info.origin, link.clone());
+        self.wake();
+        replaced
+    }
+
+    /// Takes a link out, unless another one has its place already.
+    pub(super) fn remove(&self, link: &Link) {
+        let mut state = self.state.lock();
+        let origin = link.info.origin;
+        if state.links.get(&origin).is_some_and(|held| held.info.link == link.info.link) {
+            state.links.remove(&origin);
+            state.homes.retain(|_, at| *at != origin);
+        }
+        drop(state);
+        self.wake();
+    }
+
+    /// Wakes all who watch the links.
+    pub(super) fn wake(&self) {
+        self.changed.send_modify(|epoch| *epoch += 1);
+    }
+}
