@@ -19,8 +19,8 @@ pub mod web;
 
 pub use crate::core::replica::WriteError;
 pub use crate::core::session::{LogHash, SessionId};
-pub use crate::driver::Stopped;
+pub use crate::driver::{StartError, Stopped};
 pub use mesh::{
-    Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt, SecretSource,
-    Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,
+    Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt,
+    SecretSource, Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,
 };

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use rand::rngs::SysRng;
 use rand::TryRng;
+use rand::rngs::SysRng;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
@@ -316,10 +316,16 @@ impl Engine {
                 warn!(node = self.config.node, "seed {seed:?} does not resolve: {error}; retrying");
             }
             DiscoveryEvent::GossipRestarted { generation } => {
-                warn!(node = self.config.node, "the gossip server died and runs again as generation {generation}");
+                warn!(
+                    node = self.config.node,
+                    "the gossip server died and runs again as generation {generation}"
+                );
             }
             DiscoveryEvent::TooManyIncarnations { known } => {
-                warn!(node = self.config.node, "{known} incarnations known: newcomers are ignored until some are forgotten");
+                warn!(
+                    node = self.config.node,
+                    "{known} incarnations known: newcomers are ignored until some are forgotten"
+                );
             }
             DiscoveryEvent::Clone { node, origin, .. } => return Some(Stopped::Clone { node, origin }),
         }

@@ -9,7 +9,9 @@ mod engine;
 mod shared;
 mod trace;
 
-pub(crate) use engine::{Engine, EngineConfig, StartError};
-pub(crate) use shared::{Command, MemberView, Shared, Stopped};
+pub use engine::StartError;
+pub(crate) use engine::{Engine, EngineConfig};
+pub use shared::Stopped;
+pub(crate) use shared::{Command, MemberView, Shared};
 pub use shared::{LinkState, MemberState};
 pub(crate) use trace::Tracer;

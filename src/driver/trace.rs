@@ -83,11 +83,15 @@ impl Tracer {
                 "\"out\":\"adopted\",\"peer\":\"{:032x}\",\"partition\":{partition},\"lo\":{lo},\"hi\":{hi}",
                 peer.0
             ),
-            Output::Asked { found, left, .. } => format!("\"out\":\"asked\",\"found\":{found},\"left\":{left}"),
+            Output::Asked { found, left, .. } => {
+                format!("\"out\":\"asked\",\"found\":{found},\"left\":{left}")
+            }
             Output::CloseLink { peer, why } => {
                 format!("\"out\":\"close_link\",\"peer\":\"{:032x}\",\"why\":{why:?}", peer.0)
             }
-            Output::Serving(serving, why) => format!("\"out\":\"serving\",\"as\":\"{serving:?}\",\"why\":{why:?}"),
+            Output::Serving(serving, why) => {
+                format!("\"out\":\"serving\",\"as\":\"{serving:?}\",\"why\":{why:?}")
+            }
             Output::NewLife(origin) => format!("\"out\":\"new_life\",\"origin\":\"{:032x}\"", origin.0),
             Output::Warn(text) => format!("\"out\":\"warn\",\"text\":{text:?}"),
         };
@@ -129,7 +133,12 @@ fn happened(event: &Happened, key: u64) -> String {
         Happened::Expired(id) => format!("\"event\":\"expired\",\"session\":{}", session(*id, key)),
         Happened::Conflict(c) => {
             let side = |(origin, hlc, v): &(Origin, crate::core::time::Hlc, Option<Vec<u8>>)| {
-                format!("{{\"origin\":\"{:032x}\",\"hlc\":{},\"value\":{}}}", origin.0, hlc.0, value(v.as_deref(), key))
+                format!(
+                    "{{\"origin\":\"{:032x}\",\"hlc\":{},\"value\":{}}}",
+                    origin.0,
+                    hlc.0,
+                    value(v.as_deref(), key)
+                )
             };
             let (kept, lost) = (side(&c.kept), side(&c.lost));
             format!(

@@ -58,7 +58,9 @@ impl Builder {
         match addr.parse() {
             Ok(addr) => set(&mut self.config, addr),
             // Told at `start`, where errors are awaited.
-            Err(e) => self.bad = Some(ConfigError::new(field, format!("{addr:?}: {e} (host names go to `seeds`)"))),
+            Err(e) => {
+                self.bad = Some(ConfigError::new(field, format!("{addr:?}: {e} (host names go to `seeds`)")))
+            }
         }
         self
     }
@@ -79,7 +81,10 @@ impl Builder {
     /// If the variable is not set.
     pub fn secret_from_env(self, name: &str) -> Result<Self, ConfigError> {
         let text = std::env::var(name).map_err(|_| {
-            ConfigError::new("secrets", format!("environment variable {name} is not set; `sessionmesh secret new` makes one"))
+            ConfigError::new(
+                "secrets",
+                format!("environment variable {name} is not set; `sessionmesh secret new` makes one"),
+            )
         })?;
         Ok(self.secret(&text))
     }

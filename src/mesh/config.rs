@@ -167,7 +167,10 @@ impl Config {
             return Err(ConfigError::new("wire_versions", reason));
         }
         if self.link_timeout_ms < 200 {
-            return Err(ConfigError::new("link_timeout_ms", format!("{}: at least 200", self.link_timeout_ms)));
+            return Err(ConfigError::new(
+                "link_timeout_ms",
+                format!("{}: at least 200", self.link_timeout_ms),
+            ));
         }
         let public = [Some(self.bind), self.advertise].into_iter().flatten().find(|a| !a.ip().is_loopback());
         if let Some(addr) = public.filter(|_| self.secrets.is_empty()) {

@@ -23,7 +23,7 @@ pub use error::Error;
 pub use receipt::{Receipt, TooFewCopies};
 pub use sessions::Sessions;
 pub use status::{MemberInfo, Status};
-pub use view::{Found, FieldError, Session};
+pub use view::{FieldError, Found, Session};
 pub use watch::{SessionEvent, Watch};
 
 use crate::core::replica::Serving;

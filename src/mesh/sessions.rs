@@ -11,7 +11,7 @@ use super::receipt::Receipt;
 use super::view::{Found, Session};
 use super::watch::{SessionEvent, Watch};
 use super::{Error, Mesh};
-use crate::core::replica::{Change, Happened, Lookup, WriteError, Written};
+use crate::core::replica::{Change, Happened, Lookup, Written};
 use crate::core::session::{SessionId, Ttl};
 use crate::driver::Command;
 
@@ -49,7 +49,7 @@ impl Sessions {
     /// whose framework mints ids.
     ///
     /// # Errors
-    /// As [`Sessions::create`], and [`WriteError::IdTaken`] for an id known here, dead or alive.
+    /// As [`Sessions::create`], and [`crate::WriteError::IdTaken`] for an id known here, dead or alive.
     pub fn create_with_id(
         &self,
         id: SessionId,
@@ -84,7 +84,9 @@ impl Sessions {
         let found = self.get(id);
         let unknown = match found {
             Found::NotYetKnown => true,
-            Found::Absent => shared.replica.shared(id.partition(shared.replica.limits().partitions), |p| p.get(*id).is_none()),
+            Found::Absent => shared
+                .replica
+                .shared(id.partition(shared.replica.limits().partitions), |p| p.get(*id).is_none()),
             Found::Session(_) | Found::Fenced => false,
         };
         if !unknown || shared.acks.linked() == 0 {
@@ -101,7 +103,7 @@ impl Sessions {
     /// Changes fields, all together or not at all. Concurrent edits of other fields, here or on any node, survive.
     ///
     /// # Errors
-    /// [`WriteError::Absent`] if the session is not visible here; a broken limit; an error of the closure.
+    /// [`crate::WriteError::Absent`] if the session is not visible here; a broken limit; an error of the closure.
     /// Nothing changes then.
     pub fn edit(
         &self,
@@ -116,7 +118,7 @@ impl Sessions {
     /// Extends a sliding session. Costs nothing if it would move the deadline by less than a sixteenth.
     ///
     /// # Errors
-    /// [`WriteError::Absent`] if the session is not visible here.
+    /// [`crate::WriteError::Absent`] if the session is not visible here.
     pub fn touch(&self, id: &SessionId) -> Result<Receipt, Error> {
         self.apply(id, &Change::default())
     }
@@ -135,7 +137,7 @@ impl Sessions {
     /// Ends a session for good, on every node: nothing written concurrently can bring it back.
     ///
     /// # Errors
-    /// [`WriteError::Absent`] if nothing is known of it here; see [`Sessions::destroy_blind`].
+    /// [`crate::WriteError::Absent`] if nothing is known of it here; see [`Sessions::destroy_blind`].
     pub fn destroy(&self, id: &SessionId) -> Result<Receipt, Error> {
         self.destroy_with(id, false)
     }
@@ -203,9 +205,4 @@ impl From<Expiry> for Ttl {
     fn from(expiry: Expiry) -> Self {
         expiry.ttl
     }
-}
-
-/// Whether an error says that the session is not there.
-pub(crate) fn is_absent(error: &Error) -> bool {
-    matches!(error, Error::Write(WriteError::Absent))
 }

@@ -18,7 +18,7 @@ use super::{
     config::{MAX_GOSSIP_BYTES, TransportConfig, canonical},
     dial::{self, Dialer},
     endpoint,
-    error::{SendError, TransportError},
+    error::{RefusedReason, SendError, TransportError},
     event::{Event, PeerInfo},
     frame::Class,
     refuse::Limiter,
@@ -134,6 +134,14 @@ impl Transport {
     /// The peers with a link, ordered by origin.
     pub fn peers(&self) -> Vec<PeerInfo> {
         self.shared.table.all().iter().map(|link| link.info.clone()).collect()
+    }
+
+    /// Closes the link to a peer that broke a rule of the floor above, telling it why. It may be dialled again.
+    pub fn disconnect(&self, peer: Origin, why: &str) {
+        if let Some(link) = self.shared.table.by_origin(peer) {
+            let code = RefusedReason::Protocol(String::new()).close_code();
+            link.conn.close(code, why.as_bytes());
+        }
     }
 
     /// Counters since the start.

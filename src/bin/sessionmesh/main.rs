@@ -1,0 +1,5 @@
+//! The `sessionmesh` command.
+
+mod client;
+
+fn main() {}
