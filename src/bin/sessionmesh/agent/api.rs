@@ -1,0 +1,52 @@
+//! The routes, and what holds for all of them: who may ask, and that nobody caches an answer.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::app::Shared;
+use super::error::Refusal;
+use super::{drills, health, sessions};
+
+/// The path that answers without a token: probes of orchestrators carry none.
+const OPEN_PATH: &str = "/healthz";
+
+/// All endpoints of an agent.
+pub fn router(app: Shared) -> Router {
+    let mut routes = Router::new()
+        .route(OPEN_PATH, get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/v1/status", get(health::status))
+        .route("/v1/sessions", post(sessions::create))
+        .route("/v1/session", get(sessions::read).patch(sessions::patch).delete(sessions::end))
+        .route("/v1/session/touch", post(sessions::touch));
+    if app.drills.is_some() {
+        routes = routes
+            .route("/drill/rules", get(drills::rules).post(drills::change))
+            .route("/drill/dump", get(drills::dump));
+    }
+    routes
+        .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "no_such_endpoint", "see docs/AGENT.md") })
+        .method_not_allowed_fallback(|| async {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "see docs/AGENT.md")
+        })
+        .layer(from_fn_with_state(app.clone(), guard))
+        .with_state(app)
+}
+
+async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let mut response = if request.uri().path() == OPEN_PATH || app.admits(request.headers()) {
+        next.run(request).await
+    } else {
+        let detail = "header Authorization: must be Bearer and the agent's token";
+        let mut refused = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into_response();
+        refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        refused
+    };
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,178 @@
+//! Reading requests: bounded bodies, strict JSON, session ids that come in a header or the body and never in a URL.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sessionmesh::{Expiry, SessionId};
+
+use super::app::App;
+use super::error::Refusal;
+
+/// How long a body may take to arrive: half a MB/s for the largest default one, with room.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes read and thrown away beyond the limit, so that a client that writes first and reads then gets to see the
+/// refusal instead of a reset connection.
+const MOST_DISCARDED_BYTES: usize = 8 << 20;
+
+/// When a session ends.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ends {
+    /// This long after the last touch (ms).
+    SlidingMs(u64),
+    /// At this wall time (ms since the epoch).
+    AtMs(u64),
+}
+
+impl Ends {
+    /// As the mesh wants it.
+    ///
+    /// # Errors
+    /// An idle time of nothing, or a date that is not in the future.
+    pub fn expiry(self, now_ms: u64) -> Result<Expiry, Refusal> {
+        let expired = |detail| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "expired_deadline", detail);
+        match self {
+            Self::SlidingMs(0) => Err(expired("expiry.sliding_ms: 0: must be at least 1".to_owned())),
+            Self::SlidingMs(ms) => Ok(Expiry::sliding(Duration::from_millis(ms))),
+            Self::AtMs(at) if at <= now_ms => {
+                Err(expired(format!("expiry.at_ms: {at} is not in the future ({now_ms})")))
+            }
+            Self::AtMs(at) => Ok(Expiry::at_ms(at)),
+        }
+    }
+}
+
+/// The body of `POST /v1/sessions`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// When it ends.
+    pub expiry: Ends,
+    /// Its longest life, however often it is touched (ms).
+    pub at_most_ms: Option<u64>,
+    /// Its first fields.
+    #[serde(default)]
+    pub fields: BTreeMap<String, Value>,
+}
+
+/// The body of `PATCH /v1/session`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Patch {
+    /// The session, if not named in the header.
+    pub id: Option<String>,
+    /// Fields to set.
+    pub set: BTreeMap<String, Value>,
+    /// Fields to remove.
+    pub remove: Vec<String>,
+    /// Remove every field not set here.
+    pub clear: bool,
+    /// Write nothing for values that would not change.
+    pub skip_unchanged: bool,
+    /// When it ends from now on.
+    pub expiry: Option<Ends>,
+}
+
+/// The body of requests that only name a session; it may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Naming {
+    /// The session, if not named in the header.
+    pub id: Option<String>,
+}
+
+/// Reads a JSON body.
+///
+/// # Errors
+/// 4xx naming what is wrong: the type, the size, the time it took, or the place in the JSON.
+pub async fn json<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+    let bytes = read(body, app.max_body_bytes).await?;
+    parse(headers, &bytes)
+}
+
+/// Reads a JSON body that may be left out.
+///
+/// # Errors
+/// As [`json`].
+pub async fn json_or_nothing<T: DeserializeOwned + Default>(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Refusal> {
+    let bytes = read(body, app.max_body_bytes).await?;
+    if bytes.is_empty() { Ok(T::default()) } else { parse(headers, &bytes) }
+}
+
+fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Refusal> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    // Demanding it also keeps web pages from posting here: browsers ask first for anything but forms and text.
+    if !kind.eq_ignore_ascii_case("application/json") {
+        let detail = format!("header Content-Type: {kind:?}: must be application/json");
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", detail));
+    }
+    serde_json::from_slice(bytes).map_err(|e| Refusal::bad("bad_json", e.to_string()))
+}
+
+async fn read(body: Body, limit_bytes: usize) -> Result<Vec<u8>, Refusal> {
+    match tokio::time::timeout(PATIENCE, collect(body, limit_bytes)).await {
+        Ok(read) => read,
+        Err(_) => {
+            let detail = format!("the body did not arrive within {PATIENCE:?}");
+            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
+        }
+    }
+}
+
+async fn collect(mut body: Body, limit_bytes: usize) -> Result<Vec<u8>, Refusal> {
+    let (mut bytes, mut total) = (Vec::new(), 0usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| Refusal::bad("bad_body", e.to_string()))?;
+        let Some(data) = frame.data_ref() else { continue };
+        total = total.saturating_add(data.len());
+        if total <= limit_bytes {
+            bytes.extend_from_slice(data);
+        } else if total > limit_bytes.saturating_add(MOST_DISCARDED_BYTES) {
+            break;
+        }
+    }
+    if total > limit_bytes {
+        let detail = format!("body of more than {limit_bytes} bytes (http.max_body_bytes)");
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
+    }
+    Ok(bytes)
+}
+
+/// The session a request names, in the `Session-Id` header or in its body.
+///
+/// # Errors
+/// 400 if it names none, two, or something that is no id. What was sent is not repeated.
+pub fn session_id(headers: &HeaderMap, in_body: Option<&str>) -> Result<SessionId, Refusal> {
+    let bad = |detail: &str| Refusal::bad("bad_session_id", detail);
+    let mut given = headers.get_all("session-id").iter();
+    let header = match (given.next(), given.next()) {
+        (Some(value), None) => {
+            let id = value.to_str().ok().and_then(SessionId::parse);
+            Some(id.ok_or_else(|| bad("header Session-Id: must be 32 hexadecimal digits"))?)
+        }
+        (None, _) => None,
+        (Some(_), Some(_)) => return Err(bad("header Session-Id: given twice")),
+    };
+    let body = in_body.map(|text| {
+        SessionId::parse(text).ok_or_else(|| bad("body field id: must be 32 hexadecimal digits"))
+    });
+    match (header, body.transpose()?) {
+        (Some(header), Some(body)) if header != body => {
+            Err(bad("header Session-Id and body field id differ"))
+        }
+        (Some(id), _) | (None, Some(id)) => Ok(id),
+        (None, None) => Err(bad("no session named: send the header Session-Id")),
+    }
+}

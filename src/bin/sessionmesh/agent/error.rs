@@ -1,0 +1,85 @@
+//! Refusals as JSON: `error` is a word for programs, `detail` a sentence for people naming the culprit.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use sessionmesh::{Error, Found, Session, WriteError};
+
+/// A refused request. Nothing was changed.
+#[derive(Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    detail: String,
+}
+
+impl Refusal {
+    /// A refusal with a word of its own.
+    pub fn new(status: StatusCode, error: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, error, detail: detail.into() }
+    }
+
+    /// A request that makes no sense.
+    pub fn bad(error: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error, detail)
+    }
+
+    /// No such session.
+    pub fn absent() -> Self {
+        let detail = "no such session: never created, expired, or ended";
+        Self::new(StatusCode::NOT_FOUND, "absent", detail)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.error, "detail": self.detail }))).into_response()
+    }
+}
+
+/// The session that was found, or why there is none.
+///
+/// # Errors
+/// 404 if there is no such session, 503 if this node cannot know.
+pub fn found(found: Found) -> Result<Session, Refusal> {
+    let unknown = |error, detail| Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error, detail));
+    match found {
+        Found::Session(session) => Ok(session),
+        Found::Absent => Err(Refusal::absent()),
+        Found::NotYetKnown => unknown(
+            "not_yet_known",
+            "this node is still joining and its peers did not answer in time: ask another node, or again",
+        ),
+        Found::Fenced => unknown(
+            "fenced",
+            "this node was frozen and may have missed a logout: ask another node, or again once it caught up",
+        ),
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let detail = error.to_string();
+        let (status, word) = match &error {
+            Error::Write(refused) => refused_write(refused),
+            Error::Encode { .. } | Error::Edit(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_value"),
+            Error::Stopped(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
+            Error::Config(_) | Error::Start(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        Self::new(status, word, detail)
+    }
+}
+
+fn refused_write(refused: &WriteError) -> (StatusCode, &'static str) {
+    match refused {
+        WriteError::Absent => (StatusCode::NOT_FOUND, "absent"),
+        WriteError::IdTaken => (StatusCode::CONFLICT, "id_taken"),
+        WriteError::KeyLength { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "key_length"),
+        WriteError::TooManyFields { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_fields"),
+        WriteError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "record_too_large"),
+        WriteError::Expired { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "expired_deadline"),
+        WriteError::MemoryFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, "memory_full"),
+        WriteError::NotServing(_) => (StatusCode::SERVICE_UNAVAILABLE, "fenced"),
+    }
+}

@@ -1,0 +1,133 @@
+//! `agent`: one node and its HTTP API, from the first line on stdout to the drain at the end.
+
+mod api;
+mod app;
+mod body;
+mod drills;
+mod error;
+mod health;
+mod life;
+mod listen;
+mod serve;
+mod sessions;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use sessionmesh::transport::{Drill, TransportError};
+use sessionmesh::{Builder, Error, Mesh, StartError};
+
+use crate::exit::{Exit, Failure};
+use crate::secret::random_hex;
+use crate::settings::{Settings, SettingsArgs};
+use app::{App, Drills};
+use listen::Listener;
+
+/// Ends the help page.
+pub const EXAMPLES: &str = "\
+Examples:
+  sessionmesh agent --config mesh.toml
+  SESSIONMESH_SECRET=... sessionmesh agent --cluster shop --bind 0.0.0.0:7946 --seed shop-mesh:7946
+  curl -X POST localhost:8080/v1/sessions -H 'content-type: application/json' \\
+      -d '{\"expiry\":{\"sliding_ms\":1800000},\"fields\":{\"user\":\"ada\"}}'
+
+stdout carries JSON lines for whoever started the agent: {\"event\":\"started\",...} with the addresses bound, then
+{\"event\":\"ready\",...}. SIGTERM finishes requests, hands over what no peer has yet, and exits; a second one exits
+at once. docs/AGENT.md has the API.
+";
+
+/// Bytes of the token that guards the drill controls of one run.
+const DRILL_TOKEN_BYTES: usize = 16;
+
+/// How to run an agent.
+#[derive(Args, Debug)]
+pub struct AgentArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Exit when stdin reaches its end: for children of tests and demos, which die with their parent's pipe.
+    #[arg(long)]
+    exit_with_parent: bool,
+    /// Write the core's inputs and outputs to this file, ids and values hashed (docs/TRACE.md).
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Drills only: controls that drop, delay and cut this node's packets, and show every session it holds.
+    #[arg(long)]
+    drill: bool,
+    /// Drills only: falsify this node's wall clock.
+    #[arg(long, value_name = "MS", requires = "drill", default_value_t = 0, allow_hyphen_values = true)]
+    clock_offset_ms: i64,
+}
+
+/// Runs an agent until it is told to stop or cannot go on.
+///
+/// # Errors
+/// If it cannot start; nothing runs then.
+pub async fn run(args: AgentArgs) -> Result<Exit, Failure> {
+    let (settings, http) = Settings::load(&args.settings)?;
+    let stop = life::StopSignals::listen()?;
+    if args.exit_with_parent {
+        life::exit_with_parent();
+    }
+    let listener = Listener::bind(&http.listen).await?;
+    let (drills, builder) = drills(&args, builder(&args, &settings)?)?;
+    let mesh = builder.start().await.map_err(refused)?;
+    let app = App::new(mesh.clone(), &http, drills, args.clock_offset_ms);
+    announce(&mesh, &listener, &app);
+    let exit = life::live(mesh, listener, app, stop).await;
+    Ok(exit)
+}
+
+fn builder(args: &AgentArgs, settings: &Settings) -> Result<Builder, Failure> {
+    let builder = Mesh::builder().config(settings.mesh.clone());
+    match &args.trace {
+        None => Ok(builder),
+        Some(path) => {
+            let file = std::fs::File::create(path)
+                .map_err(|e| Failure::usage(format!("--trace {}: {e}", path.display())))?;
+            Ok(builder.trace(file))
+        }
+    }
+}
+
+fn drills(args: &AgentArgs, builder: Builder) -> Result<(Option<Drills>, Builder), Failure> {
+    if !args.drill {
+        return Ok((None, builder));
+    }
+    let token = random_hex::<DRILL_TOKEN_BYTES>()?;
+    let switch = Drill::new(u64::from(std::process::id()));
+    let builder = builder.drill(switch.clone()).clock_offset_ms(args.clock_offset_ms);
+    Ok((Some(Drills { switch, token }), builder))
+}
+
+fn announce(mesh: &Mesh, listener: &Listener, app: &App) {
+    let mut started = json!({
+        "event": "started",
+        "node": mesh.node(),
+        "mesh": mesh.addr().to_string(),
+        "http": listener.name(),
+        "pid": std::process::id(),
+    });
+    if let Some(drills) = &app.drills {
+        started["drill_token"] = drills.token.clone().into();
+    }
+    life::say(&started);
+    let mesh = mesh.clone();
+    tokio::spawn(async move {
+        if mesh.ready().await.is_ok() {
+            life::say(&json!({ "event": "ready", "reason": mesh.readiness().1 }));
+        }
+    });
+}
+
+fn refused(error: Error) -> Failure {
+    let exit = match &error {
+        Error::Config(_) | Error::Start(StartError::Config(_) | StartError::Discovery(_)) => Exit::Usage,
+        Error::Start(StartError::Transport(
+            TransportError::PortInUse { .. } | TransportError::Bind { .. },
+        )) => Exit::Bind,
+        Error::Start(StartError::Transport(_)) => Exit::Usage,
+        _ => Exit::Runtime,
+    };
+    Failure::new(exit, error.to_string())
+}

@@ -1,0 +1,116 @@
+//! `status`: what a running agent says of itself and its members.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
+use sessionmesh::{MemberInfo, Status};
+
+use crate::client::{self, Answer, Target};
+use crate::exit::{Exit, Failure};
+use crate::settings::read_token_file;
+
+/// How long an agent may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Which agent to ask, and how to print.
+#[derive(Args, Clone, Debug)]
+pub struct StatusArgs {
+    /// Where the agent's HTTP API listens.
+    #[arg(
+        long,
+        value_name = "IP:PORT|unix:PATH",
+        env = "SESSIONMESH_HTTP_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub http: String,
+    /// File whose first line is the API's bearer token. [env: SESSIONMESH_HTTP_TOKEN_FILE, or the token itself in
+    /// SESSIONMESH_HTTP_TOKEN]
+    #[arg(long, value_name = "FILE", env = "SESSIONMESH_HTTP_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Print the agent's JSON as it is.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Asks and prints. The answer is the text for stdout and the exit code: 6 if the node is not ready.
+///
+/// # Errors
+/// An agent that cannot be reached, or that refuses the token.
+pub async fn run(args: &StatusArgs) -> Result<(String, Exit), Failure> {
+    let target: Target = args.http.parse().map_err(|e| Failure::usage(format!("--http: {e}")))?;
+    let token = match (&args.token_file, std::env::var("SESSIONMESH_HTTP_TOKEN")) {
+        (Some(path), _) => {
+            Some(read_token_file(path).map_err(|e| Failure::usage(format!("--token-file: {e}")))?)
+        }
+        (None, Ok(token)) if !token.is_empty() => Some(token),
+        (None, _) => None,
+    };
+    let answer = ask(&target, token.as_deref()).await?;
+    let status: Status = serde_json::from_slice(&answer.body).map_err(|e| {
+        Failure::new(Exit::NotReady, format!("{target}: is this an agent? Its status cannot be read: {e}"))
+    })?;
+    let exit = if status.serving == "ready" { Exit::Ok } else { Exit::NotReady };
+    let text = if args.json { answer.text() + "\n" } else { table(&status) };
+    Ok((text, exit))
+}
+
+async fn ask(target: &Target, token: Option<&str>) -> Result<Answer, Failure> {
+    let mut request = Request::get("/v1/status").header("host", "localhost");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request
+        .body(Full::new(Bytes::new()))
+        .map_err(|_| Failure::usage("the token holds characters that cannot be sent in a header"))?;
+    let answer =
+        client::send(target, request, PATIENCE).await.map_err(|e| Failure::new(Exit::NotReady, e))?;
+    match answer.status {
+        StatusCode::OK => Ok(answer),
+        StatusCode::UNAUTHORIZED => {
+            Err(Failure::usage(format!("{target}: the agent refuses the token: {}", answer.text())))
+        }
+        other => Err(Failure::new(Exit::NotReady, format!("{target}: {other}: {}", answer.text()))),
+    }
+}
+
+fn table(status: &Status) -> String {
+    let mut out = format!("node {} of cluster {}: {}", status.node, status.cluster, status.serving);
+    let number = |name: &str| status.numbers.get(name).copied().unwrap_or(0);
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, " ({})", status.reason);
+    let _ = writeln!(
+        out,
+        "sessions {}, tombstones {}, record bytes {}, backlog {}, unreplicated writes {}\n",
+        number("sessions"),
+        number("tombstones"),
+        number("record_bytes"),
+        number("backlog"),
+        number("unreplicated_total"),
+    );
+    let widest = status.members.iter().map(|m| m.node.len()).max().unwrap_or(0).max(4);
+    let _ = writeln!(out, "{:widest$}  STATE  LINKED  CLOCK ms  BACKLOG  ADDRESS", "NODE");
+    for member in &status.members {
+        let _ = writeln!(out, "{}", row(member, widest, member.node == status.node));
+    }
+    for (seed, error) in &status.unresolved_seeds {
+        let _ = writeln!(out, "seed {seed:?} does not resolve: {error}");
+    }
+    out
+}
+
+fn row(member: &MemberInfo, widest: usize, own: bool) -> String {
+    let linked = match (own, member.linked) {
+        (true, _) => "self",
+        (false, true) => "yes",
+        (false, false) => "no",
+    };
+    format!(
+        "{:widest$}  {:5}  {linked:6}  {:8}  {:7}  {}",
+        member.node, member.state, member.wall_offset_ms, member.backlog_partitions, member.addr
+    )
+}
