@@ -40,15 +40,16 @@ impl Settings {
     /// Exit code 2 and a sentence naming the layer, the setting and the cause.
     pub fn load(args: &SettingsArgs) -> Result<(Self, HttpPlan), Failure> {
         let settings = Self::layered(args, &environment()?).map_err(Failure::usage)?;
-        let blame = |key: &str, text: String| match settings.sources.get(key) {
+        // Errors begin with the setting they are about, one of the core with its value too.
+        let blame = |field: &str, text: String| match settings
+            .sources
+            .get(field.split([':', ' ']).next().unwrap_or_default())
+        {
             Some(source) => Failure::usage(format!("{text} (from {source})")),
             None => Failure::usage(text),
         };
         settings.mesh.validate().map_err(|e| blame(&e.field, e.to_string()))?;
-        let plan = settings
-            .http
-            .plan()
-            .map_err(|e| blame(e.split(':').next().unwrap_or_default(), format!("configuration: {e}")))?;
+        let plan = settings.http.plan().map_err(|e| blame(&e, format!("configuration: {e}")))?;
         Ok((settings, plan))
     }
 

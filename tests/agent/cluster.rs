@@ -1,0 +1,154 @@
+//! Several agents: what one wrote the others have, and what happens when one dies.
+
+use serde_json::json;
+
+use crate::common::{Agent, eventually};
+
+/// Three agents that are linked to each other and serve.
+fn three(args: &[&str]) -> [Agent; 3] {
+    let a = Agent::start("a", args);
+    let b = Agent::launch("b").args(args).seeds([&a]).start();
+    let c = Agent::launch("c").args(args).seeds([&a]).start();
+    for agent in [&a, &b, &c] {
+        agent.ready();
+    }
+    a.linked_to(&[&b, &c]);
+    b.linked_to(&[&a, &c]);
+    c.linked_to(&[&a, &b]);
+    [a, b, c]
+}
+
+#[test]
+fn a_session_is_one_session_on_every_agent() {
+    let [a, b, c] = three(&["--drill"]);
+    let id = a.create(&json!({ "user": "ada" }));
+    // No waiting: a copy not here yet is asked for.
+    assert_eq!(c.read(&id).body["fields"], json!({ "user": "ada" }));
+    let (left, right) =
+        (b.patch(&id, &json!({ "set": { "x": 1 } })), c.patch(&id, &json!({ "set": { "y": 2 } })));
+    assert_eq!((&left.body["replicated"], &right.body["replicated"]), (&json!(true), &json!(true)));
+    eventually("both changes everywhere", || {
+        let merged = json!({ "user": "ada", "x": 1, "y": 2 });
+        [&a, &b, &c].iter().all(|agent| agent.read(&id).body["fields"] == merged).then_some(())
+    });
+    eventually("equal copies", || (a.dump() == b.dump() && b.dump() == c.dump()).then_some(()));
+    assert_eq!(c.end(&id).body["replicated"], true);
+    eventually("the logout everywhere", || [&a, &b].iter().all(|g| g.read(&id).status == 404).then_some(()));
+}
+
+#[test]
+fn a_killed_agent_takes_nothing_with_it() {
+    let [a, b, mut c] = three(&[]);
+    let made = c.request("POST", "/v1/sessions", &[], Some(&json!({ "expiry": { "sliding_ms": 60000 } })));
+    assert_eq!(made.body["replicated"], true, "{made:?}");
+    let id = made.body["id"].as_str().unwrap();
+    c.child.kill();
+    assert_eq!(a.read(id).status, 200);
+    assert_eq!(b.read(id).status, 200);
+    assert_eq!(a.patch(id, &json!({ "set": { "still": "here" } })).body["replicated"], true);
+    let again = Agent::launch("c").seeds([&a]).start();
+    again.ready();
+    assert_eq!(again.read(id).body["fields"], json!({ "still": "here" }), "a new life gets everything back");
+}
+
+#[test]
+fn sigterm_drains_and_exits_0() {
+    let [a, mut b, c] = three(&["--set", "ack_timeout_ms=1"]);
+    let ids: Vec<_> = (0..200).map(|n| b.create(&json!({ "n": n }))).collect();
+    b.child.signal("TERM");
+    assert_eq!(b.child.exit_code(), 0);
+    for (n, id) in ids.iter().enumerate() {
+        for agent in [&a, &c] {
+            assert_eq!(agent.read(id).body["fields"]["n"], n, "session {n} at {}", agent.node);
+        }
+    }
+    eventually("the goodbye is heard", || {
+        let status = a.status();
+        let members = status["members"].as_array()?;
+        members.iter().all(|m| m["node"] != "b" || m["state"] == "left").then_some(())
+    });
+}
+
+#[test]
+fn a_drain_that_nobody_took_exits_5() {
+    let [a, mut b, c] = three(&["--drill"]);
+    b.drill(&json!({ "cut": [["b", "a"], ["a", "b"], ["b", "c"], ["c", "b"]] }));
+    let made = b.request("POST", "/v1/sessions", &[], Some(&json!({ "expiry": { "sliding_ms": 60000 } })));
+    assert_eq!((made.status, &made.body["replicated"]), (201, &json!(false)));
+    b.child.signal("TERM");
+    assert_eq!(b.child.exit_code(), 5);
+    b.child.says("stopped with writes that none of the 2 other members acknowledged");
+    assert_eq!(a.status()["serving"], c.status()["serving"]);
+}
+
+#[test]
+fn an_agent_that_wrote_nothing_has_nothing_to_drain() {
+    let [_a, mut b, _c] = three(&["--drill"]);
+    b.drill(&json!({ "cut": [["b", "a"], ["a", "b"], ["b", "c"], ["c", "b"]] }));
+    b.child.signal("TERM");
+    assert_eq!(b.child.exit_code(), 0);
+}
+
+#[test]
+fn of_two_agents_with_one_name_the_older_exits_4() {
+    let seed = Agent::start("seed", &[]);
+    let mut older = Agent::launch("twin").seeds([&seed]).start();
+    older.ready();
+    seed.linked_to(&[&older]);
+    let newer = Agent::launch("twin").seeds([&seed]).start();
+    assert_eq!(older.child.exit_code(), 4);
+    older.child.says("another process runs as node \"twin\"");
+    newer.ready();
+    seed.linked_to(&[&newer]);
+}
+
+#[test]
+fn an_unresolvable_seed_is_told_and_the_agent_serves_alone_in_the_end() {
+    let args = ["--seed", "no-such-host.invalid:7946", "--set", "solo_after_ms=4000"];
+    let agent = Agent::start("a", &args);
+    let mut told = false;
+    let reason = eventually("ready", || {
+        let answer = agent.request("GET", "/readyz", &[], None);
+        let reason = answer.body["reason"].as_str().unwrap_or_default().to_owned();
+        if answer.status == 503 {
+            assert_eq!(answer.body["ready"], false);
+            told |= reason.contains("seed \"no-such-host.invalid:7946\" does not resolve: ");
+            return None;
+        }
+        Some(reason)
+    });
+    assert!(told, "it never said why it was not ready");
+    assert_eq!(reason, "alone: no seed answered within solo_after_ms");
+}
+
+#[test]
+fn before_it_is_ready_a_miss_is_not_an_absence() {
+    let agent = Agent::start("a", &["--seed", "127.0.0.1:9", "--set", "solo_after_ms=60000"]);
+    let id = "00112233445566778899aabbccddeeff";
+    for answer in [agent.read(id), agent.patch(id, &json!({ "set": { "a": 1 } })), agent.end(id)] {
+        assert_eq!(
+            (answer.status, answer.body["error"].as_str()),
+            (503, Some("not_yet_known")),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn an_agent_that_was_frozen_refuses_until_it_caught_up() {
+    let args = ["--set", "fence_after_ms=500", "--set", "fence_timeout_ms=60000"];
+    let a = Agent::start("a", &args);
+    let mut b = Agent::launch("b").args(args).seeds([&a]).start();
+    b.ready();
+    let id = b.create(&json!({ "user": "ada" }));
+    a.linked_to(&[&b]);
+    b.child.kill();
+    a.child.signal("STOP");
+    // The freeze itself: there is no event to wait for.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    a.child.signal("CONT");
+    for answer in [a.read(&id), a.patch(&id, &json!({ "set": { "a": 1 } }))] {
+        assert_eq!((answer.status, answer.body["error"].as_str()), (503, Some("fenced")), "{answer:?}");
+    }
+    assert_eq!(a.request("GET", "/readyz", &[], None).status, 503);
+}

@@ -1,0 +1,10 @@
+//! The agent as its users see it: real processes, real sockets.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod api;
+mod cluster;
+mod commands;
+mod ends;
+mod guards;
