@@ -96,7 +96,7 @@ impl Default for Limits {
             fence_timeout_ms: 10_000,
             solo_after_ms: 10_000,
             settle_ms: 1_500,
-            audit_interval_ms: 5_000,
+            audit_interval_ms: 60_000,
         }
     }
 }
