@@ -220,9 +220,9 @@ impl Partition {
     pub(super) fn store_bytes(&mut self, id: SessionId, at: Option<u32>, bytes: &[u8]) -> u32 {
         let new = Packed::new(bytes);
         let (hard_ms, dead) = (new.hard_ms(), new.is_dead());
+        let held: Vec<Ver> = at.map(|slot| self.record(slot).vers().collect()).unwrap_or_default();
         let slot = match at {
             Some(slot) => {
-                self.unindex_all_but(slot, &new);
                 self.count(slot, -1);
                 let place = self.slots[slot as usize].place;
                 self.slots[slot as usize].place = self.arena.replace(place, slot, bytes);
@@ -230,22 +230,24 @@ impl Partition {
             }
             None => self.add_slot(id, bytes),
         };
-        for ver in new.vers() {
-            let known = &mut self.known[ver.origin as usize];
-            known.index.insert(ver.counter, slot);
-            known.until_ms = known.until_ms.max(hard_ms);
-        }
+        self.reindex(slot, &held, &new);
         self.count(slot, 1);
         let due = if dead { hard_ms } else { new.deadline_ms() };
         self.queue(slot, due);
         slot
     }
 
-    fn unindex_all_but(&mut self, slot: u32, new: &Packed<'_>) {
-        let gone: Vec<Ver> =
-            self.record(slot).vers().filter(|old| !new.vers().any(|ver| ver.same_dot(old))).collect();
-        for ver in gone {
+    /// Moves the dot index from the versions a record had to those it has. Only what differs is touched: each
+    /// entry costs a walk through cold memory, and a session edited field by field has many that stay.
+    fn reindex(&mut self, slot: u32, held: &[Ver], new: &Packed<'_>) {
+        for ver in held.iter().filter(|held| !new.vers().any(|ver| ver.same_dot(held))) {
             self.known[ver.origin as usize].index.remove(&ver.counter);
+        }
+        let hard_ms = new.hard_ms();
+        for ver in new.vers().filter(|ver| !held.iter().any(|held| held.same_dot(ver))) {
+            let known = &mut self.known[ver.origin as usize];
+            known.index.insert(ver.counter, slot);
+            known.until_ms = known.until_ms.max(hard_ms);
         }
     }
 
