@@ -57,7 +57,11 @@ fn the_core_is_pure() {
     ];
     for (path, text) in sources("src/core") {
         for (word, what) in FORBIDDEN {
-            assert!(!code(&text).contains(word), "{}: the core must not touch {what} ({word})", path.display());
+            assert!(
+                !code(&text).contains(word),
+                "{}: the core must not touch {what} ({word})",
+                path.display()
+            );
         }
     }
 }
@@ -83,14 +87,22 @@ fn lower_floors_never_import_upper_ones() {
     for (floor, above) in FLOORS {
         for (path, text) in sources(floor) {
             for upper in above {
-                assert!(!code(&text).contains(&format!("crate::core::{upper}")), "{} imports core::{upper}", path.display());
+                assert!(
+                    !code(&text).contains(&format!("crate::core::{upper}")),
+                    "{} imports core::{upper}",
+                    path.display()
+                );
             }
         }
     }
     for (floor, above) in UPPER {
         for (path, text) in sources(floor) {
             for upper in above {
-                assert!(!code(&text).contains(&format!("crate::{upper}")), "{} imports {upper}", path.display());
+                assert!(
+                    !code(&text).contains(&format!("crate::{upper}")),
+                    "{} imports {upper}",
+                    path.display()
+                );
             }
         }
     }
@@ -98,14 +110,27 @@ fn lower_floors_never_import_upper_ones() {
 
 #[test]
 fn nothing_is_left_to_do_and_no_file_is_dead() {
-    let marks = ["TO", "FIX", "XX"].map(|m| format!("{m}{}", if m == "TO" { "DO" } else if m == "FIX" { "ME" } else { "X" }));
+    let marks = ["TO", "FIX", "XX"].map(|m| {
+        format!(
+            "{m}{}",
+            if m == "TO" {
+                "DO"
+            } else if m == "FIX" {
+                "ME"
+            } else {
+                "X"
+            }
+        )
+    });
     for (path, text) in all() {
         for mark in &marks {
             assert!(!text.contains(mark.as_str()), "{}: {mark}", path.display());
         }
     }
     for (path, _) in sources("src").into_iter().chain(sources("sim/src")) {
-        let (Some(name), Some(dir)) = (path.file_stem().and_then(|n| n.to_str()), path.parent()) else { continue };
+        let (Some(name), Some(dir)) = (path.file_stem().and_then(|n| n.to_str()), path.parent()) else {
+            continue;
+        };
         if ["lib", "main"].contains(&name) {
             continue;
         }
@@ -133,7 +158,10 @@ fn files_and_functions_stay_readable() {
             let indent = line.len() - line.trim_start().len();
             let head = line.trim_start();
             let starts = ["fn ", "pub fn ", "pub(super) fn ", "pub(crate) fn ", "async fn ", "pub async fn "];
-            if open.is_none() && starts.iter().any(|s| head.starts_with(s)) && !line.trim_end().ends_with([';', '}']) {
+            if open.is_none()
+                && starts.iter().any(|s| head.starts_with(s))
+                && !line.trim_end().ends_with([';', '}'])
+            {
                 open = Some((n, indent, head.to_owned()));
             } else if let Some((start, at, name)) = &open
                 && indent == *at

@@ -89,7 +89,7 @@ impl Sessions {
                 .shared(id.partition(shared.replica.limits().partitions), |p| p.get(*id).is_none()),
             Found::Session(_) | Found::Fenced => false,
         };
-        if !unknown || shared.acks.linked() == 0 {
+        if !unknown || shared.acks.linked() == 0 || !shared.may_ask() {
             return found;
         }
         let (answer, answered) = oneshot::channel();
@@ -186,7 +186,7 @@ impl Sessions {
 
     /// The name under which logs may mention a session.
     pub fn log_name(&self, id: &SessionId) -> String {
-        id.log_hash(self.mesh.shared().replica.key()).to_string()
+        id.log_hash(self.mesh.shared().log_key).to_string()
     }
 
     /// Waits for the next event that concerns `id`. For tests and simple tools.
