@@ -155,13 +155,13 @@ impl<'a> Live<'a> {
         let mark = |mark: Option<Mark>, place: &mut dyn FnMut(u16) -> Option<u16>| {
             mark.and_then(|m| Some(Mark { op: place(m.op)?, ..m }))
         };
-        let fields =
-            self.fields.iter().filter_map(|f| Some(Field { op: place(f.op)?, ..*f })).collect::<Vec<_>>();
+        // In the order of the join, so that a duplicate of what is held joins to exactly what is held.
         let birth = self.birth.and_then(|b| Some(Birth { op: place(b.op)?, ..b }));
         let touch = mark(self.touch, &mut place);
         let ttl = self.ttl.and_then(|t| Some(TtlReg { op: place(t.op)?, ..t }));
         let high_sliding = mark(self.high_sliding, &mut place);
         let high_absolute = mark(self.high_absolute, &mut place);
+        let fields = self.fields.iter().filter_map(|f| Some(Field { op: place(f.op)?, ..*f })).collect();
         Live { ops, birth, touch, ttl, high_sliding, high_absolute, fields }
     }
 }
