@@ -43,6 +43,8 @@ pub(super) struct Recent {
     pub hlc: Hlc,
     pub slot: u32,
     pub touched: bool,
+    /// Whether it set the ttl, and so raised a high-water mark.
+    pub ttl: bool,
 }
 
 /// Claims received in an unfinished round: they count only once the round is complete (CRDT.md F3).
