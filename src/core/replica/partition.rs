@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashTable;
 
 use super::arena::{Arena, Held, Place};
-use crate::core::causality::{Origin, OriginIx, RangeSet, Ver};
+use crate::core::causality::{Origin, OriginIx, RangeSet, Ver, short_origin};
 use crate::core::limits::{MAX_RANGES, RECENT_OPS};
 use crate::core::session::{Packed, SessionId, State, encode};
 use crate::core::time::Hlc;
@@ -87,7 +87,7 @@ pub struct Counts {
 /// One partition of the replica. A pure state machine: `&mut self` and the time, nothing else.
 pub struct Partition {
     pub(super) ix: u16,
-    /// New whenever this process re-creates the partition (CRDT.md F6).
+    /// New with every life, and whenever this process re-creates the partition (CRDT.md F5, F6).
     pub(super) epoch: u32,
     pub(super) key: u64,
     pub(super) slots: Vec<Slot>,
@@ -123,7 +123,7 @@ impl Partition {
     pub fn new(ix: u16, own: Origin, key: u64) -> Self {
         let mut partition = Self {
             ix,
-            epoch: 1,
+            epoch: epoch_of(own),
             key,
             slots: Vec::new(),
             vacant: Vec::new(),
@@ -389,6 +389,7 @@ impl Partition {
     /// `forget` the coverage goes too, and everything is asked for again.
     pub fn reincarnate(&mut self, own: Origin, forget: bool) {
         self.own = self.intern(own);
+        self.epoch = epoch_of(own);
         self.own_last = 0;
         self.recent.clear();
         self.recent_floor = 0;
@@ -420,4 +421,9 @@ impl Partition {
             Err(format!("partition {}: index {listed:?} but records {wanted:?}", self.ix))
         }
     }
+}
+
+/// Starting at 1 in every life would make the nonces of a restarted node equal those of its previous life.
+fn epoch_of(own: Origin) -> u32 {
+    short_origin(own)
 }
