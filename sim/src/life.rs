@@ -209,6 +209,7 @@ impl Life {
             limits: &self.limits,
             clock: &self.clock,
             own_counter: self.counter.get(),
+            inc: &self.inc,
             events: Some(&mut self.events),
         };
         f(&mut self.partition, &mut gate)

@@ -498,6 +498,7 @@ impl Node {
             limits: &self.limits,
             clock: self.replica.clock(),
             own_counter: self.replica.counter(),
+            inc: &self.inc,
             events: self.watched.then_some(&mut events),
         };
         let out = self.replica.locked(partition, |p| f(p, &mut gate));
