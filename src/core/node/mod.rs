@@ -308,7 +308,7 @@ impl Node {
             Input::Gone(origin) => self.gone(now, origin),
             Input::Ask { token, id } => self.ask(token, id),
             Input::Watched => self.watched = true,
-            Input::Clone => self.new_life(false, "another live process carries this node's name"),
+            Input::Clone => self.new_life("another live process carries this node's name"),
         }
         self.start_rounds(now);
         self.update_phase(now);
@@ -515,7 +515,7 @@ impl Node {
                 Ok(())
             }
             Refusal::OwnOrigin { .. } => {
-                self.new_life(false, &format!("peer {peer} {refusal}"));
+                self.new_life(&format!("peer {peer} {refusal}"));
                 Err(refusal.to_string())
             }
             Refusal::Malformed(_) => Err(refusal.to_string()),

@@ -385,19 +385,16 @@ impl Partition {
         self.origins.iter().zip(&self.known).filter(|(_, k)| !k.cov.is_empty()).map(|(o, k)| (*o, &k.cov))
     }
 
-    /// Starts a new life under `own` (CRDT.md §7): data stays, our old dots become a foreign origin's. With
-    /// `forget` the coverage goes too, and everything is asked for again.
-    pub fn reincarnate(&mut self, own: Origin, forget: bool) {
+    /// Starts a new life under `own` (CRDT.md §7): data and coverage stay, our old dots become a foreign origin's.
+    pub fn reincarnate(&mut self, own: Origin) {
         self.own = self.intern(own);
         self.epoch = epoch_of(own);
         self.own_last = 0;
         self.recent.clear();
         self.recent_floor = 0;
-        if forget {
-            self.known.iter_mut().for_each(|k| k.cov = RangeSet::default());
-            self.pending.clear();
-            self.version += 1;
-        }
+        // Claims of rounds the old life asked for were bound to its nonce.
+        self.pending.clear();
+        self.version += 1;
     }
 
     /// Checks the index against the records: every live dot listed, nothing else. For tests and the simulator.
