@@ -124,7 +124,7 @@ impl Partition {
         hard_ms: u64,
         stamper: &Stamper<'_>,
     ) -> Result<Written, WriteError> {
-        let now_ms = self.clamp_wall(wall_ms);
+        let (now_ms, ttl) = (self.clamp_wall(wall_ms), ttl.bounded());
         if self.find(id).is_some() {
             return Err(WriteError::IdTaken);
         }
@@ -168,7 +168,7 @@ impl Partition {
         }
         let (ttl, hard_ms) = (packed.ttl(), packed.hard_ms());
         let fields = changed_fields(&packed, change);
-        let new_ttl = change.ttl.filter(|&wanted| wanted != ttl);
+        let new_ttl = change.ttl.map(Ttl::bounded).filter(|&wanted| wanted != ttl);
         let touch = new_ttl.is_some() || now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
         if fields.is_empty() && new_ttl.is_none() && !touch {
             return Ok(self.skipped(&packed));

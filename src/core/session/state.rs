@@ -34,6 +34,19 @@ pub enum Ttl {
     Absolute(u64),
 }
 
+/// The longest ttl, or latest absolute deadline, kept (ms): the wire has signed numbers.
+const MOST_TTL_MS: u64 = i64::MAX as u64;
+
+impl Ttl {
+    /// The same as far as any clock will ever tell, within what the wire can say.
+    pub fn bounded(self) -> Self {
+        match self {
+            Self::Sliding(ms) => Self::Sliding(ms.min(MOST_TTL_MS)),
+            Self::Absolute(ms) => Self::Absolute(ms.min(MOST_TTL_MS)),
+        }
+    }
+}
+
 /// The creation: immutable; of two births for one id the greater version wins (CRDT.md A9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birth {
