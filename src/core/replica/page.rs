@@ -126,11 +126,18 @@ impl Partition {
             base.get(&origin_at(&self.origins, ver.origin)).unwrap_or(&empty).contains(ver.counter)
         };
         let mut emitted = vec![false; self.slots.len()];
-        // Forced entries are outside the budget (CRDT.md F1).
+        // Whether the budget is spent. A page holds at least one entry, whatever its size.
+        let mut full = false;
+        // Forced entries come first, so that a round always progresses (CRDT.md F1). Those that do not fit are asked
+        // for again: the page is not complete then, and claims nothing that lies behind them.
         for slot in force.iter().filter_map(|&id| self.find(id)) {
+            if full {
+                out.complete = false;
+                break;
+            }
             if !std::mem::replace(&mut emitted[slot as usize], true) {
                 let record = self.record(slot);
-                sink.entry(record.id(), &record.state(), &self.origins);
+                full = sink.entry(record.id(), &record.state(), &self.origins) >= limits.page_bytes;
             }
         }
         for (ix, (&origin, known)) in self.origins.iter().zip(&self.known).enumerate() {
@@ -140,7 +147,8 @@ impl Partition {
             let lacking = known.cov.minus(base.get(&origin).unwrap_or(&empty));
             let mut claimed = RangeSet::default();
             for &(lo, hi) in lacking.ranges() {
-                let end = self.emit_range(ix, lo, hi, &has, &mut emitted, limits.page_bytes, sink);
+                let end =
+                    self.emit_range(ix, (lo, hi), &has, &mut emitted, limits.page_bytes, &mut full, sink);
                 claimed.insert(lo, end);
                 if end < hi {
                     out.complete = false;
@@ -162,19 +170,18 @@ impl Partition {
     fn emit_range(
         &self,
         ix: usize,
-        lo: u64,
-        hi: u64,
+        (lo, hi): (u64, u64),
         has: &dyn Fn(&Ver) -> bool,
         emitted: &mut [bool],
         budget: usize,
+        full: &mut bool,
         sink: &mut dyn EntrySink,
     ) -> u64 {
-        let mut full = false;
         for (&counter, &slot) in self.known[ix].index.range(lo..=hi) {
             if std::mem::replace(&mut emitted[slot as usize], true) {
                 continue;
             }
-            if full {
+            if *full {
                 emitted[slot as usize] = false;
                 return counter - 1;
             }
@@ -188,7 +195,7 @@ impl Partition {
                     State::Live(if whole { live } else { live.restrict(&|ver| !has(ver)) })
                 }
             };
-            full = sink.entry(record.id(), &state, &self.origins) >= budget;
+            *full = sink.entry(record.id(), &state, &self.origins) >= budget;
         }
         hi
     }

@@ -184,6 +184,10 @@ impl Partition {
         if !page.current {
             return Ok(PageOutcome::Stale);
         }
+        // Confirmed as they come, or a set larger than a page would be asked for from its start for ever.
+        for (id, _) in page.entries.iter().filter(|(id, _)| page.forced.contains(id)) {
+            self.confirm_revived(*id, page.from);
+        }
         if self.over_hard_limit(gate.limits) {
             return Err(Refusal::MemoryFull);
         }
