@@ -191,7 +191,7 @@ impl Partition {
         if self.over_hard_limit(gate.limits) {
             return Err(Refusal::MemoryFull);
         }
-        self.check_own_claims(&claims, gate.own_counter)?;
+        self.check_claims(&claims, gate.own_counter)?;
         self.hold_claims(page.from, page.epoch, claims);
         need.truncate(MAX_FORCED);
         if !need.is_empty() || !page.complete {
@@ -251,7 +251,10 @@ impl Partition {
         }
     }
 
-    fn check_own_claims(&self, claims: &[Claim], written: u64) -> Result<(), Refusal> {
+    fn check_claims(&self, claims: &[Claim], written: u64) -> Result<(), Refusal> {
+        if claims.iter().any(|c| c.0 == Origin::default()) {
+            return Err(Refusal::Malformed("a claim of nobody"));
+        }
         let own = origin_at(&self.origins, self.own);
         match claims.iter().find(|c| c.0 == own && c.1.max() > written) {
             Some(claim) => Err(Refusal::OwnOrigin { counter: claim.1.max(), written }),

@@ -242,7 +242,12 @@ impl EntryReader<'_> {
         while let Some(origin) = ints.next() {
             let mut next = || ints.next().ok_or("an op cut short");
             let origin = usize::try_from(origin).ok().and_then(|ix| self.origins.get(ix));
-            let origin = intern(*origin.ok_or("an origin index out of range")?);
+            let origin = *origin.ok_or("an origin index out of range")?;
+            if origin == Origin::default() {
+                // A vacant place in the receiver's table bears this name.
+                return Err("an op of nobody");
+            }
+            let origin = intern(origin);
             let counter = self.bases.counter.wrapping_add_signed(next()?);
             let ms = self.bases.wall_ms.wrapping_add_signed(next()?);
             let logical = u16::try_from(next()?).map_err(|_| "a stamp out of range")?;
