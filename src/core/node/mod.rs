@@ -406,7 +406,10 @@ impl Node {
                 self.check_skew(now, wall_ms)?;
                 self.told(now, peer, request, wall_ms, &origins, entry)?;
             }
-            Message::Audit { request, sums } => self.audit(now, peer, request, &sums)?,
+            Message::Audit { request, wall_ms, sums } => {
+                self.check_skew(now, wall_ms)?;
+                self.audit(now, peer, (request, wall_ms), &sums)?;
+            }
             Message::AuditDiff { request, partitions } => self.audit_answer(now, peer, request, &partitions),
         }
         Ok(())
