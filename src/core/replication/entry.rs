@@ -15,13 +15,16 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_bytes::Bytes;
 
 use crate::core::causality::{Origin, Ver, origin_at};
-use crate::core::limits::{MAX_CONTEXT, MAX_FRAME_ORIGINS, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
+use crate::core::limits::{MAX_CONTEXT, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
 use crate::core::replica::EntrySink;
 use crate::core::session::{Birth, Dead, Field, Live, Mark, Op, SessionId, State, Ttl, TtlReg};
 use crate::core::time::Hlc;
 
 /// More fields than any admissible record may have: a bound on what is allocated, checked before it is.
 const MOST_FIELDS: usize = 10_000 + MAX_REMOVED_FIELDS;
+
+/// The longest list of numbers in an entry: an op for every field and mark, each with a full context.
+const MOST_NUMBERS: usize = (MOST_FIELDS + 5) * (5 + 2 * MAX_CONTEXT);
 
 /// What numbers in entries are relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -354,7 +357,7 @@ struct Ints(Vec<i64>);
 
 impl<'de> Deserialize<'de> for Ints {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::codec::bounded_seq::<i64, D>(deserializer, MAX_FRAME_ORIGINS * 8).map(Ints)
+        super::codec::bounded_seq::<i64, D>(deserializer, MOST_NUMBERS).map(Ints)
     }
 }
 
