@@ -136,7 +136,7 @@ impl Partition {
         hard_ms: u64,
         stamper: &Stamper<'_>,
     ) -> Result<Written, WriteError> {
-        let now_ms = self.clamp_wall(wall_ms);
+        let (now_ms, ttl) = (self.clamp_wall(wall_ms), ttl.bounded());
         if self.find(id).is_some() {
             return Err(WriteError::IdTaken);
         }
@@ -157,7 +157,7 @@ impl Partition {
             fields: sorted_fields(change.fields.iter().filter(|f| f.1.is_some()).copied(), 0),
         };
         let slot = self.store(id, None, &State::Live(live)).unwrap_or_default();
-        self.own_op(ver, slot, true, hard_ms);
+        self.own_op(ver, slot, (true, true), hard_ms);
         Ok(self.written(ver, true, deadline_ms))
     }
 
@@ -180,7 +180,7 @@ impl Partition {
         }
         let (ttl, hard_ms) = (packed.ttl(), packed.hard_ms());
         let fields = changed_fields(&packed, change, &self.origins);
-        let new_ttl = change.ttl.filter(|&wanted| wanted != ttl);
+        let new_ttl = change.ttl.map(Ttl::bounded).filter(|&wanted| wanted != ttl);
         let touch = new_ttl.is_some() || now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
         if fields.is_empty() && new_ttl.is_none() && !touch {
             return Ok(self.skipped(&packed));
@@ -208,7 +208,7 @@ impl Partition {
         encode(id, &joined, &mut bytes);
         drop((old, joined));
         self.store_bytes(id, Some(slot), &bytes);
-        self.own_op(ver, slot, touch, hard_ms);
+        self.own_op(ver, slot, (touch, new_ttl.is_some()), hard_ms);
         Ok(self.written(ver, true, deadline_ms))
     }
 
@@ -235,7 +235,7 @@ impl Partition {
         let ver = self.stamp(now_ms, stamper);
         let slot = self.store(id, slot, &State::Dead(Dead { ver, hard_ms })).unwrap_or_default();
         self.revived.remove(&id);
-        self.own_op(ver, slot, false, hard_ms);
+        self.own_op(ver, slot, (false, false), hard_ms);
         Ok(self.written(ver, true, hard_ms))
     }
 
@@ -251,13 +251,13 @@ impl Partition {
         Ver { hlc: (stamper.tick)(now_ms), origin: self.own, counter: (stamper.counter)() }
     }
 
-    fn own_op(&mut self, ver: Ver, slot: u32, touched: bool, hard_ms: u64) {
+    fn own_op(&mut self, ver: Ver, slot: u32, (touched, ttl): (bool, bool), hard_ms: u64) {
         // The claim of an own dot reaches back to the previous one here: the counters between belong to
         // other partitions.
         let range = RangeSet::from_range(self.own_last + 1, ver.counter);
         self.add_cover(self.own, &range, hard_ms);
         self.own_last = ver.counter;
-        self.remember(Recent { counter: ver.counter, hlc: ver.hlc, slot, touched });
+        self.remember(Recent { counter: ver.counter, hlc: ver.hlc, slot, touched, ttl });
     }
 
     fn written(&self, ver: Ver, wrote: bool, deadline_ms: u64) -> Written {
