@@ -13,8 +13,8 @@ use bytes::Bytes;
 use sessionmesh::{
     core::causality::Origin,
     transport::{
-        Class, Drill, Event, Identity, PeerInfo, RefusedReason, Rule, Secret, SendError, Transport,
-        TransportConfig, TransportError,
+        Class, Drill, Event, Identity, MEMBER_NAME, PeerInfo, RefusedReason, Rule, Secret, SendError,
+        Transport, TransportConfig, TransportError,
     },
 };
 use tokio::{sync::mpsc, time::timeout};
@@ -194,6 +194,17 @@ async fn a_wrong_secret_is_refused_and_hears_no_hello() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_acceptor_checks_the_dialer_too() {
+    // B would accept A, but signs with a secret A does not know: only A can refuse.
+    let half = TransportConfig { identity: Identity::Secrets(vec![secret(2), secret(1)]), ..config("b") };
+    let (mut a, mut b) = (Node::start(config("a")).await, Node::start(half).await);
+    b.want(&a);
+    assert_eq!(a.refused().await, (b.addr(), RefusedReason::WrongSecret));
+    assert_eq!(b.refused().await, (a.addr(), RefusedReason::WrongSecret));
+    assert_eq!((a.transport.stats().hellos_sent, a.transport.stats().hellos_received), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_another_cluster_is_refused_though_it_holds_the_secret() {
     let other = TransportConfig { cluster: "blog".into(), ..config("b") };
     let (mut a, mut b) = (Node::start(config("a")).await, Node::start(other).await);
@@ -212,6 +223,42 @@ async fn secrets_rotate_without_an_outage() {
     pair(with("a", vec![old]), with("b", both_old_first.clone())).await;
     pair(with("a", both_old_first), with("b", both_new_first.clone())).await;
     pair(with("a", both_new_first), with("b", vec![new])).await;
+}
+
+/// An authority, and a certificate of it for each name asked for.
+fn own_pki(names: [&str; 3]) -> [Identity; 3] {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let ca_key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = params.self_signed(&ca_key).expect("an authority").pem();
+    let issuer = Issuer::new(params, ca_key);
+    names.map(|name| {
+        let key = KeyPair::generate().expect("a key");
+        let cert =
+            CertificateParams::new(vec![name.to_owned()]).and_then(|params| params.signed_by(&key, &issuer));
+        let cert_pem = cert.expect("a certificate").pem();
+        Identity::OwnPki { ca_pem: ca_pem.clone(), cert_pem, key_pem: key.serialize_pem() }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_own_pki_makes_members_of_those_it_names_so_in_both_directions() {
+    let [one, two, web_server] = own_pki([MEMBER_NAME, MEMBER_NAME, "www.example.com"]);
+    let with = |node, identity: &Identity| TransportConfig { identity: identity.clone(), ..config(node) };
+    pair(with("a", &one), with("b", &two)).await;
+    for dialled_by_member in [true, false] {
+        let mut member = Node::start(with("a", &one)).await;
+        let mut stranger = Node::start(with("b", &web_server)).await;
+        if dialled_by_member {
+            member.want(&stranger)
+        } else {
+            stranger.want(&member)
+        }
+        assert_eq!(member.refused().await, (stranger.addr(), RefusedReason::WrongSecret));
+        assert_eq!(stranger.refused().await, (member.addr(), RefusedReason::WrongSecret));
+        assert_eq!(member.transport.stats().hellos_sent, 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -370,7 +417,7 @@ async fn a_process_that_dies_is_down_at_its_peers() {
         });
         let _ = up.send(());
         let _ = killed.recv();
-        runtime.shutdown_background();
+        runtime.shutdown_timeout(Duration::from_secs(5));
         drop(node);
     });
     a.up().await;
@@ -463,6 +510,58 @@ async fn a_restart_under_the_same_name_and_port_is_a_new_peer_at_once() {
     assert_eq!((info.node.as_str(), info.origin), ("b", again.origin));
     assert_ne!(info.origin, first);
     again.up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_the_next_life_resets_the_links_of_the_last() {
+    let patient = |node| TransportConfig { idle_timeout_ms: 15_000, ..config(node) };
+    let mut a = Node::start(patient("a")).await;
+    let addr = a.addr();
+    let (told, bound) = tokio::sync::oneshot::channel();
+    let crashed = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let node = runtime.block_on(async {
+            let mut b = Node::start(patient("b")).await;
+            b.transport.want(vec![addr]);
+            b.up().await;
+            b
+        });
+        let _ = told.send(node.transport.local_addr());
+        // Without its tasks the node has no voice left for a farewell.
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        drop(node);
+    });
+    a.up().await;
+    let bind = bound.await.expect("B was up");
+    crashed.join().expect("no panic");
+    let free_by = Instant::now() + CEILING;
+    while std::net::UdpSocket::bind(bind).is_err() {
+        assert!(Instant::now() < free_by, "the crashed socket stays");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The new life dials nobody. What A sends to the old one is answered with a reset.
+    let b = Node::start(TransportConfig { bind, ..patient("b") }).await;
+    let restarted = Instant::now();
+    a.want(&b);
+    let (_, reason) = a.down().await;
+    assert!(reason.contains("reset"), "{reason}");
+    println!("reset {} ms after the restart", restarted.elapsed().as_millis());
+    assert_eq!(a.up().await.origin, b.origin);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_on_loopback_is_a_matter_of_milliseconds() {
+    let mut took_us = Vec::new();
+    for _ in 0..20 {
+        let (mut a, b) = (Node::start(config("a")).await, Node::start(config("b")).await);
+        let begun = Instant::now();
+        a.want(&b);
+        a.up().await;
+        took_us.push(begun.elapsed().as_micros());
+    }
+    took_us.sort_unstable();
+    println!("from want to Up: {} us median, {} us worst of 20", took_us[10], took_us[19]);
+    assert!(took_us[10] < 1_000_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

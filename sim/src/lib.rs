@@ -12,8 +12,12 @@
 //! assert_eq!(world.field(2, id, "user").as_deref(), Some("ada"));
 //! ```
 
+mod life;
 mod net;
+mod spell;
 mod world;
 
+pub use life::{Life, change, id};
 pub use net::{Faults, Net};
-pub use world::{SimNode, World};
+pub use spell::{origin, spell};
+pub use world::{EPOCH_MS, SimNode, World};

@@ -219,6 +219,10 @@ impl World {
             }
         }
         if reborn {
+            // The node has forgotten its links: they were the old life's. A driver dials anew.
+            if let Some(node) = self.nodes[at].as_mut() {
+                node.links.clear();
+            }
             self.reconnect(at);
         }
         let Some(node) = self.nodes[at].as_mut() else { return };

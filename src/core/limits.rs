@@ -24,6 +24,9 @@ pub const MAX_CONFLICT_EVENTS: usize = 64;
 pub const MAX_TAUGHT: usize = 64;
 /// Sessions whose copy a node may be forced to ask for again in one request.
 pub const MAX_FORCED: usize = 1_024;
+/// Unknown ids a node asks its peers about per second. A stranger with random cookies must not make every
+/// request a broadcast; beyond this a miss is answered from here.
+pub const MAX_ASKS_PER_SECOND: u64 = 2_000;
 /// Partitions asked for at once in a round; with [`Limits::page_bytes`] this bounds the bytes in flight.
 pub const ROUND_WINDOW: usize = 4;
 /// Origins in one frame's table.
@@ -96,7 +99,7 @@ impl Default for Limits {
             fence_timeout_ms: 10_000,
             solo_after_ms: 10_000,
             settle_ms: 1_500,
-            audit_interval_ms: 5_000,
+            audit_interval_ms: 60_000,
         }
     }
 }

@@ -56,6 +56,7 @@ pub(crate) struct EngineConfig {
     pub drill: Option<Drill>,
     pub clock_offset_ms: i64,
     pub tracer: Option<Arc<Tracer>>,
+    pub log_key: u64,
 }
 
 /// Why a mesh could not start. Nothing runs then.
@@ -134,6 +135,8 @@ impl Engine {
             cluster: config.cluster.clone(),
             replica,
             clock,
+            log_key: config.log_key,
+            asks: Mutex::new((0, 0)),
             acks: Acks::default(),
             news: Notify::new(),
             commands,
@@ -211,7 +214,7 @@ impl Engine {
     fn input(&mut self, input: Input<'_>) {
         let now = self.shared.clock.now();
         if let Some(tracer) = &self.config.tracer {
-            tracer.input(now, &input, self.shared.replica.key());
+            tracer.input(now, &input, self.config.log_key);
         }
         self.node.handle(now, input);
         self.drain();
@@ -220,7 +223,7 @@ impl Engine {
     fn drain(&mut self) {
         while let Some(output) = self.node.poll_output() {
             if let Some(tracer) = &self.config.tracer {
-                tracer.output(self.shared.clock.now(), &output, self.shared.replica.key());
+                tracer.output(self.shared.clock.now(), &output, self.config.log_key);
             }
             self.output(output);
         }

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use super::acks::Acks;
 use super::clock::Clock;
 use crate::core::causality::Origin;
+use crate::core::limits::MAX_ASKS_PER_SECOND;
 use crate::core::node::Stats;
 use crate::core::replica::{Happened, Replica, Serving};
 use crate::core::session::SessionId;
@@ -90,6 +91,10 @@ pub(crate) struct Shared {
     pub cluster: String,
     pub replica: Arc<Replica>,
     pub clock: Clock,
+    /// Keys the short hashes by which logs name sessions; the same on all members.
+    pub log_key: u64,
+    /// The second of the last asks, and how many there were in it.
+    pub asks: Mutex<(u64, u64)>,
     pub acks: Acks,
     /// Wakes the engine after local writes.
     pub news: Notify,
@@ -121,6 +126,17 @@ impl Shared {
     pub fn others_alive(&self) -> bool {
         self.acks.linked() > 0
             || self.members.read().iter().any(|m| m.state == MemberState::Alive && m.node != self.node)
+    }
+
+    /// Whether peers may be asked about one more unknown id in this second.
+    pub fn may_ask(&self) -> bool {
+        let second = self.clock.now().mono_ms / 1_000;
+        let mut asks = self.asks.lock();
+        if asks.0 != second {
+            *asks = (second, 0);
+        }
+        asks.1 += 1;
+        asks.1 <= MAX_ASKS_PER_SECOND
     }
 
     /// Counts a write answered with too few copies.

@@ -140,6 +140,7 @@ impl Builder {
             drill: self.drill,
             clock_offset_ms: self.clock_offset_ms,
             tracer: self.tracer,
+            log_key: config.log_key()?,
         };
         Ok(Mesh::new(Engine::start(engine).await.map_err(Error::Start)?))
     }

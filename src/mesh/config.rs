@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::core::limits::Limits;
 use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
@@ -185,9 +186,17 @@ impl Config {
 
     /// Reads the secrets.
     pub(crate) fn identity(&self) -> Result<Identity, ConfigError> {
-        let secrets: Result<Vec<Secret>, ConfigError> = self.secrets.iter().map(read_secret).collect();
-        let secrets = secrets?;
+        let secrets =
+            self.secrets.iter().map(|s| parse_secret(&read_secret(s)?)).collect::<Result<Vec<_>, _>>()?;
         Ok(if secrets.is_empty() { Identity::Insecure } else { Identity::Secrets(secrets) })
+    }
+
+    /// The key of the short hashes by which logs name sessions: from the signing secret, so that all members'
+    /// logs agree.
+    pub(crate) fn log_key(&self) -> Result<u64, ConfigError> {
+        let text = self.secrets.first().map(read_secret).transpose()?.unwrap_or_default();
+        let digest = Sha256::digest(format!("sessionmesh log names\0{}\0{text}", self.cluster));
+        Ok(digest.iter().take(8).fold(0, |key, &byte| key << 8 | u64::from(byte)))
     }
 
     /// A copy fit for printing: secrets given as text are hidden.
@@ -210,7 +219,11 @@ impl Config {
     }
 }
 
-fn read_secret(source: &SecretSource) -> Result<Secret, ConfigError> {
+fn parse_secret(text: &str) -> Result<Secret, ConfigError> {
+    Secret::parse(text).map_err(|e| ConfigError::new("secrets", e.to_string()))
+}
+
+fn read_secret(source: &SecretSource) -> Result<String, ConfigError> {
     let text = match source {
         SecretSource::Text(text) => text.clone(),
         SecretSource::File(path) => std::fs::read_to_string(path)
@@ -220,5 +233,5 @@ fn read_secret(source: &SecretSource) -> Result<Secret, ConfigError> {
             .unwrap_or_default()
             .to_owned(),
     };
-    Secret::parse(text.trim()).map_err(|e| ConfigError::new("secrets", e.to_string()))
+    Ok(text.trim().to_owned())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Error;
+use crate::core::causality::Dot;
 use crate::core::replica::Change;
 use crate::core::session::Ttl;
 
@@ -48,6 +49,7 @@ pub type EditError = Error;
 #[derive(Debug, Default)]
 pub struct Fields {
     pub(crate) fields: Vec<(String, Option<Vec<u8>>)>,
+    pub(crate) remove_seen: Vec<(String, Dot)>,
     pub(crate) expiry: Option<Expiry>,
     pub(crate) clear: bool,
     pub(crate) skip_unchanged: bool,
@@ -94,6 +96,7 @@ impl Fields {
     pub(crate) fn change(&self) -> Change<'_> {
         Change {
             fields: self.fields.iter().map(|(k, v)| (k.as_str(), v.as_deref())).collect(),
+            remove_seen: self.remove_seen.iter().map(|(k, dot)| (k.as_str(), *dot)).collect(),
             skip_unchanged: self.skip_unchanged,
             ttl: self.expiry.map(|e| e.ttl),
             clear: self.clear,

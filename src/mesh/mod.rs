@@ -7,6 +7,8 @@ mod error;
 mod receipt;
 mod sessions;
 mod status;
+#[cfg(feature = "tower-sessions")]
+mod version;
 mod view;
 mod watch;
 
@@ -23,6 +25,8 @@ pub use error::Error;
 pub use receipt::{Receipt, TooFewCopies};
 pub use sessions::Sessions;
 pub use status::{MemberInfo, Status};
+#[cfg(feature = "tower-sessions")]
+pub(crate) use version::{Version, Versioned};
 pub use view::{FieldError, Found, Session};
 pub use watch::{SessionEvent, Watch};
 

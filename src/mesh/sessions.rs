@@ -80,6 +80,12 @@ impl Sessions {
     /// Reads a session, and asks peers (at most `ask_timeout_ms`) if it is not here. A session known here to be
     /// destroyed or expired is not asked for.
     pub async fn fetch(&self, id: &SessionId) -> Found {
+        self.fetch_sure(id).await.0
+    }
+
+    /// As [`Sessions::fetch`], and whether everybody there was to ask has answered: if not, an absent session may
+    /// still live on a peer that was silent.
+    pub(crate) async fn fetch_sure(&self, id: &SessionId) -> (Found, bool) {
         let shared = self.mesh.shared();
         let found = self.get(id);
         let unknown = match found {
@@ -90,14 +96,19 @@ impl Sessions {
             Found::Session(_) | Found::Fenced => false,
         };
         if !unknown || shared.acks.linked() == 0 {
-            return found;
+            return (found, true);
+        }
+        if !shared.may_ask() {
+            return (found, false);
         }
         let (answer, answered) = oneshot::channel();
+        let mut all_answered = false;
         if shared.commands.send(Command::Ask(*id, answer)).await.is_ok() {
             // Silence until the deadline reads as "nobody has it", like a no.
-            let _ = tokio::time::timeout(Duration::from_millis(shared.ask_timeout_ms), answered).await;
+            let patience = Duration::from_millis(shared.ask_timeout_ms);
+            all_answered = matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(_)));
         }
-        self.get(id)
+        (self.get(id), all_answered)
     }
 
     /// Changes fields, all together or not at all. Concurrent edits of other fields, here or on any node, survive.
@@ -127,7 +138,8 @@ impl Sessions {
         let shared = self.mesh.shared();
         let written = shared.replica.edit(*id, shared.clock.now(), change)?;
         let keys = if shared.events.receiver_count() > 0 {
-            change.fields.iter().map(|f| f.0.to_owned()).collect()
+            let removed = change.remove_seen.iter().map(|r| r.0);
+            change.fields.iter().map(|f| f.0).chain(removed).map(str::to_owned).collect()
         } else {
             Vec::new()
         };
@@ -186,7 +198,7 @@ impl Sessions {
 
     /// The name under which logs may mention a session.
     pub fn log_name(&self, id: &SessionId) -> String {
-        id.log_hash(self.mesh.shared().replica.key()).to_string()
+        id.log_hash(self.mesh.shared().log_key).to_string()
     }
 
     /// Waits for the next event that concerns `id`. For tests and simple tools.

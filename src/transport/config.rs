@@ -48,7 +48,8 @@ pub struct TransportConfig {
     pub config_hash: u64,
     /// A link is dead after this long a silence, in milliseconds; keep-alives go out at a third of it.
     ///
-    /// Shorter finds a cut sooner and takes a stalled process for dead more often.
+    /// Silence counts from the last keep-alive sent before it, so a death is seen after one to one and a third
+    /// of this. Shorter finds a cut sooner and takes a stalled process for dead more often.
     pub idle_timeout_ms: u64,
     /// A dial (and the handshake on the accepting side) is given up after this long, in milliseconds.
     pub dial_timeout_ms: u64,

@@ -23,6 +23,8 @@ mod event;
 mod frame;
 mod handle;
 mod hello;
+#[cfg(test)]
+mod hostile;
 mod identity;
 mod link;
 mod outbox;

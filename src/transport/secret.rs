@@ -75,14 +75,16 @@ impl fmt::Debug for Secret {
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
-    (digits.len() % 2 == 0).then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 /// Both alphabets in one: a text never mixes them, and being strict would only turn a secret into raw text.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let body = text.trim_end_matches('=');
     // Padding completes a group of four, and a lone sextet carries no byte.
-    if body.len() % 4 == 1 || text.len() - body.len() > 2 || (text.len() != body.len() && text.len() % 4 != 0)
+    if body.len() % 4 == 1
+        || text.len() - body.len() > 2
+        || (text.len() != body.len() && !text.len().is_multiple_of(4))
     {
         return None;
     }

@@ -88,10 +88,11 @@ impl Shake {
         let settling = Duration::from_millis(self.shared.config.dial_timeout_ms);
         match self.shared.table.decide(&link, peer_linked, settling) {
             Adoption::Adopted(replaced) => {
-                let said = self.say(&Settle::Adopt).await;
-                // Adopted even if the word did not get out: the link's own end then tells Down.
+                // Before the word goes out, and without a pause in between: this handshake can be cut off at any
+                // await, and a link in the table that nobody runs would never be taken out again. If the word
+                // does not get out, the link's own end tells Down.
                 self.shared.spawn(link.run(self.shared.clone(), replaced));
-                said
+                self.say(&Settle::Adopt).await
             }
             Adoption::Duplicate => Err(Failure::NotNeeded),
         }

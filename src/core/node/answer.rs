@@ -19,6 +19,10 @@ impl Node {
     ) {
         // The wall time is the one read before the first partition is hashed: what is told is never too new.
         let wall_ms = now.wall_ms;
+        // What is told holds writers to it: one that read its clock before and comes later uses this time.
+        for ix in 0..self.limits.partitions {
+            self.replica.locked(ix, |p| p.clamp_wall(wall_ms));
+        }
         let digest = self.digest_now(now);
         let inc = if want_inc || digest.retains_expired { self.inc_list() } else { Inc::new() };
         let Some(peer) = self.peers.get_mut(&from) else { return };

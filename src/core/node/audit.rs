@@ -31,20 +31,27 @@ impl Node {
 
     fn send_audit(&mut self, now: Now, to: Origin, request: u64, partitions: std::ops::Range<u16>) {
         let Some(version) = self.peers.get(&to).map(|p| p.version) else { return };
-        let sums = partitions.filter_map(|ix| self.sums(now, ix)).flatten().collect();
-        let frame = encode(version, &Message::Audit { request, sums });
+        let sums = partitions.filter_map(|ix| self.sums(now.wall_ms, ix)).flatten().collect();
+        let frame = encode(version, &Message::Audit { request, wall_ms: now.wall_ms, sums });
         self.send(to, Class::Control, frame);
     }
 
-    fn sums(&self, now: Now, ix: u16) -> Option<[u64; 3]> {
+    /// Both sides must sum by one clock, or what ends between their two would look like a difference.
+    fn sums(&self, wall_ms: u64, ix: u16) -> Option<[u64; 3]> {
         let both = |p: &crate::core::replica::Partition| {
-            (p.cov_hash(now.wall_ms, &self.limits), p.audit_sum(now.wall_ms, &self.limits))
+            (p.cov_hash(wall_ms, &self.limits), p.audit_sum(wall_ms, &self.limits))
         };
         let (cov, sum) = self.replica.shared(ix, both);
         sum.map(|sum| [u64::from(ix), cov, sum])
     }
 
-    pub(super) fn audit(&mut self, now: Now, from: Origin, request: u64, sums: &[u64]) -> Result<(), String> {
+    pub(super) fn audit(
+        &mut self,
+        now: Now,
+        from: Origin,
+        (request, wall_ms): (u64, u64),
+        sums: &[u64],
+    ) -> Result<(), String> {
         let Some(version) = self.peers.get(&from).map(|p| p.version) else { return Ok(()) };
         if sums.len() > 3 * usize::from(BATCH) {
             return Err(format!("an audit of {} numbers: at most {}", sums.len(), 3 * BATCH));
@@ -53,7 +60,7 @@ impl Node {
         for theirs in sums.chunks_exact(3) {
             let ix = u16::try_from(theirs[0]).ok().filter(|&ix| ix < self.limits.partitions);
             let ix = ix.ok_or("an audited partition out of range")?;
-            if self.sums(now, ix).is_some_and(|ours| ours[1] == theirs[1] && ours[2] != theirs[2]) {
+            if self.sums(wall_ms, ix).is_some_and(|ours| ours[1] == theirs[1] && ours[2] != theirs[2]) {
                 partitions.push(ix);
             }
         }

@@ -308,7 +308,7 @@ impl Node {
             Input::Gone(origin) => self.gone(now, origin),
             Input::Ask { token, id } => self.ask(token, id),
             Input::Watched => self.watched = true,
-            Input::Clone => self.new_life(false, "another live process carries this node's name"),
+            Input::Clone => self.new_life("another live process carries this node's name"),
         }
         self.start_rounds(now);
         self.update_phase(now);
@@ -406,7 +406,10 @@ impl Node {
                 self.check_skew(now, wall_ms)?;
                 self.told(now, peer, request, wall_ms, &origins, entry)?;
             }
-            Message::Audit { request, sums } => self.audit(now, peer, request, &sums)?,
+            Message::Audit { request, wall_ms, sums } => {
+                self.check_skew(now, wall_ms)?;
+                self.audit(now, peer, (request, wall_ms), &sums)?;
+            }
             Message::AuditDiff { request, partitions } => self.audit_answer(now, peer, request, &partitions),
         }
         Ok(())
@@ -498,6 +501,7 @@ impl Node {
             limits: &self.limits,
             clock: self.replica.clock(),
             own_counter: self.replica.counter(),
+            inc: &self.inc,
             events: self.watched.then_some(&mut events),
         };
         let out = self.replica.locked(partition, |p| f(p, &mut gate));
@@ -514,7 +518,7 @@ impl Node {
                 Ok(())
             }
             Refusal::OwnOrigin { .. } => {
-                self.new_life(false, &format!("peer {peer} {refusal}"));
+                self.new_life(&format!("peer {peer} {refusal}"));
                 Err(refusal.to_string())
             }
             Refusal::Malformed(_) => Err(refusal.to_string()),

@@ -11,7 +11,7 @@ use rand::RngExt;
 
 use super::{Node, Output, offset_of};
 use crate::core::causality::Origin;
-use crate::core::replica::Serving;
+use crate::core::replica::{GONE, Serving};
 use crate::core::time::Now;
 
 /// A verification without an answer is tried again after this (ms).
@@ -125,21 +125,26 @@ impl Node {
     }
 
     /// A jump of the wall clock against the monotonic one: nothing timed can be trusted, so reaping stops until a
-    /// full round, and coverage is forgotten under a new life (CRDT.md A8).
+    /// full round, under a new life (CRDT.md A8). Coverage is kept, and stays true because reaping stops before the
+    /// next look: forgotten, the writes nobody else holds yet would be covered by nobody, and sent to nobody.
     pub(super) fn notice_jump(&mut self, now: Now) {
         let offset = offset_of(now);
         let jump_ms = offset.abs_diff(std::mem::replace(&mut self.wall_offset_ms, offset));
         if jump_ms > self.limits.max_drift_ms {
-            self.reap_frozen = !self.peers.is_empty();
-            self.new_life(true, &format!("the wall clock jumped by {jump_ms} ms"));
+            // Whoever is known counts, linked or not: a node cut off from the others must not judge by this clock.
+            self.reap_frozen = self.inc.values().any(|value| value & GONE == 0);
+            let old = self.origin;
+            self.new_life(&format!("the wall clock jumped by {jump_ms} ms"));
+            // Nobody else can know it so surely: without the mark, the old life would hold up all reaping.
+            self.gone(now, old);
         }
     }
 
     /// Begins a new life under a fresh origin; the data stays.
-    pub(super) fn new_life(&mut self, forget: bool, why: &str) {
+    pub(super) fn new_life(&mut self, why: &str) {
         self.origin = Origin(self.rng.random());
         for ix in 0..self.limits.partitions {
-            self.replica.locked(ix, |p| p.reincarnate(self.origin, forget));
+            self.replica.locked(ix, |p| p.reincarnate(self.origin));
         }
         self.stats.new_lives += 1;
         self.round = None;

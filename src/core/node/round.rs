@@ -356,8 +356,10 @@ impl Node {
             let frame = encode(version, &Message::Adopted { upto: round.adopted });
             self.send(round.peer, Class::Control, frame);
         }
-        self.phase.round_complete(round.peer);
-        self.reap_frozen = false;
+        if !round.full {
+            self.phase.round_complete(round.peer);
+            self.reap_frozen = false;
+        }
     }
 
     fn abandon_round(&mut self, now: Now) {

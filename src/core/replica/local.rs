@@ -15,6 +15,9 @@ pub struct Change<'a> {
     /// Fields to set (`Some`) or remove (`None`). An explicit set always writes, even an equal value: to
     /// re-assert `admin = false` must beat an earlier concurrent write (CRDT.md A11).
     pub fields: Vec<(&'a str, Option<&'a [u8]>)>,
+    /// Fields to remove only while they are still the write named: for adapters whose client saw a snapshot and
+    /// must not remove what it never saw.
+    pub remove_seen: Vec<(&'a str, Dot)>,
     /// Leave out fields whose value would not change: for adapters that save whole maps.
     pub skip_unchanged: bool,
     /// A new time-to-live. An unchanged one writes nothing.
@@ -47,6 +50,15 @@ pub struct Written {
     pub wrote: bool,
     /// When the session now ends (ms).
     pub deadline_ms: u64,
+}
+
+/// The write events behind a snapshot of a live session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The creation.
+    pub birth: Dot,
+    /// What wrote each field that is set, in key order.
+    pub fields: Vec<Dot>,
 }
 
 /// Why a local operation was refused. Nothing was changed in any of these cases.
@@ -124,7 +136,7 @@ impl Partition {
         hard_ms: u64,
         stamper: &Stamper<'_>,
     ) -> Result<Written, WriteError> {
-        let now_ms = self.clamp_wall(wall_ms);
+        let (now_ms, ttl) = (self.clamp_wall(wall_ms), ttl.bounded());
         if self.find(id).is_some() {
             return Err(WriteError::IdTaken);
         }
@@ -145,7 +157,7 @@ impl Partition {
             fields: sorted_fields(change.fields.iter().filter(|f| f.1.is_some()).copied(), 0),
         };
         let slot = self.store(id, None, &State::Live(live)).unwrap_or_default();
-        self.own_op(ver, slot, true, hard_ms);
+        self.own_op(ver, slot, (true, true), hard_ms);
         Ok(self.written(ver, true, deadline_ms))
     }
 
@@ -167,8 +179,8 @@ impl Partition {
             return Err(WriteError::Absent);
         }
         let (ttl, hard_ms) = (packed.ttl(), packed.hard_ms());
-        let fields = changed_fields(&packed, change);
-        let new_ttl = change.ttl.filter(|&wanted| wanted != ttl);
+        let fields = changed_fields(&packed, change, &self.origins);
+        let new_ttl = change.ttl.map(Ttl::bounded).filter(|&wanted| wanted != ttl);
         let touch = new_ttl.is_some() || now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
         if fields.is_empty() && new_ttl.is_none() && !touch {
             return Ok(self.skipped(&packed));
@@ -196,7 +208,7 @@ impl Partition {
         encode(id, &joined, &mut bytes);
         drop((old, joined));
         self.store_bytes(id, Some(slot), &bytes);
-        self.own_op(ver, slot, touch, hard_ms);
+        self.own_op(ver, slot, (touch, new_ttl.is_some()), hard_ms);
         Ok(self.written(ver, true, deadline_ms))
     }
 
@@ -223,25 +235,33 @@ impl Partition {
         let ver = self.stamp(now_ms, stamper);
         let slot = self.store(id, slot, &State::Dead(Dead { ver, hard_ms })).unwrap_or_default();
         self.revived.remove(&id);
-        self.own_op(ver, slot, false, hard_ms);
+        self.own_op(ver, slot, (false, false), hard_ms);
         Ok(self.written(ver, true, hard_ms))
+    }
+
+    /// The write events a live session stands on: for adapters that later change only what they saw.
+    pub fn seen(&self, id: SessionId) -> Option<Seen> {
+        let State::Live(live) = self.record(self.find(id)?).state() else { return None };
+        let dot = |op: u16| live.ops.get(usize::from(op)).map(|op| dot_of(&op.ver, &self.origins));
+        let fields = live.fields.iter().filter(|f| f.value.is_some());
+        Some(Seen { birth: dot(live.birth?.op)?, fields: fields.filter_map(|f| dot(f.op)).collect() })
     }
 
     fn stamp(&self, now_ms: u64, stamper: &Stamper<'_>) -> Ver {
         Ver { hlc: (stamper.tick)(now_ms), origin: self.own, counter: (stamper.counter)() }
     }
 
-    fn own_op(&mut self, ver: Ver, slot: u32, touched: bool, hard_ms: u64) {
+    fn own_op(&mut self, ver: Ver, slot: u32, (touched, ttl): (bool, bool), hard_ms: u64) {
         // The claim of an own dot reaches back to the previous one here: the counters between belong to
         // other partitions.
         let range = RangeSet::from_range(self.own_last + 1, ver.counter);
         self.add_cover(self.own, &range, hard_ms);
         self.own_last = ver.counter;
-        self.remember(Recent { counter: ver.counter, hlc: ver.hlc, slot, touched });
+        self.remember(Recent { counter: ver.counter, hlc: ver.hlc, slot, touched, ttl });
     }
 
     fn written(&self, ver: Ver, wrote: bool, deadline_ms: u64) -> Written {
-        let dot = Dot { origin: origin_at(&self.origins, ver.origin), counter: ver.counter };
+        let dot = dot_of(&ver, &self.origins);
         Written { partition: self.ix, dot, hlc: ver.hlc, wrote, deadline_ms }
     }
 
@@ -253,6 +273,10 @@ impl Partition {
     }
 }
 
+fn dot_of(ver: &Ver, origins: &[Origin]) -> Dot {
+    Dot { origin: origin_at(origins, ver.origin), counter: ver.counter }
+}
+
 fn packed_len_hint(state: &State<'_>) -> usize {
     match state {
         State::Live(live) => {
@@ -262,7 +286,11 @@ fn packed_len_hint(state: &State<'_>) -> usize {
     }
 }
 
-fn changed_fields<'a>(packed: &Packed<'a>, change: &Change<'a>) -> Vec<(&'a str, Option<&'a [u8]>)> {
+fn changed_fields<'a>(
+    packed: &Packed<'a>,
+    change: &Change<'a>,
+    origins: &[Origin],
+) -> Vec<(&'a str, Option<&'a [u8]>)> {
     let mut fields: Vec<_> = change
         .fields
         .iter()
@@ -273,6 +301,13 @@ fn changed_fields<'a>(packed: &Packed<'a>, change: &Change<'a>) -> Vec<(&'a str,
         })
         .copied()
         .collect();
+    if !change.remove_seen.is_empty() {
+        let seen = |f: &Field<'_>| {
+            let dot = dot_of(&packed.ver(f.op), origins);
+            change.remove_seen.iter().any(|r| r.0 == f.key && r.1 == dot)
+        };
+        fields.extend(packed.fields().filter(|f| f.value.is_some() && seen(f)).map(|f| (f.key, None)));
+    }
     if change.clear {
         let present = packed.fields().filter(|f| f.value.is_some());
         fields.extend(present.filter(|f| !change.fields.iter().any(|c| c.0 == f.key)).map(|f| (f.key, None)));

@@ -14,7 +14,7 @@ mod store;
 
 pub use arena::{Arena, Held, Place};
 pub use dump::{Dumped, DumpedLive, Stamp};
-pub use local::{Change, Stamper, WriteError, Written, touch_quantum_ms};
+pub use local::{Change, Seen, Stamper, WriteError, Written, touch_quantum_ms};
 pub use page::{Base, EntrySink, PageOut, PushOut};
 pub use partition::{Counts, Partition};
 pub use reap::{GONE, gone_is_over};

@@ -44,6 +44,15 @@ pub struct PushOut {
     pub until_ms: u64,
 }
 
+/// What a push must carry of one session: everything stamped from here on, and the maxima that may have been
+/// superseded by something with an earlier stamp, since they are not ordered by stamps.
+#[derive(Clone, Copy)]
+struct Since {
+    hlc: Hlc,
+    touched: bool,
+    ttl: bool,
+}
+
 impl Partition {
     /// Builds what a peer with this cursor (last own counter sent to it) lacks of our own ops. For each op the
     /// components at least as new are sent, so that the claim is true for *any* receiver, even where the op was
@@ -55,22 +64,22 @@ impl Partition {
         let start = self.recent.partition_point(|r| r.counter <= cursor);
         // A peer further back than what is remembered gets the suffix; anti-entropy brings the rest.
         let lo = cursor.max(self.recent_floor) + 1;
-        let mut wanted: BTreeMap<u32, (Hlc, bool)> = BTreeMap::new();
+        let mut wanted: BTreeMap<u32, Since> = BTreeMap::new();
         let mut order = Vec::new();
         for op in self.recent.range(start..) {
             let first = wanted.entry(op.slot).or_insert_with(|| {
                 order.push((op.slot, op.counter));
-                (op.hlc, false)
+                Since { hlc: op.hlc, touched: false, ttl: false }
             });
-            first.1 |= op.touched;
+            first.touched |= op.touched;
+            first.ttl |= op.ttl;
         }
         let mut hi = self.own_last;
         for (n, (slot, _)) in order.iter().enumerate() {
-            let (from_hlc, touched) = wanted[slot];
             if !self.slots.get(*slot as usize).is_some_and(|s| s.used) {
                 continue;
             }
-            let size = self.emit_since(*slot, from_hlc, touched, sink);
+            let size = self.emit_since(*slot, wanted[slot], sink);
             if size > budget && n + 1 < order.len() {
                 // Cut before the first op of the next session: claims end at a counter boundary.
                 hi = order[n + 1].1 - 1;
@@ -80,16 +89,21 @@ impl Partition {
         Some(PushOut { lo, hi, until_ms: self.known[self.own as usize].until_ms })
     }
 
-    fn emit_since(&self, slot: u32, from: Hlc, touched: bool, sink: &mut dyn EntrySink) -> usize {
+    fn emit_since(&self, slot: u32, since: Since, sink: &mut dyn EntrySink) -> usize {
         let record = self.record(slot);
         let state = match record.state() {
             State::Dead(dead) => State::Dead(dead),
             State::Live(live) => {
                 let touch_ver = live.touch.and_then(|t| live.ops.get(t.op as usize)).map(|op| op.ver);
                 let wanted = |ver: &Ver| {
-                    ver.hlc >= from || (touched && touch_ver.is_some_and(|touch| touch.same_dot(ver)))
+                    ver.hlc >= since.hlc
+                        || (since.touched && touch_ver.is_some_and(|touch| touch.same_dot(ver)))
                 };
-                State::Live(live.restrict(&wanted))
+                let mut part = live.restrict(&wanted);
+                if since.ttl {
+                    part.take_marks(&live);
+                }
+                State::Live(part)
             }
         };
         sink.entry(record.id(), &state, &self.origins)
@@ -112,11 +126,18 @@ impl Partition {
             base.get(&origin_at(&self.origins, ver.origin)).unwrap_or(&empty).contains(ver.counter)
         };
         let mut emitted = vec![false; self.slots.len()];
-        // Forced entries are outside the budget (CRDT.md F1).
+        // Whether the budget is spent. A page holds at least one entry, whatever its size.
+        let mut full = false;
+        // Forced entries come first, so that a round always progresses (CRDT.md F1). Those that do not fit are asked
+        // for again: the page is not complete then, and claims nothing that lies behind them.
         for slot in force.iter().filter_map(|&id| self.find(id)) {
+            if full {
+                out.complete = false;
+                break;
+            }
             if !std::mem::replace(&mut emitted[slot as usize], true) {
                 let record = self.record(slot);
-                sink.entry(record.id(), &record.state(), &self.origins);
+                full = sink.entry(record.id(), &record.state(), &self.origins) >= limits.page_bytes;
             }
         }
         for (ix, (&origin, known)) in self.origins.iter().zip(&self.known).enumerate() {
@@ -126,7 +147,8 @@ impl Partition {
             let lacking = known.cov.minus(base.get(&origin).unwrap_or(&empty));
             let mut claimed = RangeSet::default();
             for &(lo, hi) in lacking.ranges() {
-                let end = self.emit_range(ix, lo, hi, &has, &mut emitted, limits.page_bytes, sink);
+                let end =
+                    self.emit_range(ix, (lo, hi), &has, &mut emitted, limits.page_bytes, &mut full, sink);
                 claimed.insert(lo, end);
                 if end < hi {
                     out.complete = false;
@@ -148,19 +170,18 @@ impl Partition {
     fn emit_range(
         &self,
         ix: usize,
-        lo: u64,
-        hi: u64,
+        (lo, hi): (u64, u64),
         has: &dyn Fn(&Ver) -> bool,
         emitted: &mut [bool],
         budget: usize,
+        full: &mut bool,
         sink: &mut dyn EntrySink,
     ) -> u64 {
-        let mut full = false;
         for (&counter, &slot) in self.known[ix].index.range(lo..=hi) {
             if std::mem::replace(&mut emitted[slot as usize], true) {
                 continue;
             }
-            if full {
+            if *full {
                 emitted[slot as usize] = false;
                 return counter - 1;
             }
@@ -174,7 +195,7 @@ impl Partition {
                     State::Live(if whole { live } else { live.restrict(&|ver| !has(ver)) })
                 }
             };
-            full = sink.entry(record.id(), &state, &self.origins) >= budget;
+            *full = sink.entry(record.id(), &state, &self.origins) >= budget;
         }
         hi
     }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashTable;
 
 use super::arena::{Arena, Held, Place};
-use crate::core::causality::{Origin, OriginIx, RangeSet, Ver};
+use crate::core::causality::{Origin, OriginIx, RangeSet, Ver, short_origin};
 use crate::core::limits::{MAX_RANGES, RECENT_OPS};
 use crate::core::session::{Packed, SessionId, State, encode};
 use crate::core::time::Hlc;
@@ -43,6 +43,8 @@ pub(super) struct Recent {
     pub hlc: Hlc,
     pub slot: u32,
     pub touched: bool,
+    /// Whether it set the ttl, and so raised a high-water mark.
+    pub ttl: bool,
 }
 
 /// Claims received in an unfinished round: they count only once the round is complete (CRDT.md F3).
@@ -85,7 +87,7 @@ pub struct Counts {
 /// One partition of the replica. A pure state machine: `&mut self` and the time, nothing else.
 pub struct Partition {
     pub(super) ix: u16,
-    /// New whenever this process re-creates the partition (CRDT.md F6).
+    /// New with every life, and whenever this process re-creates the partition (CRDT.md F5, F6).
     pub(super) epoch: u32,
     pub(super) key: u64,
     pub(super) slots: Vec<Slot>,
@@ -121,7 +123,7 @@ impl Partition {
     pub fn new(ix: u16, own: Origin, key: u64) -> Self {
         let mut partition = Self {
             ix,
-            epoch: 1,
+            epoch: epoch_of(own),
             key,
             slots: Vec::new(),
             vacant: Vec::new(),
@@ -220,9 +222,9 @@ impl Partition {
     pub(super) fn store_bytes(&mut self, id: SessionId, at: Option<u32>, bytes: &[u8]) -> u32 {
         let new = Packed::new(bytes);
         let (hard_ms, dead) = (new.hard_ms(), new.is_dead());
+        let held: Vec<Ver> = at.map(|slot| self.record(slot).vers().collect()).unwrap_or_default();
         let slot = match at {
             Some(slot) => {
-                self.unindex_all_but(slot, &new);
                 self.count(slot, -1);
                 let place = self.slots[slot as usize].place;
                 self.slots[slot as usize].place = self.arena.replace(place, slot, bytes);
@@ -230,22 +232,24 @@ impl Partition {
             }
             None => self.add_slot(id, bytes),
         };
-        for ver in new.vers() {
-            let known = &mut self.known[ver.origin as usize];
-            known.index.insert(ver.counter, slot);
-            known.until_ms = known.until_ms.max(hard_ms);
-        }
+        self.reindex(slot, &held, &new);
         self.count(slot, 1);
         let due = if dead { hard_ms } else { new.deadline_ms() };
         self.queue(slot, due);
         slot
     }
 
-    fn unindex_all_but(&mut self, slot: u32, new: &Packed<'_>) {
-        let gone: Vec<Ver> =
-            self.record(slot).vers().filter(|old| !new.vers().any(|ver| ver.same_dot(old))).collect();
-        for ver in gone {
+    /// Moves the dot index from the versions a record had to those it has. Only what differs is touched: each
+    /// entry costs a walk through cold memory, and a session edited field by field has many that stay.
+    fn reindex(&mut self, slot: u32, held: &[Ver], new: &Packed<'_>) {
+        for ver in held.iter().filter(|held| !new.vers().any(|ver| ver.same_dot(held))) {
             self.known[ver.origin as usize].index.remove(&ver.counter);
+        }
+        let hard_ms = new.hard_ms();
+        for ver in new.vers().filter(|ver| !held.iter().any(|held| held.same_dot(ver))) {
+            let known = &mut self.known[ver.origin as usize];
+            known.index.insert(ver.counter, slot);
+            known.until_ms = known.until_ms.max(hard_ms);
         }
     }
 
@@ -383,18 +387,16 @@ impl Partition {
         self.origins.iter().zip(&self.known).filter(|(_, k)| !k.cov.is_empty()).map(|(o, k)| (*o, &k.cov))
     }
 
-    /// Starts a new life under `own` (CRDT.md §7): data stays, our old dots become a foreign origin's. With
-    /// `forget` the coverage goes too, and everything is asked for again.
-    pub fn reincarnate(&mut self, own: Origin, forget: bool) {
+    /// Starts a new life under `own` (CRDT.md §7): data and coverage stay, our old dots become a foreign origin's.
+    pub fn reincarnate(&mut self, own: Origin) {
         self.own = self.intern(own);
+        self.epoch = epoch_of(own);
         self.own_last = 0;
         self.recent.clear();
         self.recent_floor = 0;
-        if forget {
-            self.known.iter_mut().for_each(|k| k.cov = RangeSet::default());
-            self.pending.clear();
-            self.version += 1;
-        }
+        // Claims of rounds the old life asked for were bound to its nonce.
+        self.pending.clear();
+        self.version += 1;
     }
 
     /// Checks the index against the records: every live dot listed, nothing else. For tests and the simulator.
@@ -418,4 +420,9 @@ impl Partition {
             Err(format!("partition {}: index {listed:?} but records {wanted:?}", self.ix))
         }
     }
+}
+
+/// Starting at 1 in every life would make the nonces of a restarted node equal those of its previous life.
+fn epoch_of(own: Origin) -> u32 {
+    short_origin(own)
 }

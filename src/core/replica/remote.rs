@@ -4,7 +4,10 @@
 //! A push may move only its sender's own interval; a round adopts its claims atomically at its end, because a
 //! page that claims `(o, lo..hi)` omits dots superseded by something on a *later* page (CRDT.md F3).
 
+use std::collections::BTreeMap;
+
 use super::partition::{Partition, Pending, Taught};
+use super::reap::GONE;
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::{Limits, MAX_CONFLICT_EVENTS, MAX_FORCED, MAX_TAUGHT};
 use crate::core::session::{SessionId, State, join};
@@ -90,6 +93,8 @@ pub struct Gate<'a> {
     pub clock: &'a HybridClock,
     /// The last counter this life has written.
     pub own_counter: u64,
+    /// The node's freshness vector: its keys are the members.
+    pub inc: &'a BTreeMap<Origin, u64>,
     /// Where events go; `None` if nobody watches.
     pub events: Option<&'a mut Vec<Happened>>,
 }
@@ -173,16 +178,20 @@ impl Partition {
                 // Stop each claim before the first blocked dot (CRDT.md F1: all or nothing livelocks).
                 self.truncate_claims(&mut claims, state);
             } else if !known && page.forced.contains(id) && self.find(*id).is_some() {
-                self.mark_revived(*id, page.from);
+                self.mark_revived(*id, page.from, gate.inc);
             }
         }
         if !page.current {
             return Ok(PageOutcome::Stale);
         }
+        // Confirmed as they come, or a set larger than a page would be asked for from its start for ever.
+        for (id, _) in page.entries.iter().filter(|(id, _)| page.forced.contains(id)) {
+            self.confirm_revived(*id, page.from);
+        }
         if self.over_hard_limit(gate.limits) {
             return Err(Refusal::MemoryFull);
         }
-        self.check_own_claims(&claims, gate.own_counter)?;
+        self.check_claims(&claims, gate.own_counter)?;
         self.hold_claims(page.from, page.epoch, claims);
         need.truncate(MAX_FORCED);
         if !need.is_empty() || !page.complete {
@@ -242,7 +251,10 @@ impl Partition {
         }
     }
 
-    fn check_own_claims(&self, claims: &[Claim], written: u64) -> Result<(), Refusal> {
+    fn check_claims(&self, claims: &[Claim], written: u64) -> Result<(), Refusal> {
+        if claims.iter().any(|c| c.0 == Origin::default()) {
+            return Err(Refusal::Malformed("a claim of nobody"));
+        }
         let own = origin_at(&self.origins, self.own);
         match claims.iter().find(|c| c.0 == own && c.1.max() > written) {
             Some(claim) => Err(Refusal::OwnOrigin { counter: claim.1.max(), written }),
@@ -288,9 +300,12 @@ impl Partition {
 
     /// A session that was reaped here came back from one peer: every other member is asked too before it may be
     /// reaped again, since the peer's copy may be older than what was reaped (CRDT.md A2).
-    fn mark_revived(&mut self, id: SessionId, from: Origin) {
+    fn mark_revived(&mut self, id: SessionId, from: Origin, inc: &BTreeMap<Origin, u64>) {
         let own = origin_at(&self.origins, self.own);
-        let waiting = self.inc.keys().copied().filter(|&m| m != from && m != own).collect();
+        // Members are known here or to the node only; those that are gone will never answer.
+        let known = self.inc.iter().chain(inc).map(|(m, _)| *m).filter(|&m| m != from && m != own);
+        let gone = |m: &Origin| [self.inc.get(m), inc.get(m)].into_iter().flatten().any(|v| v & GONE != 0);
+        let waiting = known.filter(|m| !gone(m)).collect();
         self.revived.insert(id, waiting);
         self.confirm_revived(id, from);
     }

@@ -103,19 +103,30 @@ impl Replica {
     /// Reads a session. The clock is read *after* the lookup, so that a process frozen in between is fenced
     /// instead of answering from before its freeze.
     pub fn lookup(&self, id: SessionId, clock: impl FnOnce() -> Now) -> Lookup {
-        let (held, high_wall_ms) = {
+        self.lookup_with(id, clock, |_| ()).0
+    }
+
+    /// As [`Replica::lookup`], with what `see` finds under the same hold of the partition's lock.
+    pub fn lookup_with<T>(
+        &self,
+        id: SessionId,
+        clock: impl FnOnce() -> Now,
+        see: impl FnOnce(&Partition) -> T,
+    ) -> (Lookup, T) {
+        let (held, high_wall_ms, seen) = {
             let partition = self.partition(id).read();
-            (partition.hold(id), partition.high_wall_ms)
+            (partition.hold(id), partition.high_wall_ms, see(&partition))
         };
         let now = clock();
         let serving = self.serving(now);
-        match held.map(View) {
+        let lookup = match held.map(View) {
             _ if serving == Serving::Fenced => Lookup::Fenced,
             Some(view) if view.packed().visible(now.wall_ms.max(high_wall_ms)) => Lookup::Found(view),
             Some(_) => Lookup::Absent,
             None if serving == Serving::Joining => Lookup::NotYetKnown,
             None => Lookup::Absent,
-        }
+        };
+        (lookup, seen)
     }
 
     /// Creates a session; `hard_ms` is clamped to the cluster maximum lifetime.

@@ -115,7 +115,7 @@ pub fn encode(version: u16, message: &Message<'_>) -> Vec<u8> {
         Message::Tell { request, wall_ms, origins, entry: _ } => {
             encode_tell(version, *request, *wall_ms, origins, &[])
         }
-        Message::Audit { request, sums } => frame(version, AUDIT, &(request, sums)),
+        Message::Audit { request, wall_ms, sums } => frame(version, AUDIT, &(request, wall_ms, sums)),
         Message::AuditDiff { request, partitions } => frame(version, AUDIT_DIFF, &(request, partitions)),
         Message::Page(page) => encode_page(version, &page.header, 0, &[]),
         Message::Push(push) => encode_push(version, &push.header, 0, &[]),
@@ -228,8 +228,8 @@ fn read_message(version: u16, kind: u8, body: &[u8]) -> Result<Message<'_>, Stri
             Message::Tell { request, wall_ms, origins, entry: list.rest.into_iter().next() }
         }
         AUDIT => {
-            let (request, Many(sums)) = read::<(_, Many<u64, { 3 * 4096 }>)>(body)?;
-            Message::Audit { request, sums }
+            let (request, wall_ms, Many(sums)) = read::<(_, _, Many<u64, { 3 * 4096 }>)>(body)?;
+            Message::Audit { request, wall_ms, sums }
         }
         _ => {
             let (request, Many(partitions)) = read::<(_, Many<u16, 4096>)>(body)?;

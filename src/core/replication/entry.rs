@@ -15,13 +15,16 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_bytes::Bytes;
 
 use crate::core::causality::{Origin, Ver, origin_at};
-use crate::core::limits::{MAX_CONTEXT, MAX_FRAME_ORIGINS, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
+use crate::core::limits::{MAX_CONTEXT, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
 use crate::core::replica::EntrySink;
 use crate::core::session::{Birth, Dead, Field, Live, Mark, Op, SessionId, State, Ttl, TtlReg};
 use crate::core::time::Hlc;
 
 /// More fields than any admissible record may have: a bound on what is allocated, checked before it is.
 const MOST_FIELDS: usize = 10_000 + MAX_REMOVED_FIELDS;
+
+/// The longest list of numbers in an entry: an op for every field and mark, each with a full context.
+const MOST_NUMBERS: usize = (MOST_FIELDS + 5) * (5 + 2 * MAX_CONTEXT);
 
 /// What numbers in entries are relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,7 +245,12 @@ impl EntryReader<'_> {
         while let Some(origin) = ints.next() {
             let mut next = || ints.next().ok_or("an op cut short");
             let origin = usize::try_from(origin).ok().and_then(|ix| self.origins.get(ix));
-            let origin = intern(*origin.ok_or("an origin index out of range")?);
+            let origin = *origin.ok_or("an origin index out of range")?;
+            if origin == Origin::default() {
+                // A vacant place in the receiver's table bears this name.
+                return Err("an op of nobody");
+            }
+            let origin = intern(origin);
             let counter = self.bases.counter.wrapping_add_signed(next()?);
             let ms = self.bases.wall_ms.wrapping_add_signed(next()?);
             let logical = u16::try_from(next()?).map_err(|_| "a stamp out of range")?;
@@ -349,7 +357,7 @@ struct Ints(Vec<i64>);
 
 impl<'de> Deserialize<'de> for Ints {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::codec::bounded_seq::<i64, D>(deserializer, MAX_FRAME_ORIGINS * 8).map(Ints)
+        super::codec::bounded_seq::<i64, D>(deserializer, MOST_NUMBERS).map(Ints)
     }
 }
 

@@ -172,6 +172,8 @@ pub enum Message<'a> {
     Audit {
         /// Echoed by the answer.
         request: u64,
+        /// The sender's wall time (ms), by which both sides leave out what is about to end.
+        wall_ms: u64,
         /// The triples.
         sums: Vec<u64>,
     },

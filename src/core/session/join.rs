@@ -185,7 +185,8 @@ impl<'j, 'a> Joiner<'j, 'a> {
                 },
             };
             let Some(field) = field else { return out };
-            if order.is_gt() {
+            // The removal of what was never here is kept, but nobody could see it change.
+            if order.is_gt() && field.value.is_some() {
                 self.findings.changed.push(field.key);
             }
             let op = self.keep(side, field.op);

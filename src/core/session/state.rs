@@ -34,6 +34,19 @@ pub enum Ttl {
     Absolute(u64),
 }
 
+/// The longest ttl, or latest absolute deadline, kept (ms): the wire has signed numbers.
+const MOST_TTL_MS: u64 = i64::MAX as u64;
+
+impl Ttl {
+    /// The same as far as any clock will ever tell, within what the wire can say.
+    pub fn bounded(self) -> Self {
+        match self {
+            Self::Sliding(ms) => Self::Sliding(ms.min(MOST_TTL_MS)),
+            Self::Absolute(ms) => Self::Absolute(ms.min(MOST_TTL_MS)),
+        }
+    }
+}
+
 /// The creation: immutable; of two births for one id the greater version wins (CRDT.md A9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birth {
@@ -155,14 +168,33 @@ impl<'a> Live<'a> {
         let mark = |mark: Option<Mark>, place: &mut dyn FnMut(u16) -> Option<u16>| {
             mark.and_then(|m| Some(Mark { op: place(m.op)?, ..m }))
         };
-        let fields =
-            self.fields.iter().filter_map(|f| Some(Field { op: place(f.op)?, ..*f })).collect::<Vec<_>>();
+        // In the order of the join, so that a duplicate of what is held joins to exactly what is held.
         let birth = self.birth.and_then(|b| Some(Birth { op: place(b.op)?, ..b }));
         let touch = mark(self.touch, &mut place);
         let ttl = self.ttl.and_then(|t| Some(TtlReg { op: place(t.op)?, ..t }));
         let high_sliding = mark(self.high_sliding, &mut place);
         let high_absolute = mark(self.high_absolute, &mut place);
+        let fields = self.fields.iter().filter_map(|f| Some(Field { op: place(f.op)?, ..*f })).collect();
         Live { ops, birth, touch, ttl, high_sliding, high_absolute, fields }
+    }
+}
+
+impl<'a> Live<'a> {
+    /// Adds the high-water marks of the state this is a part of, and nothing else of the ops that reached them.
+    pub fn take_marks(&mut self, whole: &Live<'a>) {
+        self.high_sliding = self.taken(whole, whole.high_sliding);
+        self.high_absolute = self.taken(whole, whole.high_absolute);
+    }
+
+    fn taken(&mut self, whole: &Live<'a>, mark: Option<Mark>) -> Option<Mark> {
+        let mark = mark?;
+        let op = whole.ops.get(mark.op as usize)?;
+        let held = self.ops.iter().position(|o| o.ver.same_dot(&op.ver));
+        let at = held.unwrap_or_else(|| {
+            self.ops.push(op.clone());
+            self.ops.len() - 1
+        });
+        Some(Mark { op: at as u16, ..mark })
     }
 }
 

@@ -1,0 +1,127 @@
+//! Tests: members that hold the secret and break the protocol anyway. Each loses its connection, with the code
+//! that says so, and the node goes on serving others.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use quinn::{Connection, ConnectionError, Endpoint};
+
+use super::{
+    Event, Identity, Transport, TransportConfig,
+    config::canonical,
+    frame,
+    hello::{self, Hello, MAX_HELLO_BYTES, Settle},
+    identity::MEMBER_NAME,
+    refuse::code,
+};
+use crate::core::causality::Origin;
+
+fn config(node: &str, origin: u128) -> TransportConfig {
+    let bind = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = TransportConfig::new("shop", node, Origin(origin), bind, Identity::Insecure);
+    TransportConfig { max_frame_bytes: 1_000, ..config }
+}
+
+/// A raw connection of a member, past TLS. The endpoint is returned to stay alive.
+async fn member(to: SocketAddr) -> (Endpoint, Connection) {
+    let tls = Identity::Insecure.tls("shop", "hostile").unwrap();
+    let mut endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    endpoint.set_default_client_config(quinn::ClientConfig::new(tls.client));
+    let conn = endpoint.connect(to, MEMBER_NAME).unwrap().await.unwrap();
+    (endpoint, conn)
+}
+
+/// A raw connection that has shaken hands and is a link.
+async fn linked(to: SocketAddr) -> (Endpoint, Connection) {
+    let (endpoint, conn) = member(to).await;
+    let me = config("hostile", 1);
+    let addr = canonical(endpoint.local_addr().unwrap());
+    let (mut send, mut recv) = conn.open_bi().await.unwrap();
+    let said = hello::encode(&Hello::of(&me, addr, false)).unwrap();
+    frame::write_frames(&mut send, vec![said.into()]).await.unwrap();
+    let heard = frame::read_frame(&mut recv, MAX_HELLO_BYTES).await.unwrap().unwrap();
+    hello::decode_hello(&heard).unwrap();
+    // Our origin is the smaller one: we decide.
+    let adopt = hello::encode(&Settle::Adopt).unwrap();
+    frame::write_frames(&mut send, vec![adopt.into()]).await.unwrap();
+    (endpoint, conn)
+}
+
+async fn thrown_out(conn: &Connection) -> String {
+    let ended = tokio::time::timeout(Duration::from_secs(10), conn.closed()).await.expect("thrown out");
+    match ended {
+        ConnectionError::ApplicationClosed(close) => {
+            assert_eq!(close.error_code, code::PROTOCOL, "{close}");
+            String::from_utf8_lossy(&close.reason).into_owned()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The victim still links up with an honest node.
+async fn still_serves(victim: &Transport) {
+    let (honest, mut events) = Transport::start(config("honest", 50)).await.unwrap();
+    honest.want(vec![victim.advertise_addr()]);
+    let up = async { while !matches!(events.recv().await, Some(Event::Up(_))) {} };
+    tokio::time::timeout(Duration::from_secs(10), up).await.expect("the victim serves");
+}
+
+#[tokio::test]
+async fn nonsense_instead_of_a_hello() {
+    let (victim, _events) = Transport::start(config("victim", 9)).await.unwrap();
+    let me = Arc::new(config("hostile", 1));
+    let nowhere = hello::encode(&Hello::of(&me, SocketAddr::from(([0, 0, 0, 0], 0)), false)).unwrap();
+    let nowhere = [&(nowhere.len() as u32).to_be_bytes()[..], &nowhere].concat();
+    let too_long = vec![0xff; 64];
+    let junk = [&[0, 0, 0, 60], &[0xc1; 60][..]].concat();
+    for said in [too_long, junk, vec![0, 0, 0, 0], nowhere] {
+        let (_endpoint, conn) = member(victim.advertise_addr()).await;
+        let (mut send, _recv) = conn.open_bi().await.unwrap();
+        send.write_all(&said).await.unwrap();
+        thrown_out(&conn).await;
+    }
+    assert_eq!(victim.stats().refusals, 4);
+    assert!(victim.peers().is_empty());
+    still_serves(&victim).await;
+}
+
+#[tokio::test]
+async fn silence_instead_of_a_hello_ends_with_the_timeout() {
+    let patience = TransportConfig { dial_timeout_ms: 200, ..config("victim", 9) };
+    let (victim, _events) = Transport::start(patience).await.unwrap();
+    let (_endpoint, conn) = member(victim.advertise_addr()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), conn.closed()).await.expect("thrown out");
+    assert!(matches!(ended, ConnectionError::ApplicationClosed(close) if close.error_code == code::TIMEOUT));
+    still_serves(&victim).await;
+}
+
+#[tokio::test]
+async fn broken_streams_on_a_link() {
+    let (victim, mut events) = Transport::start(config("victim", 9)).await.unwrap();
+    let cases: [(&[u8], &str); 4] = [
+        (&[0, 0xff, 0xff, 0xff, 0xff], "frame of 4294967295 bytes"),
+        (&[1, 0, 0, 3, 0xe9], "frame of 1001 bytes"),
+        (&[7], "unknown kind 7"),
+        (&[0, 0, 0], "into a message"),
+    ];
+    for (said, complaint) in cases {
+        let (_endpoint, conn) = linked(victim.advertise_addr()).await;
+        let mut stream = conn.open_uni().await.unwrap();
+        stream.write_all(said).await.unwrap();
+        stream.finish().unwrap();
+        let reason = thrown_out(&conn).await;
+        assert!(reason.contains(complaint), "{reason}");
+        while !matches!(events.recv().await, Some(Event::Down { .. })) {}
+    }
+    still_serves(&victim).await;
+}
+
+#[tokio::test]
+async fn two_streams_of_one_class() {
+    let (victim, _events) = Transport::start(config("victim", 9)).await.unwrap();
+    let (_endpoint, conn) = linked(victim.advertise_addr()).await;
+    for _ in 0..2 {
+        conn.open_uni().await.unwrap().write_all(&[0, 0, 0, 0, 0]).await.unwrap();
+    }
+    assert!(thrown_out(&conn).await.contains("second stream"));
+    still_serves(&victim).await;
+}

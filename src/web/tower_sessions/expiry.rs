@@ -1,0 +1,86 @@
+//! Expiry, which reaches a store only as a date.
+//!
+//! tower-sessions turns `OnInactivity(ttl)` into *now + ttl* before each save. The ttl is found again by subtraction,
+//! rounded to the second: an unchanged one is a touch, which costs nothing until it moves the deadline by a
+//! sixteenth; a changed one is a write.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::mesh::Expiry;
+
+/// Dates closer than this (ms) are the same: half of the second that idle times are rounded to.
+pub(super) const SLACK_MS: u64 = 500;
+/// A save whose date has not moved this long (ms) after the last touch asks for the date itself: a sliding one
+/// would have moved. Several times the slack, so that no rounding can look like that.
+const DATED_AFTER_MS: u64 = 2_000;
+
+/// Milliseconds from now to `date`; none, if it has passed.
+pub(super) fn left_ms(date: OffsetDateTime) -> u64 {
+    let left = (date - OffsetDateTime::now_utc()).whole_milliseconds();
+    u64::try_from(left.max(0)).unwrap_or(u64::MAX)
+}
+
+/// The date `left_ms` from now; the last one there is, if it lies beyond.
+pub(super) fn date_in(left_ms: u64) -> OffsetDateTime {
+    let left = time::Duration::milliseconds(i64::try_from(left_ms).unwrap_or(i64::MAX));
+    OffsetDateTime::now_utc().saturating_add(left)
+}
+
+/// The idle time that `left_ms` stands for. Under a second it is kept as it is: rounded, it would be none.
+pub(super) fn idle(left_ms: u64) -> Expiry {
+    let seconds = left_ms.saturating_add(SLACK_MS) / 1_000;
+    Expiry::sliding(if seconds == 0 { Duration::from_millis(left_ms) } else { Duration::from_secs(seconds) })
+}
+
+/// What a session's current expiry looks like.
+pub(super) struct Held {
+    /// Until its deadline (ms).
+    pub left_ms: u64,
+    /// Since its last touch (ms).
+    pub idle_ms: u64,
+    /// Whether it ends at a date, touched or not.
+    pub dated: bool,
+}
+
+/// The expiry a save asks for at `wall_ms`; `None` if it leaves it as it is.
+pub(super) fn of_save(left_ms: u64, held: &Held, wall_ms: u64) -> Option<Expiry> {
+    if left_ms.abs_diff(held.left_ms) > SLACK_MS {
+        return Some(idle(left_ms));
+    }
+    if held.dated || held.idle_ms < DATED_AFTER_MS {
+        return None;
+    }
+    Some(Expiry::at_ms(wall_ms.saturating_add(held.left_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(left_ms: u64, held_left_ms: u64, idle_ms: u64, dated: bool) -> Option<Expiry> {
+        of_save(left_ms, &Held { left_ms: held_left_ms, idle_ms, dated }, 1_000_000)
+    }
+
+    fn seconds(n: u64) -> Option<Expiry> {
+        Some(Expiry::sliding(Duration::from_secs(n)))
+    }
+
+    #[test]
+    fn the_idle_time_is_found_again_whatever_the_moment() {
+        for jitter_ms in [0, 3, 450] {
+            assert_eq!(asked(600_000 - jitter_ms, 500_000, 100_000, false), seconds(600));
+        }
+        assert_eq!(asked(700_000, 600_000, 0, false), seconds(700), "a changed one is a write");
+        assert_eq!(asked(300, 600_000, 0, false), Some(Expiry::sliding(Duration::from_millis(300))));
+    }
+
+    #[test]
+    fn a_date_that_does_not_move_is_a_date() {
+        assert_eq!(asked(600_000, 600_000, 100, false), None, "too early to tell");
+        assert_eq!(asked(600_000, 600_300, 9_000, false), Some(Expiry::at_ms(1_600_300)));
+        assert_eq!(asked(600_000, 600_300, 9_000, true), None, "and is written once");
+        assert_eq!(asked(600_000, 500_000, 9_000, true), seconds(600), "until it moves");
+    }
+}

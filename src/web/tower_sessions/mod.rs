@@ -1,0 +1,32 @@
+//! [`MeshStore`]: a `SessionStore` for tower-sessions (core 0.15) that merges concurrent requests per key.
+//!
+//! Every top-level key of a session is one last-writer-wins field. Two requests that change different keys of one
+//! session, on one node or on two, both take effect, through the unmodified trait: `load` hides in the record what
+//! the request has seen, `save` writes only what differs from it. What to expect:
+//!
+//! * **One key, two writers:** the later write wins. Keep what changes independently under keys of its own.
+//! * **Removed keys** are removed only as this request saw them: a value written since by another request stays.
+//!   Across nodes that have not yet heard of each other's write, the later of write and removal wins.
+//! * **`flush` and `delete` are final.** A `save` that comes after, or under an id that was cycled away, changes
+//!   nothing and answers `Ok`; so does one after expiry.
+//! * **`clear`** empties the session of what this node holds, if it is saved empty. If it is filled again before the
+//!   save, the new keys are put and the old ones *stay*: save in between, or use `flush`.
+//! * **An unchanged save** sends nothing. A changed expiry is a write, an unchanged idle time a touch, which is sent
+//!   once it moves the deadline by a sixteenth.
+//! * **Answers** wait for a second copy of what was written (`ack_timeout_ms`), while another member is alive.
+//! * **A load** of an unknown id asks the peers before it says `None`, since that logs the user out. A node that
+//!   cannot know answers with an error (think 503) instead.
+//! * Keys are 1 to 255 bytes; a session has at most `max_fields` keys and `max_record_bytes` bytes, beyond which a
+//!   save is an error that says so and changes nothing.
+//!
+//! A cache above this store (`CachingSessionStore`) is correct for one node and needless, since reads are in memory;
+//! on several, its entries go stale and it sets stale values again.
+
+mod blind;
+mod expiry;
+mod plan;
+mod recent;
+mod store;
+mod token;
+
+pub use store::MeshStore;
