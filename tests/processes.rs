@@ -173,9 +173,9 @@ fn a_frozen_node_never_shows_what_was_destroyed_meanwhile() {
 
 #[test]
 fn two_wire_versions_side_by_side_lose_nothing() {
-    let old = launch("versions", 0).args(["--set", "wire_versions=[1, 1]"]).start();
-    let both = launch("versions", 1).args(["--set", "wire_versions=[1, 2]"]).seeds([&old]).start();
-    let new = launch("versions", 2).args(["--set", "wire_versions=[1, 2]"]).seeds([&old]).start();
+    let old = launch("versions", 0).args(["--set", "wire_versions=1,1"]).start();
+    let both = launch("versions", 1).args(["--set", "wire_versions=1,2"]).seeds([&old]).start();
+    let new = launch("versions", 2).args(["--set", "wire_versions=1,2"]).seeds([&old]).start();
     let agents = [old, both, new];
     settle(&agents);
     let ids: Vec<String> = agents.iter().map(|a| a.create(&json!({ "by": a.node }))).collect();
