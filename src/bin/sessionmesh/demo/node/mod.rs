@@ -18,6 +18,7 @@ use std::time::Duration;
 use sessionmesh::Mesh;
 use sessionmesh::transport::Drill;
 
+pub use drill::TOKEN_HEADER;
 pub use start::Started;
 
 /// The variable with the mesh's secret. Not an argument: arguments are in every process list.
