@@ -65,10 +65,7 @@ async fn guarded(State(control): State<Control>, request: Request, next: Next) -
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderName::from_static(TOKEN_HEADER).into(),
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderName::from_static(TOKEN_HEADER).into());
     response
 }
 

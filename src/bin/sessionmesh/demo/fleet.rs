@@ -67,11 +67,18 @@ pub struct Fleet {
 
 impl Fleet {
     /// Lays out `count` places. `port` is the first shop's port; 0 takes any. Starts nothing.
-    pub fn plan(count: usize, port: u16, tokens: Tokens, control: Option<SocketAddr>) -> Result<Self, String> {
+    pub fn plan(
+        count: usize,
+        port: u16,
+        tokens: Tokens,
+        control: Option<SocketAddr>,
+    ) -> Result<Self, String> {
         let place = |(at, letter): (usize, char)| {
             let shop = match port {
                 0 => free()?,
-                base => u16::try_from(usize::from(base) + at).map_err(|_| format!("port {base}: too high"))?,
+                base => {
+                    u16::try_from(usize::from(base) + at).map_err(|_| format!("port {base}: too high"))?
+                }
             };
             Ok(Place {
                 name: letter.to_string(),
@@ -144,7 +151,11 @@ impl Fleet {
         let begun = Instant::now();
         while !ask::is_ready(place.shop).await {
             if begun.elapsed() > Duration::from_secs(CEILING_S) {
-                return Err(format!("node {} does not serve after {CEILING_S} s{}", place.name, self.logs(&[at])));
+                return Err(format!(
+                    "node {} does not serve after {CEILING_S} s{}",
+                    place.name,
+                    self.logs(&[at])
+                ));
             }
             tokio::time::sleep(Duration::from_millis(POLL_MS)).await;
         }

@@ -76,8 +76,10 @@ fn erase(lines: usize) -> String {
 }
 
 fn table(survey: &Survey) -> Vec<String> {
-    let head =
-        format!("{:<5}{:<25}{:<9}{:>9}{:>11}{:>14}  {}", "node", "url", "state", "sessions", "tombstones", "unreplicated", "sees");
+    let head = format!(
+        "{:<5}{:<25}{:<9}{:>9}{:>11}{:>14}  {}",
+        "node", "url", "state", "sessions", "tombstones", "unreplicated", "sees"
+    );
     let mut lines = vec![head];
     lines.extend(survey.nodes.iter().map(row));
     lines.push(match &survey.isolated {
@@ -117,7 +119,13 @@ mod tests {
 
     #[test]
     fn a_table_has_a_line_per_node_and_shows_no_numbers_of_a_dead_one() {
-        let ready = Seen { name: "a".into(), url: "http://127.0.0.1:20000/".into(), state: "ready".into(), sessions: 7, ..Seen::default() };
+        let ready = Seen {
+            name: "a".into(),
+            url: "http://127.0.0.1:20000/".into(),
+            state: "ready".into(),
+            sessions: 7,
+            ..Seen::default()
+        };
         let dead = Seen { name: "b".into(), state: "killed".into(), ..Seen::default() };
         let survey = Survey { nodes: vec![ready, dead], isolated: None };
         let lines = table(&survey);

@@ -111,10 +111,16 @@ async fn show_one_kill(fleet: &Fleet, screen: &Screen) -> Result<(), String> {
     let kill = once::kill_after_answer(fleet, victim, reader).await?;
     screen.say(&format!("logged in and filled a cart on node {a}: {} ms", kill.shopping.as_millis()));
     screen.say(&format!("killed node {a} (SIGKILL) right after its answer"));
-    screen.say(&format!("still logged in on node {b}, cart and all: {} ms after the kill", kill.seen.as_millis()));
+    screen.say(&format!(
+        "still logged in on node {b}, cart and all: {} ms after the kill",
+        kill.seen.as_millis()
+    ));
     let begun = Instant::now();
     fleet.restart(victim).await?;
     fleet.until_ready(victim).await?;
-    screen.say(&format!("node {a} is back, empty-handed, and has everything again: {} ms", begun.elapsed().as_millis()));
+    screen.say(&format!(
+        "node {a} is back, empty-handed, and has everything again: {} ms",
+        begun.elapsed().as_millis()
+    ));
     Ok(())
 }

@@ -19,8 +19,7 @@ pub fn free() -> Result<u16, String> {
         let addr = loopback(*port);
         TcpListener::bind(addr).is_ok() && UdpSocket::bind(addr).is_ok()
     };
-    (0..TRIES)
-        .map(|_| rand::random_range(RANGE))
-        .find(free)
-        .ok_or_else(|| format!("no free port found in {TRIES} tries between {} and {}", RANGE.start, RANGE.end))
+    (0..TRIES).map(|_| rand::random_range(RANGE)).find(free).ok_or_else(|| {
+        format!("no free port found in {TRIES} tries between {} and {}", RANGE.start, RANGE.end)
+    })
 }

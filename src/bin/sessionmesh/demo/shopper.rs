@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use hyper::header;
+use hyper::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -33,6 +33,16 @@ pub struct Done {
     /// Of a hold: what to save under.
     #[serde(default)]
     pub ticket: u64,
+}
+
+/// How a node took an add.
+pub enum Add {
+    /// It is in the cart.
+    Done(Done),
+    /// The node says there is no session.
+    LoggedOut,
+    /// The node does not serve or does not answer: another may.
+    NotServed,
 }
 
 /// A client with its cookie.
@@ -75,6 +85,18 @@ impl Shopper {
         self.write(node, "/cart", json!({ "item": item })).await
     }
 
+    /// Adds to the cart at a node that may be on its way out or in.
+    pub async fn try_add(&self, node: SocketAddr, item: &str) -> Result<Add, String> {
+        let Ok(answer) = self.send(node, "/cart", Some(json!({ "item": item }))).await else {
+            return Ok(Add::NotServed);
+        };
+        match answer.status {
+            StatusCode::UNAUTHORIZED => Ok(Add::LoggedOut),
+            StatusCode::SERVICE_UNAVAILABLE => Ok(Add::NotServed),
+            _ => decode("/cart", &answer).map(Add::Done),
+        }
+    }
+
     /// Sets an attribute.
     pub async fn set(&self, node: SocketAddr, key: &str, value: &str) -> Result<Done, String> {
         self.write(node, "/set", json!({ "key": key, "value": value })).await
@@ -93,7 +115,7 @@ impl Shopper {
     /// Who am I; `None` if the node says it cannot know now (503).
     pub async fn me(&self, node: SocketAddr) -> Result<Option<Me>, String> {
         let answer = self.send(node, "/api/me", None).await?;
-        if answer.status == hyper::StatusCode::SERVICE_UNAVAILABLE {
+        if answer.status == StatusCode::SERVICE_UNAVAILABLE {
             return Ok(None);
         }
         decode("/api/me", &answer).map(Some)

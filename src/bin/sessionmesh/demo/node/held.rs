@@ -65,7 +65,9 @@ async fn write(node: &Node, (id, loaded): &(SessionId, Session), attribute: &Att
     }
     match node.mesh.sessions().edit(id, |s| s.set(&attribute.key, &attribute.value)) {
         Ok(receipt) => Ok(Json(written(node, &receipt, json!({ "saved": true })).await)),
-        Err(Error::Write(WriteError::Absent)) => Ok(Json(json!({ "saved": false, "node": node.mesh.node() }))),
+        Err(Error::Write(WriteError::Absent)) => {
+            Ok(Json(json!({ "saved": false, "node": node.mesh.node() })))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -30,7 +30,9 @@ impl Config {
     /// JSON that is safe inside a script element.
     fn embedded(&self) -> String {
         let control = self.control.map(|addr| format!("http://{addr}"));
-        json!({ "node": self.node, "control": control, "token": self.token }).to_string().replace('<', "\\u003c")
+        json!({ "node": self.node, "control": control, "token": self.token })
+            .to_string()
+            .replace('<', "\\u003c")
     }
 
     /// Scripts and styles only from here, requests only to here and to the control server.
