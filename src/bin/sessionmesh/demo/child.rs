@@ -49,8 +49,6 @@ impl Log {
 
 /// A running or ended process.
 pub struct Child {
-    /// What it said when it had started.
-    pub started: Started,
     pid: Option<u32>,
     kill: Arc<Notify>,
     ended: watch::Receiver<Option<ExitStatus>>,
@@ -87,7 +85,7 @@ impl Child {
         let started = tokio::time::timeout(Duration::from_secs(START_PATIENCE_S), first(line)).await;
         let started = started.map_err(|_| format!("no word from it within {START_PATIENCE_S} s")).flatten();
         match started {
-            Ok(started) => Ok(Self { started, pid, kill, ended, _stdin: stdin }),
+            Ok(_) => Ok(Self { pid, kill, ended, _stdin: stdin }),
             Err(why) => {
                 kill.notify_one();
                 Err(why)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -18,6 +18,9 @@ use tokio::sync::watch;
 use super::fleet::Fleet;
 use super::node::TOKEN_HEADER;
 use super::survey::Survey;
+
+/// What pages may send along: [`TOKEN_HEADER`], and the kind of their body.
+const ALLOWED_HEADERS: &str = "x-demo-token, content-type";
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -65,7 +68,8 @@ async fn guarded(State(control): State<Control>, request: Request, next: Next) -
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderName::from_static(TOKEN_HEADER).into());
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
 }
 
@@ -117,5 +121,15 @@ fn told(result: Result<(), String>) -> Response {
     match result {
         Ok(()) => Json(json!({})).into_response(),
         Err(error) => (StatusCode::BAD_GATEWAY, Json(json!({ "error": error }))).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_may_send_the_token() {
+        assert!(ALLOWED_HEADERS.split(", ").any(|name| name == TOKEN_HEADER));
     }
 }

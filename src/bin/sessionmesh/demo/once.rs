@@ -13,6 +13,8 @@ pub struct Kill {
     pub seen: Duration,
     /// Answers of the other node until it showed both: one, unless it was served before the news arrived.
     pub reads: u32,
+    /// Who did this, still logged in.
+    pub shopper: Shopper,
 }
 
 /// Logs in and adds to the cart at `victim`, kills it without a pause, and reads at `reader`.
@@ -36,7 +38,7 @@ pub async fn kill_after_answer(fleet: &Fleet, victim: usize, reader: usize) -> R
             return Err(format!("node {}: logged out after the kill of node {}", to.name, from.name));
         }
         if me.items.get("lamp") == Some(&1) {
-            return Ok(Kill { shopping, seen: killed.elapsed(), reads });
+            return Ok(Kill { shopping, seen: killed.elapsed(), reads, shopper });
         }
         if killed.elapsed() > Duration::from_secs(CEILING_S) {
             return Err(format!("node {}: the cart is lost after the kill of node {}", to.name, from.name));

@@ -8,6 +8,7 @@ mod rejoin;
 mod roll;
 mod settle;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use super::fleet::{CEILING_S, Fleet};
 /// Nodes of a check: the fewest where a cut leaves a majority and a minority.
 pub const NODES: usize = 3;
 
-/// One promise: its name, and whether it takes the short waits. The facts on success, the reason on failure.
+/// What a step found: the facts, or the promise that was broken.
 type Outcome = Result<String, String>;
 
 /// Runs all steps. The exit code is 0 if every promise held.
@@ -27,12 +28,12 @@ pub async fn run(fleet: &Fleet, quick: bool) -> ExitCode {
     let total_s = begun.elapsed().as_secs_f64();
     match outcome {
         Ok(()) => {
-            println!("{passed} passed, 0 failed ({total_s:.1} s)");
+            say(&format!("{passed} passed, 0 failed ({total_s:.1} s)"));
             ExitCode::SUCCESS
         }
         Err(()) => {
             eprintln!("{}", fleet.logs(&[0, 1, 2]));
-            println!("{passed} passed, 1 failed ({total_s:.1} s)");
+            say(&format!("{passed} passed, 1 failed ({total_s:.1} s)"));
             ExitCode::FAILURE
         }
     }
@@ -54,12 +55,12 @@ async fn step(passed: &mut u32, name: &str, proof: impl Future<Output = Outcome>
     let ms = begun.elapsed().as_millis();
     match outcome {
         Ok(facts) => {
-            println!("ok    {name:<42}{ms:>7} ms  {facts}");
+            say(&format!("ok    {name:<42}{ms:>7} ms  {facts}"));
             *passed += 1;
             Ok(())
         }
         Err(why) => {
-            println!("FAIL  {name:<42}{ms:>7} ms  {why}");
+            say(&format!("FAIL  {name:<42}{ms:>7} ms  {why}"));
             Err(())
         }
     }
@@ -69,6 +70,12 @@ async fn launch(fleet: &Fleet) -> Outcome {
     fleet.launch().await?;
     let ms = settle::all_see_all(fleet).await?.as_millis();
     Ok(format!("every node linked to every other {ms} ms after all served"))
+}
+
+/// A reader that has gone away is no reason to stop half-way.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 /// Whether a wait that began then has gone on for too long.

@@ -39,7 +39,7 @@ impl Config {
     fn policy(&self) -> String {
         let control = self.control.map(|addr| format!(" http://{addr}")).unwrap_or_default();
         format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{control}; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'{control}; \
              base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
     }
