@@ -115,6 +115,7 @@ async fn show_one_kill(fleet: &Fleet, screen: &Screen) -> Result<(), String> {
         "still logged in on node {b}, cart and all: {} ms after the kill",
         kill.seen.as_millis()
     ));
+    kill.shopper.logout(fleet.places[reader].shop).await?;
     let begun = Instant::now();
     fleet.restart(victim).await?;
     fleet.until_ready(victim).await?;

@@ -8,6 +8,7 @@ const PATIENCE_MS = 4000;
 const el = (id) => document.getElementById(id);
 let survey = null;
 let lastServed = null;
+let user = null;
 
 function make(name, text, attributes = {}) {
   const made = document.createElement(name);
@@ -71,14 +72,16 @@ async function who() {
     else el("who").textContent = `Node ${config.node} does not know yet: ${data.error || status}`;
     lastServed = Date.now();
     el("gone").hidden = true;
+    document.body.classList.remove("gone");
   } catch {
     showGone();
   }
 }
 
 function showUser(me) {
-  const inside = me.user !== null && me.user !== undefined;
-  el("who").textContent = inside ? `Logged in as ${me.user}. Node ${me.node} answered.` : `Not logged in. Node ${me.node} answered.`;
+  user = me.user ?? null;
+  const inside = user !== null;
+  el("who").textContent = `${inside ? `Logged in as ${user}` : "Not logged in"}. Node ${me.node} answered.`;
   el("login").hidden = inside;
   el("shop").hidden = !inside;
   const rows = Object.entries(me.items).map(([item, count]) => {
@@ -97,8 +100,12 @@ function showGone() {
   const seconds = lastServed === null ? 0 : Math.round((Date.now() - lastServed) / 1000);
   const box = el("gone");
   const others = survivors();
+  const offer = user === null ? "Go on at:" : "You are still logged in at:";
   const text = `Node ${config.node} has not answered for ${seconds} s. ` +
-    (others.length ? "You are still logged in on:" : "No other node answers either.");
+    (others.length ? offer : "No other node answers either.");
+  el("who").textContent = user === null ? "No answer." : `No answer. You were logged in as ${user}.`;
+  told("");
+  document.body.classList.add("gone");
   box.replaceChildren(make("span", text));
   others.forEach((node) => box.append(make("a", `node ${node.name}`, { href: node.url })));
   box.hidden = false;

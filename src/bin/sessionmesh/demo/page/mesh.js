@@ -2,6 +2,7 @@
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
+const CENTRE_Y = 125;
 
 function shape(name, attributes, text) {
   const made = document.createElementNS(SVG, name);
@@ -12,7 +13,12 @@ function shape(name, attributes, text) {
 
 function places(nodes) {
   const turn = (at) => -Math.PI / 2 + (2 * Math.PI * at) / nodes.length;
-  return nodes.map((_, at) => ({ x: 150 + 105 * Math.cos(turn(at)), y: 118 + 82 * Math.sin(turn(at)) }));
+  return nodes.map((_, at) => ({ x: 150 + 105 * Math.cos(turn(at)), y: CENTRE_Y + 82 * Math.sin(turn(at)) }));
+}
+
+function caption(node) {
+  if (node.state !== "ready") return node.state;
+  return node.sessions === 1 ? "1 session" : `${node.sessions} sessions`;
 }
 
 function isUp(node) {
@@ -40,8 +46,9 @@ function drawMesh(svg, survey, here) {
     const kind = !isUp(node) ? "dead" : node.name === here ? "here" : node.state === "ready" ? "" : "late";
     drawn.push(shape("circle", { class: `dot ${kind}`, cx: at[i].x, cy: at[i].y, r: 20 }));
     drawn.push(shape("text", { class: `letter ${kind}`, x: at[i].x, y: at[i].y }, node.name));
-    const below = isUp(node) && node.state === "ready" ? `${node.sessions} sessions` : node.state;
-    drawn.push(shape("text", { class: "count", x: at[i].x, y: at[i].y + 35 }, below));
+    // Outside the ring of nodes, where no line crosses it.
+    const y = at[i].y < CENTRE_Y - 1 ? at[i].y - 30 : at[i].y + 38;
+    drawn.push(shape("text", { class: "count", x: at[i].x, y }, caption(node)));
   });
   svg.replaceChildren(...drawn);
 }
