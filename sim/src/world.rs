@@ -49,6 +49,9 @@ enum Event {
     LinkCheck(usize, usize),
 }
 
+/// Rewrites a frame on its way out of the node at an index.
+pub type Tamper = fn(usize, Vec<u8>) -> Vec<u8>;
+
 /// The simulated mesh.
 pub struct World {
     /// Virtual time since the start (ms).
@@ -62,7 +65,7 @@ pub struct World {
     /// Bytes and frames sent so far.
     pub sent: (u64, u64),
     /// Sees every frame before it is sent; may rewrite it (the lying peer of the audit test).
-    pub tamper: Option<fn(usize, Vec<u8>) -> Vec<u8>>,
+    pub tamper: Option<Tamper>,
     /// Ids any node ever saw destroyed, for the resurrection invariant: (node life, id).
     seed: u64,
     lives: u64,
