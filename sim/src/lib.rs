@@ -20,4 +20,4 @@ mod world;
 pub use life::{Life, change, id};
 pub use net::{Faults, Net};
 pub use spell::{origin, spell};
-pub use world::{EPOCH_MS, SimNode, World};
+pub use world::{EPOCH_MS, SimNode, Tamper, World};

@@ -28,6 +28,11 @@ pub(super) fn date_in(left_ms: u64) -> OffsetDateTime {
     OffsetDateTime::now_utc().saturating_add(left)
 }
 
+/// A date as a token keeps it (ms since the epoch).
+pub(super) fn date_ms(date: OffsetDateTime) -> i64 {
+    i64::try_from(date.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
 /// The idle time that `left_ms` stands for. Under a second it is kept as it is: rounded, it would be none.
 pub(super) fn idle(left_ms: u64) -> Expiry {
     let seconds = left_ms.saturating_add(SLACK_MS) / 1_000;

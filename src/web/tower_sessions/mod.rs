@@ -24,8 +24,10 @@
 
 mod blind;
 mod expiry;
+mod logout;
 mod plan;
 mod recent;
+mod request;
 mod store;
 mod token;
 

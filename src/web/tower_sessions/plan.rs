@@ -13,6 +13,17 @@ use super::recent::Wrote;
 use super::token::{HIDDEN_KEY, SeenKey, encode, hash};
 use crate::mesh::{Fields, Version};
 
+/// What a save can be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// A token of this session.
+    Seen,
+    /// A token that says nothing about this session.
+    Foreign,
+    /// No token: the record was cleared.
+    Cleared,
+}
+
 /// A save's changes.
 #[derive(Debug, Default)]
 pub(super) struct Plan<'a> {
@@ -25,9 +36,15 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The changes between what was seen and `data`.
-    pub fn diff(data: &'a HashMap<String, Value>, seen: &BTreeMap<String, SeenKey>) -> Result<Self> {
-        let mut plan = Self::default();
+    /// The changes between what was seen and `data`. Without a token the keys are put, and nothing is removed but what
+    /// the request's own saves wrote; a cleared record that is still empty empties the session.
+    pub fn diff(
+        data: &'a HashMap<String, Value>,
+        seen: &BTreeMap<String, SeenKey>,
+        basis: Basis,
+    ) -> Result<Self> {
+        let mut plan = Self { skip_unchanged: basis != Basis::Seen, ..Self::default() };
+        plan.clear = basis == Basis::Cleared && visible(data).next().is_none();
         for (key, value) in visible(data) {
             let bytes = encode(key, value)?;
             let hash = hash(&bytes);
@@ -38,13 +55,6 @@ impl<'a> Plan<'a> {
         let gone = seen.iter().filter(|(key, _)| !data.contains_key(*key));
         plan.removes = gone.map(|(key, s)| (key.clone(), Version::parse(&s.version))).collect();
         Ok(plan)
-    }
-
-    /// The changes of a record without a token: a cleared one. Left empty, it empties the session; filled again, its
-    /// keys are put and nothing is removed but what its own saves wrote.
-    pub fn cleared(data: &'a HashMap<String, Value>, seen: &BTreeMap<String, SeenKey>) -> Result<Self> {
-        let clear = visible(data).next().is_none();
-        Ok(Self { clear, skip_unchanged: true, ..Self::diff(data, seen)? })
     }
 
     /// Puts the changes into an edit.

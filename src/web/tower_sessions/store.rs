@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use serde_json::Value;
 use time::OffsetDateTime;
 use tower_sessions_core::session::{Id, Record};
 use tower_sessions_core::session_store::{Error as StoreError, ExpiredDeletion, Result, SessionStore};
@@ -17,8 +16,9 @@ use tracing::{debug, warn};
 use super::blind::Ration;
 use super::expiry::{self, Held};
 use super::plan::{Plan, visible};
-use super::recent::{Recent, Saver};
-use super::token::{Carried, HIDDEN_KEY, SeenKey, Token, carried, decode, encode, hash};
+use super::recent::Recent;
+use super::request::Request;
+use super::token::{HIDDEN_KEY, SeenKey, Token, carried, decode, encode, hash};
 use crate::core::replica::WriteError;
 use crate::core::session::SessionId;
 use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Versioned};
@@ -28,12 +28,12 @@ const MAX_ID_TRIES: usize = 8;
 
 /// A session store over a mesh. Cheap to clone; clones share one memory of recent saves, so make one per node.
 #[derive(Clone)]
-pub struct MeshStore(Arc<Inner>);
+pub struct MeshStore(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     sessions: Sessions,
     recent: Mutex<Recent>,
-    blind: Mutex<Ration>,
+    pub(super) blind: Mutex<Ration>,
     warned_clamped: AtomicBool,
 }
 
@@ -48,7 +48,7 @@ impl MeshStore {
         }))
     }
 
-    fn sessions(&self) -> &Sessions {
+    pub(super) fn sessions(&self) -> &Sessions {
         &self.0.sessions
     }
 
@@ -99,45 +99,41 @@ impl MeshStore {
         }
     }
 
-    /// Puts a new token for this load into `data`.
-    fn hide_token(
-        &self,
-        id: SessionId,
-        versioned: &Versioned,
-        data: &mut HashMap<String, Value>,
-    ) -> Result<()> {
-        let mut keys = BTreeMap::new();
+    /// The expiry a save asks for, if it asks for another.
+    fn new_expiry(&self, request: &Request, date: OffsetDateTime, current: &Versioned) -> Option<Expiry> {
+        if request.ends_ms == Some(expiry::date_ms(date)) {
+            return None;
+        }
+        let wall_ms = self.sessions().wall_ms();
+        let held = Held {
+            left_ms: current.left_ms(wall_ms),
+            idle_ms: current.idle_ms(wall_ms),
+            dated: current.ends_at_date(),
+        };
+        expiry::of_save(self.left_ms(date), &held, wall_ms)
+    }
+
+    /// What a request is given of a session: its keys, its expiry, and a new token.
+    fn record(&self, cookie_id: Id, versioned: &Versioned) -> Result<Record> {
+        let expiry_date = expiry::date_in(versioned.left_ms(self.sessions().wall_ms()));
+        let (mut data, mut seen) = (HashMap::new(), BTreeMap::new());
         for (key, bytes, version) in versioned.fields().filter(|f| f.0 != HIDDEN_KEY) {
             let Some(value) = decode(bytes) else {
                 // Never shown to the request, so nothing it does can touch it.
-                debug!(session = self.sessions().log_name(&id), key, "not a JSON value: left out");
+                debug!(
+                    session = self.sessions().log_name(&session_id(&cookie_id)),
+                    key, "no JSON value: left out"
+                );
                 continue;
             };
             // The hash is of the value encoded again: another writer may have encoded it differently.
-            let seen = SeenKey { version: version.to_text(), hash: hash(&encode(key, &value)?) };
-            keys.insert(key.to_owned(), seen);
+            let hash = hash(&encode(key, &value)?);
+            seen.insert(key.to_owned(), SeenKey { version: version.to_text(), hash });
             data.insert(key.to_owned(), value);
         }
-        Token::new(id, versioned.birth, keys).hide_in(data)
-    }
-
-    /// Whose save this is, and what its request has seen by now.
-    fn seen_by(
-        &self,
-        id: SessionId,
-        record: &Record,
-        current: &Versioned,
-    ) -> Result<(Saver, bool, BTreeMap<String, SeenKey>)> {
-        let place = std::ptr::from_ref(record) as usize;
-        let (load, mut seen, has_token) = match carried(&record.data)? {
-            Carried::Token(token) if token.is_of(id, current.birth) => (token.load, token.keys, true),
-            // Of another session or layout: it says nothing about this one, and the record counts as cleared.
-            Carried::Token(_) | Carried::Foreign | Carried::Nothing => {
-                (cleared_load(id), BTreeMap::new(), false)
-            }
-        };
-        self.0.recent.lock().overlay(Instant::now(), (load, place), &mut seen);
-        Ok(((load, place), has_token, seen))
+        let ends_ms = expiry::date_ms(expiry_date);
+        Token::new(session_id(&cookie_id), versioned.birth, ends_ms, seen).hide_in(&mut data)?;
+        Ok(Record { id: cookie_id, data, expiry_date })
     }
 
     /// Writes what a record changes. `None`: the session is gone, and a save does not bring it back.
@@ -146,16 +142,10 @@ impl MeshStore {
         // Told even if the session is gone: the mistake is the application's either way.
         carried(&record.data)?;
         let Some(current) = self.find(&id).await? else { return Ok(None) };
-        let (saver, has_token, seen) = self.seen_by(id, record, &current)?;
-        let plan =
-            if has_token { Plan::diff(&record.data, &seen) } else { Plan::cleared(&record.data, &seen) }?;
-        let wall_ms = self.sessions().wall_ms();
-        let held = Held {
-            left_ms: current.left_ms(wall_ms),
-            idle_ms: current.idle_ms(wall_ms),
-            dated: current.ends_at_date(),
-        };
-        let new_expiry = expiry::of_save(self.left_ms(record.expiry_date), &held, wall_ms);
+        let mut request = Request::of(record, id, current.birth)?;
+        self.0.recent.lock().overlay(Instant::now(), request.saver, &mut request.seen);
+        let plan = Plan::diff(&record.data, &request.seen, request.basis)?;
+        let new_expiry = self.new_expiry(&request, record.expiry_date, &current);
         let saved = self.sessions().edit(&id, |fields| {
             plan.fill(fields);
             if let Some(expiry) = new_expiry {
@@ -165,46 +155,12 @@ impl MeshStore {
         });
         match saved {
             Ok(receipt) => {
-                self.0.recent.lock().note(Instant::now(), saver, plan.wrote(receipt.version()));
+                self.0.recent.lock().note(Instant::now(), request.saver, plan.wrote(receipt.version()));
                 Ok(Some(receipt))
             }
             Err(Error::Write(WriteError::Absent)) => Ok(None),
             Err(error) => Err(refused(&error)),
         }
-    }
-
-    /// Whether a session nobody here knows may live on a node out of reach: this one has not caught up, or a member
-    /// that did not say goodbye is not linked. A name counts once: after a restart its old life is dead for good.
-    fn somebody_is_missing(&self) -> bool {
-        let mesh = self.sessions().mesh();
-        let members = mesh.members();
-        let linked = |name: &str| members.iter().any(|m| m.node == name && m.linked);
-        let missing = |name: &str| name != mesh.node() && !linked(name);
-        !mesh.readiness().0 || members.iter().any(|m| m.state != "left" && missing(&m.node))
-    }
-
-    /// Destroys a session for good. `None`: nobody who could be asked has it.
-    async fn destroy(&self, id: &SessionId) -> Result<Option<Receipt>> {
-        if let Some(receipt) = found(self.sessions().destroy(id))? {
-            return Ok(Some(receipt));
-        }
-        let (_, all_answered) = self.sessions().fetch_sure(id).await;
-        if let Some(receipt) = found(self.sessions().destroy(id))? {
-            return Ok(Some(receipt));
-        }
-        if all_answered && !self.somebody_is_missing() {
-            return Ok(None);
-        }
-        let session = self.sessions().log_name(id);
-        if !self.0.blind.lock().take(Instant::now()) {
-            warn!(
-                session,
-                "a delete of an unknown session while members are out of reach: too many, not recorded"
-            );
-            return Ok(None);
-        }
-        debug!(session, "unknown here while members are out of reach: destroyed blind");
-        self.sessions().destroy_blind(id).await.map(Some).map_err(|e| refused(&e))
     }
 }
 
@@ -230,7 +186,8 @@ impl SessionStore for MeshStore {
             };
             // So that this request may save again; a session that is gone already needs no token.
             if let Ok(versioned) = self.sessions().versioned(&id) {
-                self.hide_token(id, &versioned, &mut record.data)?;
+                let mut given = self.record(record.id, &versioned)?.data;
+                record.data.extend(given.remove_entry(HIDDEN_KEY));
             }
             receipt.replicated().await;
             return Ok(());
@@ -248,12 +205,8 @@ impl SessionStore for MeshStore {
     }
 
     async fn load(&self, cookie_id: &Id) -> Result<Option<Record>> {
-        let id = session_id(cookie_id);
-        let Some(versioned) = self.find(&id).await? else { return Ok(None) };
-        let mut data = HashMap::new();
-        self.hide_token(id, &versioned, &mut data)?;
-        let expiry_date = expiry::date_in(versioned.left_ms(self.sessions().wall_ms()));
-        Ok(Some(Record { id: *cookie_id, data, expiry_date }))
+        let found = self.find(&session_id(cookie_id)).await?;
+        found.map(|versioned| self.record(*cookie_id, &versioned)).transpose()
     }
 
     async fn delete(&self, cookie_id: &Id) -> Result<()> {
@@ -283,20 +236,7 @@ fn session_id(id: &Id) -> SessionId {
     SessionId::from_bytes(id.0.to_le_bytes())
 }
 
-/// The name that saves without a token go under. It is no secret's equal: it never leaves the process.
-fn cleared_load(id: SessionId) -> u64 {
-    id.table_hash(0)
-}
-
-fn found(destroyed: std::result::Result<Receipt, Error>) -> Result<Option<Receipt>> {
-    match destroyed {
-        Ok(receipt) => Ok(Some(receipt)),
-        Err(Error::Write(WriteError::Absent)) => Ok(None),
-        Err(error) => Err(refused(&error)),
-    }
-}
-
-fn refused(error: &Error) -> StoreError {
+pub(super) fn refused(error: &Error) -> StoreError {
     StoreError::Backend(error.to_string())
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Token {
     pub session: String,
     /// The session's creation.
     pub birth: String,
+    /// The expiry date the request was given (ms since the epoch): a record saved with it did not ask for another.
+    pub ends_ms: i64,
     /// A random name of the load that made this token: two requests that saw the same are still two.
     pub load: u64,
     /// Every key that was there.
@@ -59,9 +61,9 @@ pub(super) enum Carried {
 
 impl Token {
     /// A token for one load of a session.
-    pub fn new(id: SessionId, birth: Version, keys: BTreeMap<String, SeenKey>) -> Self {
+    pub fn new(id: SessionId, birth: Version, ends_ms: i64, keys: BTreeMap<String, SeenKey>) -> Self {
         let (session, birth) = (hash(id.as_bytes()), birth.to_text());
-        Self { format: FORMAT, session, birth, load: rand::random(), keys }
+        Self { format: FORMAT, session, birth, ends_ms, load: rand::random(), keys }
     }
 
     /// Whether it was made for this session, of this birth.
@@ -121,7 +123,7 @@ mod tests {
     fn a_token_is_read_back_a_foreign_one_ignored_and_an_applications_value_refused() {
         let birth = Version::parse("1.1").unwrap();
         let id = SessionId::from_bytes([7; 16]);
-        let token = Token::new(id, birth, BTreeMap::new());
+        let token = Token::new(id, birth, 0, BTreeMap::new());
         let mut record = HashMap::new();
         token.hide_in(&mut record).unwrap();
         assert_eq!(carried(&record).unwrap(), Carried::Token(token.clone()));

@@ -1,0 +1,55 @@
+//! Ending a session, known here or not.
+
+use std::time::Instant;
+
+use tower_sessions_core::session_store::Result;
+use tracing::{debug, warn};
+
+use super::store::{MeshStore, refused};
+use crate::core::replica::WriteError;
+use crate::core::session::SessionId;
+use crate::mesh::{Error, Receipt};
+
+impl MeshStore {
+    /// Whether a session nobody here knows may live on a node out of reach: this one has not caught up, or a member
+    /// that did not say goodbye is not linked. A name counts once: after a restart its old life is dead for good.
+    fn somebody_is_missing(&self) -> bool {
+        let mesh = self.sessions().mesh();
+        let members = mesh.members();
+        let linked = |name: &str| members.iter().any(|m| m.node == name && m.linked);
+        let missing = |name: &str| name != mesh.node() && !linked(name);
+        !mesh.readiness().0 || members.iter().any(|m| m.state != "left" && missing(&m.node))
+    }
+
+    /// Destroys a session for good. `None`: nobody who could be asked has it.
+    pub(super) async fn destroy(&self, id: &SessionId) -> Result<Option<Receipt>> {
+        if let Some(receipt) = found(self.sessions().destroy(id))? {
+            return Ok(Some(receipt));
+        }
+        let (_, all_answered) = self.sessions().fetch_sure(id).await;
+        if let Some(receipt) = found(self.sessions().destroy(id))? {
+            return Ok(Some(receipt));
+        }
+        if all_answered && !self.somebody_is_missing() {
+            return Ok(None);
+        }
+        let session = self.sessions().log_name(id);
+        if !self.0.blind.lock().take(Instant::now()) {
+            warn!(
+                session,
+                "a delete of an unknown session while members are out of reach: too many, not recorded"
+            );
+            return Ok(None);
+        }
+        debug!(session, "unknown here while members are out of reach: destroyed blind");
+        self.sessions().destroy_blind(id).await.map(Some).map_err(|e| refused(&e))
+    }
+}
+
+fn found(destroyed: std::result::Result<Receipt, Error>) -> Result<Option<Receipt>> {
+    match destroyed {
+        Ok(receipt) => Ok(Some(receipt)),
+        Err(Error::Write(WriteError::Absent)) => Ok(None),
+        Err(error) => Err(refused(&error)),
+    }
+}
