@@ -323,7 +323,8 @@ fn s24_ten_thousand_origins_are_carried() {
     for n in 1..=10_000u64 {
         let mut one = Life::new(Origin(u128::from(n) << 64 | 1), EPOCH_MS);
         born(&mut one, id(n), "1");
-        b.pull(&mut one);
+        let (push, _) = one.push(0).expect("something to push");
+        assert_eq!(b.take_push(one.origin, &push), Ok(true));
     }
     // Most are superseded by one destroy each, which leaves their claims without a record.
     for n in 1..=9_990 {

@@ -301,7 +301,8 @@ fn claims(header: &PageHeader) -> Vec<Claim> {
     let mut ints = header.claims.iter().copied();
     let mut out = Vec::new();
     while let Ok(Some((origin, ranges))) = unflatten_ranges(&mut ints) {
-        out.push((header.origins[origin as usize], ranges, ints.next().unwrap_or(0)));
+        let until_ms = ints.next().unwrap_or(0);
+        out.extend(header.origins.get(origin as usize).map(|o| (*o, ranges, until_ms)));
     }
     out
 }

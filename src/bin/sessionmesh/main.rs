@@ -1,10 +1,11 @@
 //! The `sessionmesh` command: one mesh node with an HTTP API for any language, and the tools around it.
 //!
-//! One subcommand per module: [`agent`], [`status`], [`secret`], and `check-config` in [`settings`]. What they
+//! One subcommand per module: [`demo`], [`agent`], [`status`], [`secret`], and `check-config` in [`settings`]. What they
 //! share: [`exit`] codes, [`logging`], an HTTP [`client`].
 
 mod agent;
 mod client;
+mod demo;
 mod exit;
 mod logging;
 mod secret;
@@ -26,6 +27,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const EXAMPLES: &str = "\
 Examples:
+  sessionmesh demo                                     three nodes with a shop on this machine, and a kill
+  sessionmesh demo --check                             proves every promise, or names the broken one
   sessionmesh agent                                    one node, alone, API on 127.0.0.1:8080
   sessionmesh secret new > mesh.secret                 a secret for a cluster
   sessionmesh agent --cluster shop --node a --bind 0.0.0.0:7946 \\
@@ -73,12 +76,17 @@ enum Command {
     Secret(secret::SecretCommand),
     /// Print the settings an agent would run with, secrets hidden, and where each one comes from.
     CheckConfig(Box<settings::SettingsArgs>),
+    /// Run three nodes with a small shop on this machine; kill one and stay logged in.
+    Demo(demo::DemoArgs),
+    /// One node of the demo; `demo` starts these.
+    #[command(hide = true)]
+    DemoNode(demo::DemoNodeArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match logging::init(cli.log_format, cli.log_file.as_deref()).and_then(|()| run(cli.command)) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit,
         Err(failure) => {
             logging::tell(&failure.message);
             failure.exit.into()
@@ -86,17 +94,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<Exit, Failure> {
-    match command {
-        Command::Agent(args) => block_on(agent::run(*args))?,
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    let exit = match command {
+        Command::Agent(args) => block_on(agent::run(*args))??,
         Command::Status(args) => {
             let (text, exit) = block_on(status::run(&args))??;
             print(&text)?;
-            Ok(exit)
+            exit
         }
-        Command::Secret(command) => print(&secret::run(command)?),
-        Command::CheckConfig(args) => print(&settings::check(&args)?),
-    }
+        Command::Secret(command) => print(&secret::run(command)?)?,
+        Command::CheckConfig(args) => print(&settings::check(&args)?)?,
+        Command::Demo(args) => return block_on(demo::run(args)),
+        Command::DemoNode(args) => return block_on(demo::run_node(args)),
+    };
+    Ok(exit.into())
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {

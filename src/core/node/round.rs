@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{Class, Node, Output};
 use crate::core::causality::Origin;
 use crate::core::limits::{MAX_FORCED, ROUND_WINDOW};
-use crate::core::replica::{Claim, Entry, PageIn, PageOutcome, Refusal};
+use crate::core::replica::{Claim, Entry, GONE, PageIn, PageOutcome, Refusal, gone_is_over};
 use crate::core::replication::{
     Bases, EntryReader, Inc, Message, PageFrame, SyncItem, encode, flatten_ranges, unflatten_ranges,
 };
@@ -192,6 +192,9 @@ impl Node {
             return Ok(());
         }
         self.note_ready(peer, ready);
+        let mut inc = inc;
+        inc.retain(|(_, v)| !gone_is_over(*v, now.wall_ms, &self.limits));
+        self.heard_of(&inc);
         let own = self.digest_now(now);
         let revived: BTreeSet<u16> = self.revived_for(peer).into_iter().collect();
         let mut pending = VecDeque::new();
@@ -211,6 +214,17 @@ impl Node {
         }
         self.pump_round(now);
         Ok(())
+    }
+
+    /// Members known to anybody are members here, in every partition, and so are those known to be gone: how far
+    /// their state is incorporated is another matter, which only complete rounds move.
+    fn heard_of(&mut self, inc: &Inc) {
+        for &(member, value) in inc {
+            let held = self.inc.entry(member).or_insert(0);
+            if value & GONE != 0 {
+                *held = (*held).max(value);
+            }
+        }
     }
 
     fn partition_fresh(&self, partition: u16, peer: Origin, wall_ms: u64, inc: &Inc) {
@@ -282,7 +296,8 @@ impl Node {
         let reader = EntryReader { bases, origins: &header.origins };
         let mut inc = header.inc.clone();
         inc.push((peer, header.wall_ms));
-        inc.retain(|(_, v)| !crate::core::replica::gone_is_over(*v, now.wall_ms, &self.limits));
+        inc.retain(|(_, v)| !gone_is_over(*v, now.wall_ms, &self.limits));
+        self.heard_of(&inc);
         let mut taught = Vec::new();
         let outcome = self.admit(now, partition, |p, gate| {
             let nonce = p.nonce();

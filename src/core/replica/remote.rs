@@ -192,6 +192,9 @@ impl Partition {
             return Err(Refusal::MemoryFull);
         }
         self.check_claims(&claims, gate.own_counter)?;
+        // Nothing lives longer, whatever a claim says: an origin would never be pruned.
+        let until_most = gate.wall_ms + gate.limits.max_lifetime_ms + 4 * gate.limits.max_drift_ms;
+        claims.iter_mut().for_each(|claim| claim.2 = claim.2.min(until_most));
         self.hold_claims(page.from, page.epoch, claims);
         need.truncate(MAX_FORCED);
         if !need.is_empty() || !page.complete {

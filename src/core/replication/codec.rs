@@ -13,7 +13,7 @@ use serde_bytes::Bytes;
 use super::entry::WireEntry;
 use super::message::{Message, PageHeader, PushHeader, SyncItem, WIRE_NEWEST, WIRE_OLDEST};
 use crate::core::causality::{Origin, RangeSet};
-use crate::core::limits::{MAX_CLAIM_SPAN, MAX_FORCED, MAX_FRAME_ORIGINS, MAX_RANGES};
+use crate::core::limits::{MAX_CLAIM_SPAN, MAX_COUNTER, MAX_FORCED, MAX_FRAME_ORIGINS, MAX_RANGES};
 
 const DIGEST: u8 = 1;
 const EQUAL: u8 = 2;
@@ -247,7 +247,7 @@ fn read_push(version: u16, body: &[u8]) -> Result<PushFrame<'_>, String> {
     for part in list.rest {
         let (partition, since, span) = part.head;
         let hi = base_counter.wrapping_add_signed(since);
-        let lo = hi.checked_sub(span).filter(|&lo| lo >= 1 && span <= MAX_CLAIM_SPAN);
+        let lo = hi.checked_sub(span).filter(|&lo| lo >= 1 && hi <= MAX_COUNTER && span <= MAX_CLAIM_SPAN);
         let lo = lo.ok_or_else(|| format!("an impossible claim: {span} counters up to {hi}"))?;
         parts.push(PushPart { partition, lo, hi, entries: part.rest });
     }
@@ -401,7 +401,7 @@ pub fn unflatten_ranges(ints: &mut impl Iterator<Item = u64>) -> Result<Option<(
     for _ in 0..n {
         let lo = end.checked_add(need()?).ok_or("a range out of bounds")?;
         let hi = lo.checked_add(need()?).ok_or("a range out of bounds")?;
-        if lo == 0 || hi - lo > MAX_CLAIM_SPAN {
+        if lo == 0 || hi > MAX_COUNTER || hi - lo > MAX_CLAIM_SPAN {
             return Err(format!("an impossible range {lo}..={hi}"));
         }
         ranges.insert(lo, hi);

@@ -15,7 +15,7 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_bytes::Bytes;
 
 use crate::core::causality::{Origin, Ver, origin_at};
-use crate::core::limits::{MAX_CONTEXT, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
+use crate::core::limits::{MAX_CONTEXT, MAX_COUNTER, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
 use crate::core::replica::EntrySink;
 use crate::core::session::{Birth, Dead, Field, Live, Mark, Op, SessionId, State, Ttl, TtlReg};
 use crate::core::time::Hlc;
@@ -254,7 +254,7 @@ impl EntryReader<'_> {
             let counter = self.bases.counter.wrapping_add_signed(next()?);
             let ms = self.bases.wall_ms.wrapping_add_signed(next()?);
             let logical = u16::try_from(next()?).map_err(|_| "a stamp out of range")?;
-            if counter == 0 || counter > 1 << 62 || ms >= 1 << 48 {
+            if counter == 0 || counter > MAX_COUNTER || ms >= 1 << 48 {
                 return Err("a counter or stamp out of range");
             }
             let n = if self.bases.version >= 2 { next()? } else { 0 };

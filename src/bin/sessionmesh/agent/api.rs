@@ -27,7 +27,8 @@ pub fn router(app: Shared) -> Router {
     if app.drills.is_some() {
         routes = routes
             .route("/drill/rules", get(drills::rules).post(drills::change))
-            .route("/drill/dump", get(drills::dump));
+            .route("/drill/dump", get(drills::dump))
+            .route("/drill/fill", post(drills::fill));
     }
     routes
         .fallback(|| async { Refusal::new(StatusCode::NOT_FOUND, "no_such_endpoint", "see docs/AGENT.md") })

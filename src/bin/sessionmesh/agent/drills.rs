@@ -1,6 +1,8 @@
 //! Drill controls: what the network does to this node's packets, and everything it holds. Only with `--drill`, and
 //! only for whoever read the token on the agent's first line.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -8,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sessionmesh::transport::{Drill, Rule};
+use sessionmesh::{Error, Expiry, Receipt, Sessions};
 
 use super::app::{App, Drills, Shared};
 use super::body;
@@ -15,6 +18,9 @@ use super::error::Refusal;
 
 /// Most packets per thousand: all of them.
 const ALL_PER_MILLE: u16 = 1_000;
+
+/// How long sessions made by a fill live: longer than any drill.
+const FILL_TTL: Duration = Duration::from_secs(6 * 3_600);
 
 /// The body of `POST /drill/rules`. Healing comes first, then cuts, then rules that are set.
 #[derive(Debug, Default, Deserialize)]
@@ -93,4 +99,35 @@ pub async fn dump(State(app): State<Shared>, headers: HeaderMap) -> Result<Vec<u
     // Minutes of text for a full node: not on a thread that serves others.
     let dumped = tokio::task::spawn_blocking(move || serde_json::to_vec(&mesh.dump())).await;
     dumped.map_err(|e| internal(e.to_string()))?.map_err(|e| internal(e.to_string()))
+}
+
+/// The body of `POST /drill/fill`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fill {
+    sessions: u32,
+    fields: u16,
+    value_bytes: usize,
+}
+
+/// `POST /drill/fill`: makes sessions without a request for each, so that a drill can start from a full node.
+pub async fn fill(State(app): State<Shared>, headers: HeaderMap, body: Body) -> Result<Json<Value>, Refusal> {
+    allowed(&app, &headers)?;
+    let fill: Fill = body::json(&app, &headers, body).await?;
+    let sessions = app.sessions.clone();
+    let work = move || (0..fill.sessions).try_for_each(|n| make(&sessions, n, &fill).map(|_| ()));
+    let done = tokio::task::spawn_blocking(work).await;
+    let internal = |e: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e);
+    done.map_err(|e| internal(e.to_string()))?.map_err(|e| internal(e.to_string()))?;
+    Ok(Json(json!({ "sessions": app.sessions.len() })))
+}
+
+fn make(sessions: &Sessions, n: u32, fill: &Fill) -> Result<Receipt, Error> {
+    sessions.create(Expiry::sliding(FILL_TTL), |s| {
+        for field in 0..fill.fields {
+            let value: Vec<u8> = n.to_le_bytes().iter().copied().cycle().take(fill.value_bytes).collect();
+            s.set_bytes(&format!("field_{field}"), value);
+        }
+        Ok(())
+    })
 }
