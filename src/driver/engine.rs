@@ -382,17 +382,33 @@ impl Engine {
                 break false;
             }
         };
-        self.life.discovery.leave().await;
+        self.say_goodbye().await;
         drained
     }
 
-    /// Whether some linked peer has adopted every own write.
+    /// A goodbye takes answers from peers, so that gossip must go on flowing to discovery; frames no longer count.
+    async fn say_goodbye(&mut self) {
+        let Life { discovery, events, gossip, .. } = &mut self.life;
+        let pump = async {
+            while let Some(event) = events.recv().await {
+                if let Event::Gossip { from, bytes } = event {
+                    // A full queue drops the packet: gossip is made for loss.
+                    let _ = gossip.try_send((from, bytes));
+                }
+            }
+            // The transport has ended: only the goodbye itself can end the wait.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! { () = discovery.leave() => {} () = pump => {} }
+    }
+
+    /// Whether some linked peer has adopted every own write, or there is none to adopt.
     fn handed_over(&self) -> bool {
         let last: BTreeMap<u16, u64> = (0..self.config.limits.partitions)
             .map(|ix| (ix, self.shared.replica.shared(ix, |p| p.own_last())))
             .filter(|(_, last)| *last > 0)
             .collect();
-        self.shared.acks.any_holds_all(&last)
+        last.is_empty() || self.shared.acks.any_holds_all(&last)
     }
 
     fn publish_members(&self) {

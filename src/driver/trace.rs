@@ -30,7 +30,7 @@ impl Tracer {
     /// Starts writing to `out`.
     pub fn new(node: &str, out: impl Write + Send + 'static) -> Self {
         let (lines, receiver) = mpsc::sync_channel::<String>(QUEUE);
-        let head = format!("{{\"trace\":{TRACE_VERSION},\"node\":{node:?}}}");
+        let head = format!("{{\"trace\":{TRACE_VERSION},\"node\":{}}}", quoted(node));
         std::thread::spawn(move || write_lines(head, &receiver, out));
         Self { lines, dropped: AtomicU64::new(0) }
     }
@@ -87,13 +87,13 @@ impl Tracer {
                 format!("\"out\":\"asked\",\"found\":{found},\"left\":{left}")
             }
             Output::CloseLink { peer, why } => {
-                format!("\"out\":\"close_link\",\"peer\":\"{:032x}\",\"why\":{why:?}", peer.0)
+                format!("\"out\":\"close_link\",\"peer\":\"{:032x}\",\"why\":{}", peer.0, quoted(why))
             }
             Output::Serving(serving, why) => {
-                format!("\"out\":\"serving\",\"as\":\"{serving:?}\",\"why\":{why:?}")
+                format!("\"out\":\"serving\",\"as\":\"{serving:?}\",\"why\":{}", quoted(why))
             }
             Output::NewLife(origin) => format!("\"out\":\"new_life\",\"origin\":\"{:032x}\"", origin.0),
-            Output::Warn(text) => format!("\"out\":\"warn\",\"text\":{text:?}"),
+            Output::Warn(text) => format!("\"out\":\"warn\",\"text\":{}", quoted(text)),
         };
         self.line(now, &body);
     }
@@ -109,6 +109,19 @@ fn write_lines(head: String, lines: &mpsc::Receiver<String>, mut out: impl Write
             return;
         }
     }
+}
+
+/// Text as JSON has it: `{:?}` spells control characters in Rust's own way.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out + "\""
 }
 
 fn origins(members: &[Origin]) -> String {
@@ -127,7 +140,9 @@ fn happened(event: &Happened, key: u64) -> String {
     match event {
         Happened::Created(id) => format!("\"event\":\"created\",\"session\":{}", session(*id, key)),
         Happened::Changed(id, keys) => {
-            format!("\"event\":\"changed\",\"session\":{},\"keys\":{keys:?}", session(*id, key))
+            let keys: Vec<String> = keys.iter().map(|k| quoted(k)).collect();
+            let keys = keys.join(",");
+            format!("\"event\":\"changed\",\"session\":{},\"keys\":[{keys}]", session(*id, key))
         }
         Happened::Destroyed(id) => format!("\"event\":\"destroyed\",\"session\":{}", session(*id, key)),
         Happened::Expired(id) => format!("\"event\":\"expired\",\"session\":{}", session(*id, key)),
@@ -142,10 +157,20 @@ fn happened(event: &Happened, key: u64) -> String {
             };
             let (kept, lost) = (side(&c.kept), side(&c.lost));
             format!(
-                "\"event\":\"conflict\",\"session\":{},\"key\":{:?},\"kept\":{kept},\"lost\":{lost}",
+                "\"event\":\"conflict\",\"session\":{},\"key\":{},\"kept\":{kept},\"lost\":{lost}",
                 session(c.id, key),
-                c.key
+                quoted(&c.key)
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_quoted_as_json_has_it() {
+        assert_eq!(quoted("a \"b\" \\ \u{1b}\n ü"), "\"a \\\"b\\\" \\\\ \\u001b\\u000a ü\"");
     }
 }

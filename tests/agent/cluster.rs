@@ -83,8 +83,11 @@ fn a_drain_that_nobody_took_exits_5() {
 
 #[test]
 fn an_agent_that_wrote_nothing_has_nothing_to_drain() {
-    let [_a, mut b, _c] = three(&["--drill"]);
+    let [a, mut b, c] = three(&["--drill", "--set", "link_timeout_ms=500", "--set", "dead_grace_ms=60000"]);
     b.drill(&json!({ "cut": [["b", "a"], ["a", "b"], ["b", "c"], ["c", "b"]] }));
+    for peer in [&a, &c] {
+        b.child.line("link down", |_, line| line.contains(&format!("peer=\"{}\"", peer.node)).then_some(()));
+    }
     b.child.signal("TERM");
     assert_eq!(b.child.exit_code(), 0);
 }

@@ -103,3 +103,29 @@ fn a_trace_on_a_full_disk_costs_the_trace_only() {
     agent.child.says("the trace stops: No space left on device");
     agent.create(&json!({ "user": "ada" }));
 }
+
+#[test]
+fn a_trace_is_json_and_gives_away_no_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("trace");
+    let seed = Agent::start("seed", &[]);
+    let args = ["--trace", file.to_str().unwrap()];
+    let mut agent = Agent::launch("b").args(args).seeds([&seed]).start();
+    agent.ready();
+    let id = seed.create(&json!({ "odd \u{1b} \"key\"": "a value nobody shall see" }));
+    agent.read(&id);
+    seed.end(&id);
+    agent.child.signal("TERM");
+    assert_eq!(agent.child.exit_code(), 0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains(&id) && !text.contains("a value nobody"), "{text}");
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
+        .collect();
+    assert_eq!(lines[0], json!({ "trace": 1, "node": "b" }));
+    let kinds: Vec<_> = lines.iter().filter_map(|l| l["in"].as_str().or(l["out"].as_str())).collect();
+    for kind in ["link_up", "frame", "send", "serving"] {
+        assert!(kinds.contains(&kind), "{kind}: {text}");
+    }
+}
