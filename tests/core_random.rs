@@ -13,11 +13,14 @@ use sessionmesh_sim::{Faults, World};
 
 const KEYS: [&str; 4] = ["cart", "user", "lang", "seen"];
 
+/// A write: stamp, dot, value.
+type Write = (u64, Dot, Option<String>);
+
 /// What the test itself knows, sharing no code with the product: every write, with who made it.
 #[derive(Default)]
 struct Oracle {
     /// All writes of a field: stamp, dot, value.
-    writes: BTreeMap<(SessionId, &'static str), Vec<(u64, Dot, Option<String>)>>,
+    writes: BTreeMap<(SessionId, &'static str), Vec<Write>>,
     /// Ids whose destroy some living process has seen, per process index and life.
     knew_dead: BTreeSet<(usize, Origin, SessionId)>,
     destroyed: BTreeSet<SessionId>,

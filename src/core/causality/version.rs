@@ -14,7 +14,7 @@ pub struct Dot {
     pub counter: u64,
 }
 
-/// An origin as a partition-local index into its [`Origins`] table: 4 bytes in a record instead of 16.
+/// An origin as a partition-local index into its table of origins: 4 bytes in a record instead of 16.
 pub type OriginIx = u32;
 
 /// The version of a register: compared by stamp, then origin, then counter. A linear extension of

@@ -19,7 +19,10 @@ const MAX_HELD: usize = 64;
 
 /// Sessions loaded and not yet saved, by ticket.
 #[derive(Default)]
-pub struct Held(Mutex<(u64, BTreeMap<u64, (SessionId, Session)>)>);
+pub struct Held(Mutex<(u64, Tickets)>);
+
+/// What each ticket stands for.
+type Tickets = BTreeMap<u64, (SessionId, Session)>;
 
 impl Held {
     fn keep(&self, loaded: (SessionId, Session)) -> u64 {
