@@ -399,10 +399,9 @@ fn a4_an_unchanged_absolute_deadline_writes_nothing() {
 /// not, for ever. Near its pruning an origin is neither claimed, nor taken, nor hashed.
 #[test]
 fn a5_a_pruned_origin_does_not_come_back_from_a_peer_that_prunes_later() {
-    let (mut a, mut b, mut m) = (life('A'), life('B'), life('M'));
+    let (mut a, mut b, mut c, mut m) = (life('A'), life('B'), life('C'), life('M'));
     born(&mut m, id(1), "1");
-    a.pull(&mut m);
-    b.pull(&mut m);
+    [&mut a, &mut b, &mut c].into_iter().for_each(|l| _ = l.pull(&mut m));
     let until_ms = EPOCH_MS + 20 * HOUR_MS;
     a.wall_ms = until_ms + a.limits.prune_after_ms() + 1;
     b.wall_ms = a.wall_ms - a.limits.max_drift_ms;
@@ -414,6 +413,12 @@ fn a5_a_pruned_origin_does_not_come_back_from_a_peer_that_prunes_later() {
     let hash = |l: &Life| l.partition.cov_hash(l.wall_ms, &l.limits);
     assert_eq!(hash(&a), hash(&b), "nothing to talk about");
     a.pull(&mut b);
+    assert_eq!(a.partition.coverage().count(), 0);
+    // A page that was under way for longer still claims it: the taker looks too.
+    c.wall_ms = until_ms;
+    let under_way = c.page_for(&a, &[]);
+    assert!(!page_of(&under_way).claims.is_empty());
+    assert_eq!(a.take_page(c.origin, &under_way, &[]), Ok(PageOutcome::Adopted));
     assert_eq!(a.partition.coverage().count(), 0);
 }
 
@@ -481,6 +486,24 @@ fn a8_a_clock_that_runs_away_adopts_nothing_and_is_told_loudly() {
     world.run(2 * MINUTE_MS);
     world.settle();
     assert!(world.visible(0, id), "and heals by itself");
+}
+
+/// A8. A clock far *behind* writes stamps that no drift bound refuses; what gives it away is the wall time that every
+/// message which moves data carries.
+#[test]
+fn a8_a_push_from_a_clock_far_behind_is_refused() {
+    let mut world = World::new(13, 2);
+    world.settle();
+    let peer = world.origin(1);
+    let some = (0..).map(id).find(|id| id.partition(8) == 0).expect("some id lies in partition 0");
+    for (behind_ms, taken) in [(61_000, false), (59_000, true)] {
+        let mut slow = Life::new(peer, EPOCH_MS + world.time_ms - behind_ms);
+        born(&mut slow, some, "1");
+        let (push, _) = slow.push(0).expect("something to push");
+        world.input(0, Input::LinkUp { peer, version: 2 });
+        world.input(0, Input::Frame { peer, bytes: &push });
+        assert_eq!(world.visible(0, some), taken, "{behind_ms} ms behind");
+    }
 }
 
 /// A8. A jump of the wall clock began a new life with empty coverage. What the old life had written, and nobody else

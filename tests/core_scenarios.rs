@@ -96,6 +96,10 @@ fn s04_a_late_returner_resurrects_nothing_before_or_after_the_tombstones_end() {
     assert!(a.partition.get(id(1)).is_none(), "past its hard deadline it is not even taken in");
     late.wall_ms = hard_ms + 1;
     assert!(!late.visible(id(1)));
+    // Nor by a node that has never heard of either.
+    let mut fresh = Life::new(origin('Z'), hard_ms);
+    fresh.pull(&mut late);
+    assert!(fresh.partition.get(id(1)).is_none() && fresh.partition.covers(origin('A'), 1));
 }
 
 /// (5) A partition longer than the idle ttl, users active on both sides: nobody may be logged out, nor at the heal.
