@@ -159,9 +159,11 @@ impl Limits {
         }
     }
 
-    /// The largest frame that may arrive (bytes): one record or one page, and its header.
+    /// The largest frame that may arrive (bytes): one record and one page, and their headers. A record may outgrow
+    /// `max_record_bytes` by a merge: each side of a partition may fill it with other fields. Four full sides fit;
+    /// no further edit is taken on such a record until it has shrunk.
     pub fn max_frame_bytes(&self) -> usize {
-        self.max_record_bytes.max(self.page_bytes) + self.page_bytes + FRAME_SLACK_BYTES
+        (4 * self.max_record_bytes).max(self.page_bytes) + self.page_bytes + FRAME_SLACK_BYTES
     }
 
     /// A hash of the cluster-wide settings, compared in the handshake.

@@ -165,7 +165,7 @@ impl Node {
         let waited_ms = now.mono_ms.saturating_sub(self.phase.since_ms);
         match self.phase.serving {
             Serving::Ready => {}
-            Serving::Fenced if self.phase.left == 0 || !self.phase.complete_with.is_empty() => {
+            Serving::Fenced if self.phase.left == 0 || self.nobody_knows_better() => {
                 self.serve_as(Serving::Ready, "a full round completed after the freeze".into());
             }
             Serving::Fenced if waited_ms >= self.limits.fence_timeout_ms => {
@@ -174,6 +174,12 @@ impl Node {
             Serving::Fenced => {}
             Serving::Joining => self.update_joining(now, waited_ms),
         }
+    }
+
+    /// A round with a member that is joining or fenced itself proves little; it counts only if there is no other.
+    fn nobody_knows_better(&self) -> bool {
+        let complete = |peer: &Origin| self.phase.complete_with.contains(peer);
+        !self.peers.is_empty() && self.peers.iter().all(|(origin, peer)| complete(origin) && !peer.ready)
     }
 
     fn update_joining(&mut self, now: Now, waited_ms: u64) {
