@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
+use crate::discovery::{DiscoveryConfig, DiscoveryError};
 use crate::transport::{Identity, Secret};
 
 /// A setting that is missing or impossible.
@@ -181,7 +183,27 @@ impl Config {
             );
             return Err(ConfigError::new("bind", reason));
         }
+        self.validate_discovery()?;
         self.identity().map(|_| ())
+    }
+
+    fn validate_discovery(&self) -> Result<(), ConfigError> {
+        // The address is checked once the port is bound; until then any that can be dialled stands for it.
+        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
+        let board = DiscoveryConfig {
+            seeds: self.seeds.clone(),
+            gossip_interval_ms: self.gossip_interval_ms,
+            dead_grace_ms: self.dead_grace_ms,
+            metadata: self.metadata.clone(),
+            ..DiscoveryConfig::new(&self.cluster, &self.node_name(), Origin(1), addr, 1)
+        };
+        board.validate().map_err(|error| match error {
+            DiscoveryError::Config { field, reason } => ConfigError::new(field, reason),
+            DiscoveryError::Publish { key, reason } => {
+                ConfigError::new("metadata", format!("{key:?}: {reason}"))
+            }
+            other => ConfigError::new("discovery", other.to_string()),
+        })
     }
 
     /// Reads the secrets.

@@ -88,6 +88,9 @@ fn a_wrong_setting_is_named_with_its_place() {
     for (env, what) in [
         (("SESSIONMESH_SETTLE_MS", "soon"), "env SESSIONMESH_SETTLE_MS: \"soon\" is no whole number"),
         (("SESSIONMESH_PARTITIONS", "100"), "(from env SESSIONMESH_PARTITIONS)"),
+        (("SESSIONMESH_NODE", "two words"), "node: must be 1 to 64 printable ASCII bytes"),
+        (("SESSIONMESH_SEEDS", "no-port"), "(from env SESSIONMESH_SEEDS)"),
+        (("SESSIONMESH_METADATA", "zone"), "\"zone\" is no key=value"),
         (("SESSIONMESH_SECRET", "short"), "cluster secret has 5 bytes"),
         (("SESSIONMESH_LOG", "=="), "SESSIONMESH_LOG"),
     ] {
