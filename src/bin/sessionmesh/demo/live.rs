@@ -92,7 +92,7 @@ fn table(survey: &Survey) -> Vec<String> {
 fn row(node: &Seen) -> String {
     let start = format!("{:<5}{:<25}{:<9}", node.name, node.url, node.state);
     if matches!(node.state.as_str(), "down" | "silent") {
-        return start;
+        return start.trim_end().to_owned();
     }
     let reason: String = match node.state.as_str() {
         "ready" => String::new(),
