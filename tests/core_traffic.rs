@@ -144,7 +144,8 @@ fn an_adapters_save_of_unchanged_values_sends_nothing() {
 /// A peer that claims what it does not send (a bug, bit rot, malice): vectors come out equal, contents do not.
 #[test]
 fn a_peer_that_claims_what_it_did_not_send_is_found_named_and_made_good() {
-    let mut world = World::new(11, 3);
+    let limits = Limits { partitions: 8, audit_interval_ms: 5_000, ..Limits::default() };
+    let mut world = World::with_limits(11, 3, limits);
     world.settle();
     world.tamper = Some(without_entries);
     let id = world.create(2, &[("user", "ada")]);

@@ -142,7 +142,7 @@ fn nothing_is_left_to_do_and_no_file_is_dead() {
         };
         let declared = fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| {
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
-            text.contains(&format!("mod {name};"))
+            text.contains(&format!("mod {name};")) || text.contains(&format!("#[path = \"{name}.rs\"]"))
         });
         assert!(declared, "{}: no `mod {name};` beside it", path.display());
     }
@@ -152,7 +152,8 @@ fn nothing_is_left_to_do_and_no_file_is_dead() {
 fn files_and_functions_stay_readable() {
     for (path, text) in all() {
         let lines = text.lines().count();
-        assert!(lines <= 620, "{}: {lines} lines", path.display());
+        let most = if path.components().any(|c| c.as_os_str() == "tests") { 750 } else { 620 };
+        assert!(lines <= most, "{}: {lines} lines, at most {most}", path.display());
         let mut open: Option<(usize, usize, String)> = None;
         for (n, line) in text.lines().enumerate() {
             let indent = line.len() - line.trim_start().len();

@@ -27,6 +27,10 @@ pub const MAX_FORCED: usize = 1_024;
 /// Unknown ids a node asks its peers about per second. A stranger with random cookies must not make every
 /// request a broadcast; beyond this a miss is answered from here.
 pub const MAX_ASKS_PER_SECOND: u64 = 2_000;
+/// How long an adapter's answer waits for the slowest linked member once a second one holds the write (ms). On a
+/// healthy mesh all have it within a millisecond, so that the next request reads it wherever it lands; a member
+/// that is dead and not yet noticed costs this much.
+pub const ALL_COPIES_GRACE_MS: u64 = 10;
 /// Partitions asked for at once in a round; with [`Limits::page_bytes`] this bounds the bytes in flight.
 pub const ROUND_WINDOW: usize = 4;
 /// Origins in one frame's table: more than 30 days of 100 nodes that restart 20 times a day. Too many origins is a
@@ -55,7 +59,7 @@ pub struct Limits {
     /// Mean time between anti-entropy rounds of a node (ms). Halving it halves repair time and doubles the
     /// idle traffic.
     pub sync_interval_ms: u64,
-    /// A round without an answer for this long is given up (ms).
+    /// A round in which nothing is heard for this long is given up (ms): a dead peer must not keep others waiting.
     pub round_timeout_ms: u64,
     /// A push without an acknowledgement for this long no longer blocks the next one (ms).
     pub push_timeout_ms: u64,
@@ -91,7 +95,7 @@ impl Default for Limits {
             max_drift_ms: 60_000,
             grace_ms: 15_000,
             sync_interval_ms: 1_000,
-            round_timeout_ms: 5_000,
+            round_timeout_ms: 2_000,
             push_timeout_ms: 2_000,
             page_bytes: 256 * 1024,
             max_record_bytes: 1024 * 1024,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Mesh;
 use crate::core::causality::Dot;
+use crate::core::limits::ALL_COPIES_GRACE_MS;
 use crate::core::replica::Written;
 use crate::core::session::SessionId;
 
@@ -81,14 +82,19 @@ impl Receipt {
         }
     }
 
-    /// What web adapters do before they answer: wait for a second copy while another member is alive. Returns
-    /// whether there is one; if not although somebody should have taken it, the write is counted in
-    /// `unreplicated_total`.
+    /// What web adapters do before they answer: wait for a second copy while another member is alive, and a moment
+    /// longer for the rest, so that the next request reads this write wherever it lands. Returns whether there is a
+    /// second copy; if not although somebody should have taken it, the write is counted in `unreplicated_total`.
     pub async fn replicated(&self) -> bool {
         let shared = self.mesh.shared();
-        let settled = shared.acks.wait(|_| self.have() >= 2 || !shared.others_alive());
-        if tokio::time::timeout(self.mesh.ack_timeout(), settled).await.is_err() {
+        let second = shared.acks.wait(|_| self.have() >= 2 || !shared.others_alive());
+        if tokio::time::timeout(self.mesh.ack_timeout(), second).await.is_err() {
             shared.count_unreplicated();
+        } else if self.written.wrote && self.have() >= 2 {
+            let all = shared.acks.wait(|acks| self.have() > acks.linked());
+            let grace = self.mesh.ack_timeout().min(Duration::from_millis(ALL_COPIES_GRACE_MS));
+            // The promise is kept already; this is courtesy to the reader.
+            let _ = tokio::time::timeout(grace, all).await;
         }
         self.have() >= 2
     }

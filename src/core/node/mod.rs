@@ -350,6 +350,9 @@ impl Node {
         for token in waiting {
             self.asked(token, peer, false);
         }
+        // What only the lost peer and one other had acknowledged is on the way to nobody: fetch it now.
+        let left: Vec<Origin> = self.peers.keys().copied().collect();
+        left.into_iter().for_each(|peer| self.want_round(peer));
     }
 
     fn frame(&mut self, now: Now, peer: Origin, bytes: &[u8]) {

@@ -91,8 +91,8 @@ fn table(survey: &Survey) -> Vec<String> {
 
 fn row(node: &Seen) -> String {
     let start = format!("{:<5}{:<25}{:<9}", node.name, node.url, node.state);
-    if matches!(node.state.as_str(), "killed" | "silent") {
-        return start;
+    if matches!(node.state.as_str(), "down" | "silent") {
+        return start.trim_end().to_owned();
     }
     let reason: String = match node.state.as_str() {
         "ready" => String::new(),
@@ -126,12 +126,12 @@ mod tests {
             sessions: 7,
             ..Seen::default()
         };
-        let dead = Seen { name: "b".into(), state: "killed".into(), ..Seen::default() };
+        let dead = Seen { name: "b".into(), state: "down".into(), ..Seen::default() };
         let survey = Survey { nodes: vec![ready, dead], isolated: None };
         let lines = table(&survey);
         assert_eq!(lines.len(), 4);
         assert!(lines[1].contains("ready") && lines[1].contains('7'), "{}", lines[1]);
-        assert!(lines[2].ends_with("killed"), "{}", lines[2]);
-        assert_eq!(summary(&survey), "a ready, sees nobody; b killed");
+        assert!(lines[2].ends_with("down"), "{}", lines[2]);
+        assert_eq!(summary(&survey), "a ready, sees nobody; b down");
     }
 }

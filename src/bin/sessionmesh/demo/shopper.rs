@@ -121,6 +121,16 @@ impl Shopper {
         decode("/api/me", &answer).map(Some)
     }
 
+    /// Who am I, at a node that may be on its way out or in; `None` if it does not serve.
+    pub async fn try_me(&self, node: SocketAddr) -> Result<Option<Me>, String> {
+        match self.send(node, "/api/me", None).await {
+            Ok(answer) if answer.status != StatusCode::SERVICE_UNAVAILABLE => {
+                decode("/api/me", &answer).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Who am I, at a node that must know.
     pub async fn known_me(&self, node: SocketAddr) -> Result<Me, String> {
         self.me(node).await?.ok_or_else(|| format!("http://{node}/api/me: 503 from a node that should serve"))

@@ -23,7 +23,7 @@ pub struct Seen {
     pub name: String,
     /// Where its shop is.
     pub url: String,
-    /// `joining`, `ready` or `fenced`; `killed` or `silent` if it does not answer.
+    /// `joining`, `ready` or `fenced`; `down` if there is no process, `silent` if it does not answer.
     pub state: String,
     /// Why, in its own words.
     pub reason: String,
@@ -78,7 +78,7 @@ async fn take(fleet: &Arc<Fleet>) -> Survey {
 async fn look(place: &Place) -> Seen {
     let mut seen = Seen { name: place.name.clone(), url: place.url(), ..Seen::default() };
     if place.process().is_none() {
-        seen.state = "killed".into();
+        seen.state = "down".into();
         return seen;
     }
     let status = tokio::time::timeout(Duration::from_millis(PATIENCE_MS), ask::status(place.shop)).await;

@@ -117,13 +117,13 @@ async fn add(trip: &mut Trip, node: SocketAddr, turn: usize) -> Result<bool, Str
 
 /// Whether the node served; an error if it says that this client is logged out.
 async fn read(trip: &mut Trip, node: SocketAddr) -> Result<bool, String> {
-    match trip.shopper.me(node).await {
-        Ok(Some(me)) if me.user.is_none() => Err(format!("http://{node}/ logged a client out")),
-        Ok(Some(_)) => {
+    match trip.shopper.try_me(node).await? {
+        Some(me) if me.user.is_none() => Err(format!("http://{node}/ logged a client out")),
+        Some(_) => {
             trip.reads += 1;
             Ok(true)
         }
-        Ok(None) | Err(_) => Ok(false),
+        None => Ok(false),
     }
 }
 

@@ -19,13 +19,13 @@ const MAX_HELD: usize = 64;
 
 /// Sessions loaded and not yet saved, by ticket.
 #[derive(Default)]
-pub struct Held(Mutex<(u64, Tickets)>);
+pub struct Held(Mutex<(u64, BTreeMap<u64, Loaded>)>);
 
-/// What each ticket stands for.
-type Tickets = BTreeMap<u64, (SessionId, Session)>;
+/// What a request works on between its two halves.
+type Loaded = (SessionId, Session);
 
 impl Held {
-    fn keep(&self, loaded: (SessionId, Session)) -> u64 {
+    fn keep(&self, loaded: Loaded) -> u64 {
         let mut held = self.0.lock();
         let (last, all) = &mut *held;
         *last += 1;
@@ -36,7 +36,7 @@ impl Held {
         *last
     }
 
-    fn of(&self, ticket: u64) -> Option<(SessionId, Session)> {
+    fn of(&self, ticket: u64) -> Option<Loaded> {
         self.0.lock().1.get(&ticket).cloned()
     }
 }
@@ -62,7 +62,7 @@ pub async fn save(State(app): State<App>, Json(body): Json<Save>) -> Answer {
     write(&app, &loaded, &body.attribute).await
 }
 
-async fn write(node: &Node, (id, loaded): &(SessionId, Session), attribute: &Attribute) -> Answer {
+async fn write(node: &Node, (id, loaded): &Loaded, attribute: &Attribute) -> Answer {
     if loaded.get::<&str>(&attribute.key).ok().flatten() == Some(attribute.value.as_str()) {
         return Ok(Json(json!({ "saved": false, "node": node.mesh.node() })));
     }
