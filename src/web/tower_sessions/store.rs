@@ -20,9 +20,8 @@ use super::plan::{Basis, Plan, visible};
 use super::recent::Recent;
 use super::request::Request;
 use super::token::{HIDDEN_KEY, SeenKey, Token, carried, decode, encode, hash};
-use crate::core::replica::WriteError;
-use crate::core::session::SessionId;
 use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Versioned};
+use crate::{SessionId, WriteError};
 
 /// Ids tried by one create. The first random one is free; more than a few taken ones are no accident.
 const MAX_ID_TRIES: usize = 8;
