@@ -1,5 +1,6 @@
 //! Create, read, edit, touch, destroy. Reads and writes are local and take no async.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::TryRng;
@@ -13,7 +14,7 @@ use super::watch::{SessionEvent, Watch};
 use super::{Error, Mesh};
 use crate::core::replica::{Change, Happened, Lookup, Written};
 use crate::core::session::{SessionId, Ttl};
-use crate::driver::Command;
+use crate::driver::{Command, Shared};
 
 /// The sessions of a mesh, as this node holds them. Cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ impl Sessions {
     ) -> Result<Receipt, Error> {
         let mut fields = Fields::default();
         fill(&mut fields)?;
-        let shared = self.mesh.shared();
+        let shared = self.running()?;
         let now = shared.clock.now();
         let ends = expiry.at_most_ms.min(shared.replica.limits().max_lifetime_ms);
         let written =
@@ -135,7 +136,7 @@ impl Sessions {
     }
 
     pub(crate) fn apply(&self, id: &SessionId, change: &Change<'_>) -> Result<Receipt, Error> {
-        let shared = self.mesh.shared();
+        let shared = self.running()?;
         let written = shared.replica.edit(*id, shared.clock.now(), change)?;
         let keys = if shared.events.receiver_count() > 0 {
             let removed = change.remove_seen.iter().map(|r| r.0);
@@ -165,9 +166,18 @@ impl Sessions {
     }
 
     fn destroy_with(&self, id: &SessionId, blind: bool) -> Result<Receipt, Error> {
-        let shared = self.mesh.shared();
+        let shared = self.running()?;
         let written = shared.replica.destroy(*id, shared.clock.now(), blind)?;
         Ok(self.wrote(*id, written, Happened::Destroyed(*id)))
+    }
+
+    /// What writes go through. A node that has stopped has nobody to pass a write to: to take it would lose it.
+    fn running(&self) -> Result<&Arc<Shared>, Error> {
+        let shared = self.mesh.shared();
+        match &*shared.stopped.borrow() {
+            None => Ok(shared),
+            Some(why) => Err(Error::Stopped(why.clone())),
+        }
     }
 
     fn wrote(&self, id: SessionId, written: Written, event: Happened) -> Receipt {

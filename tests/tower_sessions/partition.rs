@@ -103,4 +103,7 @@ async fn a_node_that_cannot_know_says_so_instead_of_logging_the_user_out() {
     within("left", mesh.leave()).await;
     let error = store.load(&id).await.unwrap_err().to_string();
     assert!(error.starts_with("503: this node was frozen or has stopped"), "{error}");
+    // A write taken now would never reach anybody: no logout that is none, no login that is lost.
+    assert!(store.delete(&id).await.unwrap_err().to_string().contains("left the mesh"));
+    assert!(store.create(&mut record(json!({}))).await.unwrap_err().to_string().contains("left the mesh"));
 }

@@ -6,9 +6,8 @@ use tower_sessions_core::session_store::Result;
 use tracing::{debug, warn};
 
 use super::store::{MeshStore, refused};
-use crate::core::replica::WriteError;
-use crate::core::session::SessionId;
 use crate::mesh::{Error, Receipt};
+use crate::{SessionId, WriteError};
 
 impl MeshStore {
     /// Whether a session nobody here knows may live on a node out of reach: this one has not caught up, or a member

@@ -8,7 +8,7 @@ use tower_sessions_core::session_store::Result;
 use super::plan::Basis;
 use super::recent::Saver;
 use super::token::{Carried, SeenKey, carried};
-use crate::core::session::SessionId;
+use crate::SessionId;
 use crate::mesh::Version;
 
 /// A request, as its record shows it.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tower_sessions_core::session_store::{Error, Result};
 
-use crate::core::session::SessionId;
+use crate::SessionId;
 use crate::mesh::Version;
 
 /// The hidden key. It begins with a NUL so that no application meets it by accident.
