@@ -128,7 +128,7 @@ async fn a_second_save_leaves_alone_what_others_wrote_in_between() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clear_empties_the_session_and_a_refilled_one_keeps_what_it_had() {
+async fn clear_empties_the_session_refilled_or_not() {
     let (_mesh, store) = one("clear").await;
     let id = create(&*store, json!({"user": "ada", "cart": "apples"})).await;
     let request = session(&store, id);
@@ -152,7 +152,19 @@ async fn clear_empties_the_session_and_a_refilled_one_keeps_what_it_had() {
     refilled.clear().await;
     refilled.insert("z", 1).await.unwrap();
     refilled.save().await.unwrap();
-    assert_eq!(held(&*store, id).await, json!({"y": 1, "z": 1}), "without a token nothing is removed");
+    assert_eq!(
+        held(&*store, id).await,
+        json!({"z": 1}),
+        "`clear` then a farewell message must not stay logged in"
+    );
+
+    // The first save after a clear empties; the next ones know what this request wrote, and spare others' keys.
+    let other = session(&store, id);
+    other.insert("theirs", 1).await.unwrap();
+    other.save().await.unwrap();
+    refilled.insert("w", 1).await.unwrap();
+    refilled.save().await.unwrap();
+    assert_eq!(held(&*store, id).await, json!({"theirs": 1, "w": 1, "z": 1}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

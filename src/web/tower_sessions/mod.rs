@@ -9,8 +9,8 @@
 //!   Across nodes that have not yet heard of each other's write, the later of write and removal wins.
 //! * **`flush` and `delete` are final.** A `save` that comes after, or under an id that was cycled away, changes
 //!   nothing and answers `Ok`; so does one after expiry.
-//! * **`clear`** empties the session of what this node holds, if it is saved empty. If it is filled again before the
-//!   save, the new keys are put and the old ones *stay*: save in between, or use `flush`.
+//! * **`clear`** empties the session of what this node holds when it is saved, filled again or not. A key added
+//!   concurrently on another node stays.
 //! * **An unchanged save** sends nothing. A changed expiry is a write, an unchanged idle time a touch, which is sent
 //!   once it moves the deadline by a sixteenth.
 //! * **Answers** wait for a second copy of what was written (`ack_timeout_ms`), while another member is alive.

@@ -36,15 +36,16 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The changes between what was seen and `data`. Without a token the keys are put, and nothing is removed but what
-    /// the request's own saves wrote; a cleared record that is still empty empties the session.
+    /// The changes between what was seen and `data`. A token that says nothing about this session removes nothing. A
+    /// record without one was cleared: the session is emptied of what is held here, then the new keys are put; but
+    /// only by the first save after the clear, since later ones know what this request has written.
     pub fn diff(
         data: &'a HashMap<String, Value>,
         seen: &BTreeMap<String, SeenKey>,
         basis: Basis,
     ) -> Result<Self> {
         let mut plan = Self { skip_unchanged: basis != Basis::Seen, ..Self::default() };
-        plan.clear = basis == Basis::Cleared && visible(data).next().is_none();
+        plan.clear = basis == Basis::Cleared && (seen.is_empty() || visible(data).next().is_none());
         for (key, value) in visible(data) {
             let bytes = encode(key, value)?;
             let hash = hash(&bytes);

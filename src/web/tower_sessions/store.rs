@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use serde_json::Value;
 use time::OffsetDateTime;
 use tower_sessions_core::session::{Id, Record};
 use tower_sessions_core::session_store::{Error as StoreError, ExpiredDeletion, Result, SessionStore};
@@ -16,7 +15,7 @@ use tracing::{debug, warn};
 
 use super::blind::Ration;
 use super::expiry::{self, Held};
-use super::plan::{Basis, Plan, visible};
+use super::plan::{Plan, visible};
 use super::recent::Recent;
 use super::request::Request;
 use super::token::{HIDDEN_KEY, SeenKey, Token, carried, decode, encode, hash};
@@ -35,7 +34,6 @@ pub(super) struct Inner {
     recent: Mutex<Recent>,
     pub(super) blind: Mutex<Ration>,
     warned_clamped: AtomicBool,
-    warned_refilled: AtomicBool,
 }
 
 impl MeshStore {
@@ -46,7 +44,6 @@ impl MeshStore {
             recent: Mutex::default(),
             blind: Mutex::new(Ration::new(Instant::now())),
             warned_clamped: AtomicBool::new(false),
-            warned_refilled: AtomicBool::new(false),
         }))
     }
 
@@ -138,18 +135,6 @@ impl MeshStore {
         Ok(Record { id: cookie_id, data, expiry_date })
     }
 
-    /// Tells developers of the one case in which less is removed than they may expect.
-    fn warn_refilled(&self, data: &HashMap<String, Value>, current: &Versioned) {
-        let refilled = visible(data).next().is_some();
-        let stays = current.fields().any(|(key, ..)| key != HIDDEN_KEY && !data.contains_key(key));
-        if refilled && stays && !self.0.warned_refilled.swap(true, Ordering::Relaxed) {
-            warn!(
-                "a session was cleared and filled again before it was saved: keys it had before stay. \
-                 Save in between, or flush. Said once"
-            );
-        }
-    }
-
     /// Writes what a record changes. `None`: the session is gone, and a save does not bring it back.
     async fn write(&self, record: &Record) -> Result<Option<Receipt>> {
         let id = session_id(&record.id);
@@ -159,9 +144,6 @@ impl MeshStore {
         let mut request = Request::of(record, id, current.birth)?;
         self.0.recent.lock().overlay(Instant::now(), request.saver, &mut request.seen);
         let plan = Plan::diff(&record.data, &request.seen, request.basis)?;
-        if request.basis == Basis::Cleared {
-            self.warn_refilled(&record.data, &current);
-        }
         let new_expiry = self.new_expiry(&request, record.expiry_date, &current);
         let saved = self.sessions().edit(&id, |fields| {
             plan.fill(fields);
