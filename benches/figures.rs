@@ -1,4 +1,4 @@
-//! The figures of the README that need a real mesh: `cargo bench --bench figures [-- reads|writes|latency|join|idle]`.
+//! The figures of the README that need a real mesh: `cargo bench --bench figures [-- reads|writes|latency|join|bytes|idle]`.
 //!
 //! Both ends run in this process on loopback, so that a figure is what one machine of this kind can do, with the
 //! rival parts (a peer's driver, QUIC's cryptography) on the same cores.
@@ -177,8 +177,49 @@ async fn join() {
     );
 }
 
+/// UDP payload of both directions for a change of 20 bytes, QUIC's acknowledgements included; the idle mesh's own
+/// traffic of the same time is taken off.
+async fn bytes() {
+    let a = start("changes", &[]).await;
+    let b = start("takes", &[&a]).await;
+    for mesh in [&a, &b] {
+        mesh.ready().await.unwrap_or_else(|e| panic!("{e}"));
+        linked(mesh, 2).await;
+    }
+    let (sessions, far) = (a.sessions(), b.sessions());
+    (0..10_000).for_each(|n| fill(&far, n));
+    while sessions.len() < 10_000 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let read = || a.status().numbers["udp_bytes_sent_total"] + a.status().numbers["udp_bytes_received_total"];
+    let quiet = Duration::from_secs(4);
+    let mut at = 0u64;
+    for (what, batch) in [("nothing", 0u64), ("alone", 1), ("batched with 50", 50)] {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let (before, until, mut changes) = (read(), Instant::now() + quiet, 0);
+        while Instant::now() < until {
+            for _ in 0..batch {
+                at += 7;
+                let edited = sessions.edit(&id(at % 10_000), |s| {
+                    s.set_bytes("step", value(at, 0, 1)[..20].to_vec());
+                    Ok(())
+                });
+                assert!(edited.is_ok(), "{edited:?}");
+                changes += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(if batch == 50 { 40 } else { 4 })).await;
+        }
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let spent = read() - before;
+        println!(
+            "bytes    {what}: {spent} bytes of UDP payload both ways in 5 s, {changes} changes: {:.0} each, idle traffic included",
+            spent as f64 / f64::from(changes.max(1))
+        );
+    }
+}
+
 async fn idle() {
-    for total in [0, 10_000] {
+    for total in [0, argument("sessions", 10_000)] {
         let first = start("idle-0", &[]).await;
         let sessions = first.sessions();
         (0..total).for_each(|n| fill(&sessions, n));
@@ -212,7 +253,8 @@ async fn idle() {
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.unwrap_or_else(|e| panic!("{e}"));
-    let chosen: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let names = ["latency", "join", "bytes", "idle", "reads", "writes"];
+    let chosen: Vec<String> = std::env::args().filter(|a| names.contains(&a.as_str())).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| c == name);
     runtime.block_on(async {
         if wanted("latency") {
@@ -220,6 +262,9 @@ fn main() {
         }
         if wanted("join") {
             join().await;
+        }
+        if wanted("bytes") {
+            bytes().await;
         }
         if wanted("idle") {
             idle().await;

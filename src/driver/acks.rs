@@ -52,6 +52,11 @@ impl Acks {
         self.peers.lock().values().any(|held| last.iter().all(|entry| holds(held, entry)))
     }
 
+    /// Whether a peer is linked.
+    pub fn is_linked(&self, peer: Origin) -> bool {
+        self.peers.lock().contains_key(&peer)
+    }
+
     /// How many peers are linked.
     pub fn linked(&self) -> usize {
         self.peers.lock().len()

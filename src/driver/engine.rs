@@ -196,7 +196,10 @@ impl Engine {
                     None => Some(Stopped::Dropped),
                 },
                 () = shared.news.notified() => { self.input(Input::News); None }
-                found = self.life.found.recv() => found.and_then(|found| self.found(found)),
+                found = self.life.found.recv() => match found {
+                    Some(found) => self.found(found),
+                    None => Some(Stopped::NewLife("discovery ended".into())),
+                },
                 () = wake => { self.input(Input::Tick); self.publish_status(); None }
             };
             drop(shared);

@@ -65,7 +65,8 @@ pub struct Config {
     pub link_timeout_ms: u64,
     /// How long a web adapter waits for the second copy of a write (ms), while another member is alive.
     pub ack_timeout_ms: u64,
-    /// How long a read-through waits for peers (ms).
+    /// How long a read-through waits for peers (ms). Peers that are there answer within a millisecond or two; only a
+    /// silent one makes a miss take this long. Too short, and a stalled peer reads as "nobody has it": a logout.
     pub ask_timeout_ms: u64,
     /// Number of partitions, cluster-wide; a power of two.
     pub partitions: u16,
@@ -113,7 +114,7 @@ impl Default for Config {
             dead_grace_ms: 300_000,
             link_timeout_ms: 3_000,
             ack_timeout_ms: 100,
-            ask_timeout_ms: 100,
+            ask_timeout_ms: 500,
             partitions: limits.partitions,
             max_lifetime_ms: limits.max_lifetime_ms,
             max_record_bytes: limits.max_record_bytes,

@@ -54,9 +54,10 @@ impl Receipt {
     /// How many nodes are known to hold this write now, this one included.
     pub fn have(&self) -> usize {
         let shared = self.mesh.shared();
-        // A skipped edit names another node's dot; that node and this one hold it.
-        if self.written.dot.origin != shared.life.read().0 {
-            return 2;
+        // A skipped edit may name another life's dot: it is known to be here, and there if that life is linked.
+        let writer = self.written.dot.origin;
+        if writer != shared.life.read().0 {
+            return 1 + usize::from(shared.acks.is_linked(writer));
         }
         1 + shared.acks.holders(self.written.partition, self.written.dot.counter)
     }
@@ -87,10 +88,14 @@ impl Receipt {
     /// second copy; if not although somebody should have taken it, the write is counted in `unreplicated_total`.
     pub async fn replicated(&self) -> bool {
         let shared = self.mesh.shared();
+        if !self.written.wrote {
+            // Nothing new to promise: whoever wrote the value that stands has waited for its copies.
+            return self.have() >= 2;
+        }
         let second = shared.acks.wait(|_| self.have() >= 2 || !shared.others_alive());
         if tokio::time::timeout(self.mesh.ack_timeout(), second).await.is_err() {
             shared.count_unreplicated();
-        } else if self.written.wrote && self.have() >= 2 {
+        } else if self.have() >= 2 {
             let all = shared.acks.wait(|acks| self.have() > acks.linked());
             let grace = self.mesh.ack_timeout().min(Duration::from_millis(ALL_COPIES_GRACE_MS));
             // The promise is kept already; this is courtesy to the reader.
