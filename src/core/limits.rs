@@ -150,9 +150,9 @@ impl Limits {
                 format!("max_lifetime_ms = {}: must be between a second and 400 days", self.max_lifetime_ms),
             ),
             (
-                self.fence_after_ms >= 100,
+                self.fence_after_ms >= 1_000,
                 format!(
-                    "fence_after_ms = {}: must be at least 100 (the beat is every 50)",
+                    "fence_after_ms = {}: must be at least 1000 (a healthy node beats every 250 to 500)",
                     self.fence_after_ms
                 ),
             ),

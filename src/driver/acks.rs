@@ -47,7 +47,8 @@ impl Acks {
     /// Whether one linked peer holds, for every partition, the counters up to the one given.
     pub fn any_holds_all(&self, last: &BTreeMap<u16, u64>) -> bool {
         let holds = |held: &BTreeMap<u16, RangeSet>, (partition, counter): (&u16, &u64)| {
-            held.get(partition).is_some_and(|r| r.contains(*counter))
+            // From the first: a later write that arrived says nothing of one that was lost on the way.
+            held.get(partition).is_some_and(|r| r.contains_range(1, *counter))
         };
         self.peers.lock().values().any(|held| last.iter().all(|entry| holds(held, entry)))
     }

@@ -33,6 +33,8 @@ const WATCH_EVENTS: usize = 4_096;
 const GOSSIP_QUEUE: usize = 256;
 /// The engine looks around at least this often (ms): the beat that freezes are measured against.
 const BEAT_MS: u64 = 250;
+/// How long a write that began before `leave` may take to end (ms); microseconds in practice.
+const LAST_WRITES_MS: u64 = 5;
 /// How long `leave` waits for peers to adopt what they lack (ms).
 const DRAIN_MS: u64 = 5_000;
 
@@ -138,6 +140,7 @@ impl Engine {
             log_key: config.log_key,
             asks: Mutex::new((0, 0)),
             acks: Acks::default(),
+            leaving: false.into(),
             news: Notify::new(),
             commands,
             events: broadcast::channel(WATCH_EVENTS).0,
@@ -347,6 +350,8 @@ impl Engine {
                 self.input(Input::Ask { token: self.next_token, id });
             }
             Command::Publish(key, value) => {
+                // Kept for the next life, should one begin.
+                self.config.metadata.insert(key.clone(), value.clone());
                 if let Err(error) = self.life.discovery.publish(&key, value).await {
                     warn!(node = self.config.node, "not published: {error}");
                 }
@@ -365,9 +370,16 @@ impl Engine {
     /// Hands over what peers lack, then says goodbye. Returns whether a peer has adopted everything.
     async fn leave(&mut self) -> bool {
         let deadline = tokio::time::Instant::now() + Duration::from_millis(DRAIN_MS);
+        // From here on writes are refused: nobody would hand them over.
+        self.shared.leaving.store(true, Ordering::SeqCst);
+        let rounds_before = self.node.stats().rounds_equal;
+        tokio::time::sleep(Duration::from_millis(LAST_WRITES_MS)).await;
         self.input(Input::News);
         let drained = loop {
-            if self.handed_over() {
+            // Writes of an earlier life are another origin's now: only an equal round shows that they are elsewhere.
+            let stats = self.node.stats();
+            let old_lives = stats.new_lives == 0 || stats.rounds_equal > rounds_before;
+            if self.handed_over() && old_lives {
                 break true;
             }
             if self.links.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -96,6 +96,8 @@ pub(crate) struct Shared {
     /// The second of the last asks, and how many there were in it.
     pub asks: Mutex<(u64, u64)>,
     pub acks: Acks,
+    /// Set when `leave` begins: writes are refused from then on.
+    pub leaving: AtomicBool,
     /// Wakes the engine after local writes.
     pub news: Notify,
     pub commands: mpsc::Sender<Command>,

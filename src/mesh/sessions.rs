@@ -1,6 +1,7 @@
 //! Create, read, edit, touch, destroy. Reads and writes are local and take no async.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::TryRng;
@@ -14,7 +15,7 @@ use super::watch::{SessionEvent, Watch};
 use super::{Error, Mesh};
 use crate::core::replica::{Change, Happened, Lookup, Written};
 use crate::core::session::{SessionId, Ttl};
-use crate::driver::{Command, Shared};
+use crate::driver::{Command, Shared, Stopped};
 
 /// The sessions of a mesh, as this node holds them. Cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
@@ -104,7 +105,8 @@ impl Sessions {
         }
         let (answer, answered) = oneshot::channel();
         let mut all_answered = false;
-        if shared.commands.send(Command::Ask(*id, answer)).await.is_ok() {
+        // A node too busy to take the question is like peers that do not answer.
+        if shared.commands.try_send(Command::Ask(*id, answer)).is_ok() {
             // Silence until the deadline reads as "nobody has it", like a no.
             let patience = Duration::from_millis(shared.ask_timeout_ms);
             all_answered = matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(_)));
@@ -175,6 +177,7 @@ impl Sessions {
     fn running(&self) -> Result<&Arc<Shared>, Error> {
         let shared = self.mesh.shared();
         match &*shared.stopped.borrow() {
+            None if shared.leaving.load(Ordering::SeqCst) => Err(Error::Stopped(Stopped::Left)),
             None => Ok(shared),
             Some(why) => Err(Error::Stopped(why.clone())),
         }

@@ -139,7 +139,7 @@ fn before_it_is_ready_a_miss_is_not_an_absence() {
 
 #[test]
 fn an_agent_that_was_frozen_refuses_until_it_caught_up() {
-    let args = ["--set", "fence_after_ms=500", "--set", "fence_timeout_ms=60000"];
+    let args = ["--set", "fence_after_ms=1000", "--set", "fence_timeout_ms=60000"];
     let a = Agent::start("a", &args);
     let mut b = Agent::launch("b").args(args).seeds([&a]).start();
     b.ready();
@@ -148,7 +148,7 @@ fn an_agent_that_was_frozen_refuses_until_it_caught_up() {
     b.child.kill();
     a.child.signal("STOP");
     // The freeze itself: there is no event to wait for.
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
     a.child.signal("CONT");
     for answer in [a.read(&id), a.patch(&id, &json!({ "set": { "a": 1 } }))] {
         assert_eq!((answer.status, answer.body["error"].as_str()), (503, Some("fenced")), "{answer:?}");

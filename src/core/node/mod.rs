@@ -180,7 +180,6 @@ pub(super) struct Peer {
     /// Per partition, the last own counter sent.
     cursor: Vec<u64>,
     out: Option<OutPush>,
-    next_seq: u64,
     /// Whether it said it is ready.
     ready: bool,
     /// Whether a complete round with it has ended since this node began joining or was fenced.
@@ -204,6 +203,8 @@ pub struct Node {
     outputs: VecDeque<Output>,
     round: Option<Round>,
     next_round: u64,
+    /// Numbers pushes to all peers, never reset: an acknowledgement that outlived its link must match nothing.
+    next_seq: u64,
     phase: Phase,
     next_sync_ms: u64,
     next_reap_ms: u64,
@@ -236,6 +237,7 @@ impl Node {
             outputs: VecDeque::new(),
             round: None,
             next_round: 1,
+            next_seq: 1,
             next_sync_ms: now.mono_ms,
             next_reap_ms: now.mono_ms,
             next_prune: 0,
@@ -329,7 +331,6 @@ impl Node {
             dirty: BTreeSet::new(),
             cursor,
             out: None,
-            next_seq: 1,
             ready: false,
             complete: false,
             wanted: true,

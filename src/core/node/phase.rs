@@ -99,10 +99,11 @@ impl Phase {
     pub fn verified(&mut self, from: Origin, first: u16, end: u16, clean: bool) {
         let Verify::Asked { peer, next, .. } = self.verify else { return };
         if peer == from && next == first {
-            // A batch that differed is asked again after its refetch.
-            let next = if clean { end } else { first };
-            self.verify =
-                if usize::from(next) >= self.done.len() { Verify::Done } else { Verify::Next { peer, next } };
+            // A batch that differed is asked again after a while, which its refetch takes.
+            if clean {
+                let done = usize::from(end) >= self.done.len();
+                self.verify = if done { Verify::Done } else { Verify::Next { peer, next: end } };
+            }
         }
     }
 }
@@ -115,9 +116,15 @@ impl Node {
         if silent_ms <= self.limits.fence_after_ms {
             return;
         }
-        if self.phase.serving == Serving::Ready || self.phase.serving == Serving::Fenced {
-            self.phase.fence(now);
-            self.serve_as(Serving::Fenced, format!("frozen for {silent_ms} ms: waiting for one full round"));
+        self.fence(now, &format!("frozen for {silent_ms} ms"));
+    }
+
+    /// Trusts nothing until a full round. A joiner trusts nothing yet: for it only the clocks start again, or it
+    /// would take the time it was frozen for a time in which nobody answered.
+    fn fence(&mut self, now: Now, why: &str) {
+        self.phase.fence(now);
+        if self.phase.serving != Serving::Joining {
+            self.serve_as(Serving::Fenced, format!("{why}: waiting for one full round"));
         }
         let peers: Vec<Origin> = self.peers.keys().copied().collect();
         peers.into_iter().for_each(|peer| self.want_round(peer));
@@ -129,12 +136,18 @@ impl Node {
     /// next look: forgotten, the writes nobody else holds yet would be covered by nobody, and sent to nobody.
     pub(super) fn notice_jump(&mut self, now: Now) {
         let offset = offset_of(now);
-        let jump_ms = offset.abs_diff(std::mem::replace(&mut self.wall_offset_ms, offset));
+        let before = std::mem::replace(&mut self.wall_offset_ms, offset);
+        let jump_ms = offset.abs_diff(before);
+        if offset > before && jump_ms > self.limits.fence_after_ms {
+            // The monotonic clock stands still while a machine is suspended: the wall clock tells that it was.
+            self.fence(now, &format!("the wall clock went {jump_ms} ms ahead (a suspend?)"));
+        }
         if jump_ms > self.limits.max_drift_ms {
             // Whoever is known counts, linked or not: a node cut off from the others must not judge by this clock.
             self.reap_frozen = self.inc.values().any(|value| value & GONE == 0);
             let old = self.origin;
             self.new_life(&format!("the wall clock jumped by {jump_ms} ms"));
+            (0..self.limits.partitions).for_each(|ix| self.replica.locked(ix, |p| p.reset_wall(now.wall_ms)));
             // Nobody else can know it so surely: without the mark, the old life would hold up all reaping.
             self.gone(now, old);
         }
@@ -148,6 +161,9 @@ impl Node {
         }
         self.stats.new_lives += 1;
         self.round = None;
+        for token in std::mem::take(&mut self.asks).into_keys() {
+            self.outputs.push_back(Output::Asked { token, found: false, left: 0 });
+        }
         // Links are to the old life: the driver reconnects under the new one.
         self.peers.clear();
         self.warn(format!("new life {}: {why}", self.origin));
@@ -168,7 +184,8 @@ impl Node {
             Serving::Fenced if self.phase.left == 0 || self.nobody_knows_better() => {
                 self.serve_as(Serving::Ready, "a full round completed after the freeze".into());
             }
-            Serving::Fenced if waited_ms >= self.limits.fence_timeout_ms => {
+            // A round that is bringing something goes on: one that hears nothing is given up soon enough.
+            Serving::Fenced if waited_ms >= self.limits.fence_timeout_ms && self.round.is_none() => {
                 self.serve_as(Serving::Ready, "no peer answered within fence_timeout_ms".into());
             }
             Serving::Fenced => {}
@@ -176,10 +193,16 @@ impl Node {
         }
     }
 
-    /// A round with a member that is joining or fenced itself proves little; it counts only if there is no other.
+    /// A round with a member that is joining or fenced itself proves little; it counts only if there is no other
+    /// that this node has ever been linked to. One that is out of reach may know of a logout.
     fn nobody_knows_better(&self) -> bool {
         let complete = |peer: &Origin| self.phase.complete_with.contains(peer);
-        !self.peers.is_empty() && self.peers.iter().all(|(origin, peer)| complete(origin) && !peer.ready)
+        let gone = |value: u64| value & GONE != 0;
+        let all_here =
+            self.inc.iter().all(|(m, &v)| *m == self.origin || gone(v) || self.peers.contains_key(m));
+        !self.peers.is_empty()
+            && all_here
+            && self.peers.iter().all(|(origin, peer)| complete(origin) && !peer.ready)
     }
 
     fn update_joining(&mut self, now: Now, waited_ms: u64) {
@@ -200,7 +223,9 @@ impl Node {
         }
         let settled =
             self.phase.first_link_ms.is_some_and(|first| now.mono_ms >= first + self.limits.settle_ms);
-        let all_linked = self.members.iter().all(|m| self.peers.contains_key(m));
+        // A member that is heard of and never reached must not hold the others up for ever.
+        let all_linked =
+            waited_ms >= self.limits.solo_after_ms || self.members.iter().all(|m| self.peers.contains_key(m));
         let none_ready = self.peers.values().all(|p| !p.ready);
         let rounds = self.peers.keys().all(|p| self.phase.complete_with.contains(p));
         if settled && all_linked && none_ready && rounds && !self.peers.is_empty() {

@@ -62,8 +62,8 @@ impl Node {
         if parts.is_empty() {
             return;
         }
-        let seq = peer.next_seq;
-        peer.next_seq += 1;
+        let seq = self.next_seq;
+        self.next_seq += 1;
         let n = parts.len() as u32;
         peer.out = Some(OutPush { seq, sent_ms: now.mono_ms, parts });
         let until_min = until_ms.saturating_sub(now.wall_ms).div_ceil(60_000);

@@ -33,6 +33,8 @@ pub(super) struct Round {
     /// Partition and counter, alternating, for the closing `Adopted`.
     adopted: Vec<u64>,
     pulled: bool,
+    /// A partition's page was refused for now.
+    failed: bool,
 }
 
 #[derive(Clone)]
@@ -119,6 +121,7 @@ impl Node {
             asked: BTreeMap::new(),
             adopted: Vec::new(),
             pulled: is_full,
+            failed: false,
         });
         if is_full {
             self.pump_round(now);
@@ -201,7 +204,11 @@ impl Node {
         for (ix, theirs) in hashes.chunks_exact(8).enumerate() {
             let (partition, theirs) = (ix as u16, theirs.try_into().map_or(0, u64::from_le_bytes));
             if theirs == own.hashes[ix] && !revived.contains(&partition) {
-                // This one is complete as it stands.
+                // This one is complete as it stands, our own writes in it included.
+                let hi = own.own_last[ix];
+                if hi > 0 {
+                    self.outputs.push_back(Output::Adopted { peer, partition, lo: 1, hi });
+                }
                 self.partition_fresh(partition, peer, wall_ms, &inc);
                 self.phase.done(partition, ready);
             } else {
@@ -349,6 +356,15 @@ impl Node {
                 }
                 self.pump_round(now);
             }
+            Err(refusal @ (Refusal::ClockAhead { .. } | Refusal::MemoryFull)) => {
+                // This partition must wait; the others must not wait for it.
+                if let Some(round) = &mut self.round {
+                    round.asked.remove(&partition);
+                    round.failed = true;
+                }
+                self.refused(peer, &refusal)?;
+                self.pump_round(now);
+            }
             Err(refusal) => {
                 self.abandon_round(now);
                 self.refused(peer, &refusal)?;
@@ -360,9 +376,8 @@ impl Node {
     fn finish_round(&mut self) {
         let Some(round) = self.round.take() else { return };
         let Some(peer) = self.peers.get_mut(&round.peer) else { return };
-        if !round.full {
-            peer.complete = true;
-        }
+        let whole = !round.full && !round.failed;
+        peer.complete |= whole;
         let version = peer.version;
         if round.pulled {
             self.stats.rounds_pulled += 1;
@@ -371,7 +386,7 @@ impl Node {
             let frame = encode(version, &Message::Adopted { upto: round.adopted });
             self.send(round.peer, Class::Control, frame);
         }
-        if !round.full {
+        if whole {
             self.phase.round_complete(round.peer);
             self.reap_frozen = false;
         }

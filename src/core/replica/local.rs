@@ -183,7 +183,7 @@ impl Partition {
         let new_ttl = change.ttl.map(Ttl::bounded).filter(|&wanted| wanted != ttl);
         let touch = new_ttl.is_some() || now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
         if fields.is_empty() && new_ttl.is_none() && !touch {
-            return Ok(self.skipped(&packed));
+            return Ok(self.skipped(&packed, &change.fields));
         }
         check_size(&packed.fields().collect::<Vec<_>>(), &fields, stamper.limits)?;
         let context = context_of(&packed, self.own, &self.origins);
@@ -227,7 +227,7 @@ impl Partition {
         let now_ms = self.clamp_wall(wall_ms);
         let slot = self.find(id);
         let hard_ms = match slot.map(|slot| self.record(slot)) {
-            Some(packed) if packed.is_dead() => return Ok(self.skipped(&packed)),
+            Some(packed) if packed.is_dead() => return Ok(self.skipped(&packed, &[])),
             Some(packed) => packed.hard_ms() + stamper.limits.skew_ms,
             None if blind => now_ms + stamper.limits.max_lifetime_ms + stamper.limits.skew_ms,
             None => return Err(WriteError::Absent),
@@ -265,8 +265,12 @@ impl Partition {
         Written { partition: self.ix, dot, hlc: ver.hlc, wrote, deadline_ms }
     }
 
-    fn skipped(&self, packed: &Packed<'_>) -> Written {
-        let newest = packed.vers().max_by(|a, b| a.cmp(b, &self.origins));
+    /// A skipped edit names the newest write among the fields it would have set (CRDT.md A11); one without fields,
+    /// the record's newest.
+    fn skipped(&self, packed: &Packed<'_>, fields: &[(&str, Option<&[u8]>)]) -> Written {
+        let named = packed.fields().filter(|held| fields.iter().any(|f| f.0 == held.key));
+        let newest = named.map(|held| packed.ver(held.op)).max_by(|a, b| a.cmp(b, &self.origins));
+        let newest = newest.or_else(|| packed.vers().max_by(|a, b| a.cmp(b, &self.origins)));
         let ver = newest.unwrap_or(Ver { hlc: Hlc(0), origin: self.own, counter: self.own_last });
         let deadline_ms = if packed.is_dead() { packed.hard_ms() } else { packed.deadline_ms() };
         self.written(ver, false, deadline_ms)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::partition::Partition;
 use super::remote::{Claim, fading};
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
-use crate::core::limits::Limits;
+use crate::core::limits::{Limits, MAX_RANGES};
 use crate::core::session::{SessionId, State};
 use crate::core::time::Hlc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -206,6 +206,7 @@ impl Partition {
         for (origin, ranges) in self.coverage() {
             base.entry(origin).or_default().union(ranges);
         }
+        base.values_mut().for_each(|ranges| ranges.cap(MAX_RANGES));
         base
     }
 

@@ -157,6 +157,12 @@ impl Partition {
         self.high_wall_ms
     }
 
+    /// Takes back what a wall clock that has since jumped away said: kept, it would hide and drop live sessions for
+    /// as long as the clock was ahead.
+    pub fn reset_wall(&mut self, wall_ms: u64) {
+        self.high_wall_ms = wall_ms;
+    }
+
     /// The local index of an origin, adding it if new.
     pub(super) fn intern(&mut self, origin: Origin) -> OriginIx {
         if let Some(&ix) = self.origin_ix.get(&origin) {

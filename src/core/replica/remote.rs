@@ -332,7 +332,8 @@ impl Partition {
             }
             State::Live(_) if dead_here => Admitted::Yes,
             State::Live(live) => match (slot, live.birth) {
-                (None, None) => {
+                // A part without all it takes to be stored must not pass for held: its claim would be false.
+                (None, _) if live.birth.is_none() || live.touch.is_none() || live.ttl.is_none() => {
                     self.counts.need_full += 1;
                     Admitted::NeedFull
                 }
@@ -391,11 +392,6 @@ impl Partition {
 
     fn merge(&mut self, id: SessionId, slot: Option<u32>, state: &State<'_>, gate: &mut Gate<'_>) {
         let Some(at) = slot else {
-            if let State::Live(live) = state
-                && (live.touch.is_none() || live.ttl.is_none())
-            {
-                return;
-            }
             let slot = self.store(id, None, state);
             self.tell_inserted(id, state, slot, gate);
             return;

@@ -394,8 +394,10 @@ pub fn unflatten_ranges(ints: &mut impl Iterator<Item = u64>) -> Result<Option<(
     let Some(origin) = ints.next() else { return Ok(None) };
     let mut need = || ints.next().ok_or_else(|| "ranges cut short".to_owned());
     let n = need()?;
-    if n > MAX_RANGES as u64 {
-        return Err(format!("{n} ranges of one origin: at most {MAX_RANGES}"));
+    // What is lacking can have a range more than both sides' together.
+    let most = 2 * MAX_RANGES as u64 + 1;
+    if n > most {
+        return Err(format!("{n} ranges of one origin: at most {most}"));
     }
     let (mut ranges, mut end) = (RangeSet::default(), 0u64);
     for _ in 0..n {

@@ -21,7 +21,8 @@ use crate::logging::LEVEL_VARIABLE;
 /// What all variables of ours begin with.
 const PREFIX: &str = "SESSIONMESH_";
 /// Variables that are no settings of a node.
-const OTHER_VARIABLES: [&str; 2] = [LEVEL_VARIABLE, "SESSIONMESH_CONFIG"];
+const OTHER_VARIABLES: [&str; 4] =
+    [LEVEL_VARIABLE, "SESSIONMESH_CONFIG", "SESSIONMESH_LOG_FORMAT", "SESSIONMESH_LOG_FILE"];
 
 /// Everything an agent is told, and by whom.
 #[derive(Debug)]
