@@ -1,0 +1,90 @@
+//! Clocks that jump and processes that freeze: executions found by reading the node's state machine.
+
+use sessionmesh::core::limits::Limits;
+use sessionmesh_sim::World;
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn shift(world: &mut World, at: usize, by_ms: i64) {
+    if let Some(node) = world.nodes[at].as_mut() {
+        node.offset_ms += by_ms;
+    }
+}
+
+/// The wall clock of node 1 reads two hours ahead for a second. Its partitions once kept that reading as their
+/// high-water mark: for two hours the node hid every session, dropped what was due meanwhile, and acknowledged
+/// pushes that it did not store.
+#[test]
+fn a_wall_clock_that_jumped_and_came_back_hides_and_drops_nothing() {
+    let mut world = World::new(31, 3);
+    world.settle();
+    let before = world.create(0, &[("user", "ada")]);
+    world.settle();
+    shift(&mut world, 1, 2 * HOUR_MS);
+    world.run(1_200);
+    shift(&mut world, 1, -2 * HOUR_MS);
+    world.run(30_000);
+    assert!(world.visible(1, before), "a live session is hidden");
+    let after = world.create(0, &[("user", "bob")]);
+    world.run(10_000);
+    assert!(world.visible(1, after), "a session written since is not held");
+    world.settle();
+}
+
+/// Nodes 0 and 1 are frozen together while node 2 takes a logout, and they cannot reach node 2 when they wake. A
+/// round between the two proves nothing: both missed the same logout.
+#[test]
+fn two_that_were_frozen_together_do_not_open_each_others_fence() {
+    let limits = Limits { partitions: 8, fence_timeout_ms: 60_000, ..Limits::default() };
+    let mut world = World::with_limits(32, 3, limits);
+    world.settle();
+    let id = world.create(0, &[("user", "ada")]);
+    world.settle();
+    world.freeze(0, 8_000);
+    world.freeze(1, 8_000);
+    world.run(1_000);
+    world.destroy(2, id);
+    world.cut(&[2], &[0, 1]);
+    world.run(12_000);
+    assert!(
+        !world.visible(0, id) && !world.visible(1, id),
+        "a session is shown that was destroyed meanwhile"
+    );
+    world.heal();
+    world.settle();
+    assert!(!world.visible(0, id) && !world.visible(1, id));
+}
+
+/// A machine is suspended: the monotonic clock stands still, the wall clock does not. No beat is missed.
+#[test]
+fn a_suspend_fences_although_no_beat_was_missed() {
+    let mut world = World::new(33, 2);
+    world.settle();
+    world.cut(&[0], &[1]);
+    shift(&mut world, 0, 20_000);
+    world.run(500);
+    assert!(!world.ready(0), "it may have missed logouts");
+    world.heal();
+    shift(&mut world, 0, -20_000);
+    world.settle();
+}
+
+/// A joiner that reaches nobody yet is frozen for longer than `solo_after_ms`. The freeze is no answer of nobody.
+#[test]
+fn a_joiner_frozen_before_its_first_link_does_not_think_itself_alone() {
+    let mut world = World::new(34, 2);
+    world.settle();
+    let id = world.create(0, &[("user", "ada")]);
+    world.settle();
+    world.cut(&[0], &[1]);
+    world.run(4_000);
+    world.crash(1);
+    world.start(1, true);
+    world.run(2_000);
+    world.freeze(1, 20_000);
+    world.run(21_000);
+    assert!(!world.ready(1), "its first moment awake is not ten seconds of silence");
+    world.heal();
+    world.settle();
+    assert!(world.visible(1, id));
+}
