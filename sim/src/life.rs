@@ -197,7 +197,7 @@ impl Life {
     ) -> Result<Vec<Entry<'a>>, Refusal> {
         let reader = EntryReader { bases, origins };
         let resolve = |entry: &WireEntry<'a>, p: &mut Partition| {
-            let state = reader.resolve(entry, &mut |o| p.intern_for(o)).map_err(Refusal::Malformed)?;
+            let state = reader.resolve(entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
             Ok((entry.id, state))
         };
         entries.iter().map(|entry| resolve(entry, &mut self.partition)).collect()

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use super::acks::Acks;
 use super::clock::Clock;
-use super::shared::{Command, LinkState, MemberState, MemberView, Shared, Stopped};
+use super::shared::{Command, MemberState, MemberView, Shared, Stopped};
 use super::trace::Tracer;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
@@ -265,7 +265,7 @@ impl Engine {
                 self.life.transport.disconnect(peer, &why);
             }
             Output::Serving(serving, why) => {
-                info!(node = self.config.node, "{}: {why}", serving_word(serving));
+                info!(node = self.config.node, "{}: {why}", serving.word());
                 self.shared.serving.send_replace((serving, why));
             }
             Output::NewLife(_) => self.reborn = true,
@@ -439,11 +439,7 @@ impl Engine {
             origin: m.origin,
             addr: m.addr,
             state: state(m),
-            link: if self.links.contains_key(&m.origin) || m.node == self.config.node {
-                LinkState::Up
-            } else {
-                LinkState::Down
-            },
+            linked: self.links.contains_key(&m.origin) || m.node == self.config.node,
             wall_offset_ms: self.links.get(&m.origin).map_or(0, |l| l.1),
             backlog_partitions: backlog.get(&m.origin).copied().unwrap_or(0),
             metadata: m.metadata.clone(),
@@ -524,14 +520,5 @@ async fn start_life(
             transport.close().await;
             Err(error.into())
         }
-    }
-}
-
-/// The word operators see.
-pub(crate) fn serving_word(serving: Serving) -> &'static str {
-    match serving {
-        Serving::Joining => "joining",
-        Serving::Ready => "ready",
-        Serving::Fenced => "fenced",
     }
 }

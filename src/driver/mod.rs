@@ -11,7 +11,7 @@ mod trace;
 
 pub use engine::StartError;
 pub(crate) use engine::{Engine, EngineConfig};
+pub use shared::MemberState;
 pub use shared::Stopped;
 pub(crate) use shared::{Command, MemberView, Shared};
-pub use shared::{LinkState, MemberState};
 pub(crate) use trace::Tracer;

@@ -30,15 +30,6 @@ pub(crate) enum Command {
     Stop,
 }
 
-/// Whether a link to a member is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkState {
-    /// Frames can be exchanged.
-    Up,
-    /// No connection at the moment.
-    Down,
-}
-
 /// What this node believes of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberState {
@@ -57,7 +48,7 @@ pub(crate) struct MemberView {
     pub origin: Origin,
     pub addr: SocketAddr,
     pub state: MemberState,
-    pub link: LinkState,
+    pub linked: bool,
     pub wall_offset_ms: i64,
     pub backlog_partitions: usize,
     pub metadata: BTreeMap<String, String>,

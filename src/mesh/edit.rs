@@ -42,9 +42,6 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
-/// What the closure of an edit or create returns.
-pub type EditError = Error;
-
 /// Collects the changes of one edit. Everything in one edit appears together.
 #[derive(Debug, Default)]
 pub struct Fields {

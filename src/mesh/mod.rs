@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 pub use builder::Builder;
 pub use config::{Config, ConfigError, SecretSource};
-pub use edit::{EditError, Expiry, Fields};
+pub use edit::{Expiry, Fields};
 pub use error::Error;
 pub use receipt::{Receipt, TooFewCopies};
 pub use sessions::Sessions;

@@ -14,7 +14,7 @@ use super::view::{Found, Session};
 use super::watch::{SessionEvent, Watch};
 use super::{Error, Mesh};
 use crate::core::replica::{Change, Happened, Lookup, Written};
-use crate::core::session::{SessionId, Ttl};
+use crate::core::session::SessionId;
 use crate::driver::{Command, Shared, Stopped};
 
 /// The sessions of a mesh, as this node holds them. Cheap to clone, usable from any thread.
@@ -222,12 +222,5 @@ impl Sessions {
                 _ => {}
             }
         }
-    }
-}
-
-/// A [`Ttl`] from an [`Expiry`], for adapters.
-impl From<Expiry> for Ttl {
-    fn from(expiry: Expiry) -> Self {
-        expiry.ttl
     }
 }

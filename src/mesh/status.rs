@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::replica::Serving;
-use crate::driver::{LinkState, MemberState, MemberView, Shared};
+use crate::driver::{MemberState, MemberView, Shared};
 
 /// A member as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +41,7 @@ impl From<&MemberView> for MemberInfo {
             origin: format!("{:032x}", view.origin.0),
             addr: view.addr,
             state: state.into(),
-            linked: view.link == LinkState::Up,
+            linked: view.linked,
             wall_offset_ms: view.wall_offset_ms,
             backlog_partitions: view.backlog_partitions,
             metadata: view.metadata.clone(),
@@ -76,11 +75,7 @@ pub struct Status {
 impl Status {
     pub(crate) fn of(shared: &Shared) -> Self {
         let (origin, addr) = *shared.life.read();
-        let serving = match shared.replica.serving(shared.clock.now()) {
-            Serving::Joining => "joining",
-            Serving::Ready => "ready",
-            Serving::Fenced => "fenced",
-        };
+        let serving = shared.replica.serving(shared.clock.now()).word();
         let (stats, network, discovery) = shared.stats.lock().clone();
         let seeds = discovery.seeds.iter().filter_map(|s| Some((s.seed.clone(), s.last_error.clone()?)));
         let counts = shared.replica.counts();

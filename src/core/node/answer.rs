@@ -176,7 +176,7 @@ impl Node {
         if let Some(entry) = entry.filter(|_| self.asks.contains_key(&request)) {
             let reader = EntryReader { bases, origins };
             let joined = self.admit(now, entry.id.partition(self.limits.partitions), |p, gate| {
-                let state = reader.resolve(&entry, &mut |o| p.intern_for(o)).map_err(Refusal::Malformed)?;
+                let state = reader.resolve(&entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
                 p.apply_entry(&(entry.id, state), gate)
             });
             if let Err(refusal) = joined {

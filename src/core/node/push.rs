@@ -92,8 +92,7 @@ impl Node {
                     if entry.id.partition(gate.limits.partitions) != part.partition {
                         return Err(Refusal::Malformed("a session in the wrong partition"));
                     }
-                    let state =
-                        reader.resolve(entry, &mut |o| p.intern_for(o)).map_err(Refusal::Malformed)?;
+                    let state = reader.resolve(entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
                     entries.push((entry.id, state));
                 }
                 p.apply_push(from, (part.lo, part.hi, until_ms), &entries, gate)

@@ -314,7 +314,7 @@ impl Node {
                 if entry.id.partition(gate.limits.partitions) != partition {
                     return Err(Refusal::Malformed("a session in the wrong partition"));
                 }
-                let state = reader.resolve(entry, &mut |o| p.intern_for(o)).map_err(Refusal::Malformed)?;
+                let state = reader.resolve(entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
                 if full && current {
                     taught.extend(p.untold(entry.id, &state));
                 }

@@ -164,7 +164,7 @@ impl Partition {
     }
 
     /// The local index of an origin, adding it if new.
-    pub(super) fn intern(&mut self, origin: Origin) -> OriginIx {
+    pub fn intern(&mut self, origin: Origin) -> OriginIx {
         if let Some(&ix) = self.origin_ix.get(&origin) {
             return ix;
         }
@@ -333,11 +333,6 @@ impl Partition {
         known.cov.union(ranges);
         known.cov.cap(MAX_RANGES);
         known.until_ms = known.until_ms.max(until_ms);
-    }
-
-    /// [`Partition::intern`] for the origins of incoming entries.
-    pub fn intern_for(&mut self, origin: Origin) -> OriginIx {
-        self.intern(origin)
     }
 
     /// What a request names and its page echoes (CRDT.md F5).

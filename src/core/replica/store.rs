@@ -24,6 +24,17 @@ pub enum Serving {
     Fenced = 2,
 }
 
+impl Serving {
+    /// The word operators see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Joining => "joining",
+            Self::Ready => "ready",
+            Self::Fenced => "fenced",
+        }
+    }
+}
+
 /// What a read finds.
 #[derive(Clone)]
 pub enum Lookup {
