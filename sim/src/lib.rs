@@ -12,6 +12,7 @@
 //! assert_eq!(world.field(2, id, "user").as_deref(), Some("ada"));
 //! ```
 
+pub mod board;
 mod life;
 mod net;
 mod spell;

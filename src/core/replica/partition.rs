@@ -114,6 +114,8 @@ pub struct Partition {
     pub(super) high_wall_ms: u64,
     /// Bumped whenever coverage may shrink; part of a round's nonce.
     pub(super) version: u64,
+    /// Bumped whenever records or coverage change: lets an observer look only where something happened.
+    changes: u64,
     pub(super) counts: Counts,
     scratch: Vec<u8>,
 }
@@ -143,6 +145,7 @@ impl Partition {
             wheel: BTreeMap::new(),
             high_wall_ms: 0,
             version: 0,
+            changes: 0,
             counts: Counts::default(),
             scratch: Vec::new(),
         };
@@ -187,7 +190,17 @@ impl Partition {
         self.origin_ix.get(&origin).copied()
     }
 
+    /// How often records or coverage have changed.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub(super) fn changed(&mut self) {
+        self.changes += 1;
+    }
+
     pub(super) fn forget_origin(&mut self, ix: OriginIx) {
+        self.changed();
         let origin = std::mem::take(&mut self.origins[ix as usize]);
         self.origin_ix.remove(&origin);
         self.known[ix as usize] = Known::default();
@@ -226,6 +239,7 @@ impl Partition {
 
     /// As [`Partition::store`], from bytes that [`encode`] wrote.
     pub(super) fn store_bytes(&mut self, id: SessionId, at: Option<u32>, bytes: &[u8]) -> u32 {
+        self.changed();
         let new = Packed::new(bytes);
         let (hard_ms, dead) = (new.hard_ms(), new.is_dead());
         let held: Vec<Ver> = at.map(|slot| self.record(slot).vers().collect()).unwrap_or_default();
@@ -274,6 +288,7 @@ impl Partition {
 
     /// Removes a record and every trace of it but coverage.
     pub(super) fn drop_slot(&mut self, slot: u32) {
+        self.changed();
         self.count(slot, -1);
         let (id, vers) = (self.record(slot).id(), self.record(slot).vers().collect::<Vec<_>>());
         for ver in vers {
@@ -329,6 +344,7 @@ impl Partition {
     }
 
     pub(super) fn add_cover(&mut self, ix: OriginIx, ranges: &RangeSet, until_ms: u64) {
+        self.changed();
         let known = &mut self.known[ix as usize];
         known.cov.union(ranges);
         known.cov.cap(MAX_RANGES);

@@ -119,7 +119,10 @@ impl Partition {
             if named && over && known.index.is_empty() {
                 if ix as OriginIx == self.own {
                     // Our next write re-creates the entry, from its own counter on.
-                    self.known[ix].cov = RangeSet::default();
+                    if !self.known[ix].cov.is_empty() {
+                        self.known[ix].cov = RangeSet::default();
+                        self.changed();
+                    }
                 } else {
                     self.forget_origin(ix as OriginIx);
                 }

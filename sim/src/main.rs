@@ -1,0 +1,3 @@
+//! The `sessionmesh-sim` command.
+
+fn main() {}
