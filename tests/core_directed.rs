@@ -344,7 +344,7 @@ fn a2_a_revived_session_is_neither_reaped_nor_served_to_joiners() {
 fn a3_a_member_counts_from_its_link_on_and_goes_by_a_mark_only() {
     let mut world = World::new(3, 2);
     world.settle();
-    world.nodes.push(None);
+    world.add_host();
     world.net.cuts.extend([(2, 0), (2, 1)]);
     world.start(2, true);
     let joiner = world.origin(2);
@@ -626,8 +626,7 @@ fn a12_a_copy_is_told_only_once_the_dot_is_adopted() {
     let written = world.create_with(0, id, &[("f", "1")], HALF_HOUR, DAY_MS).expect("created");
     let told = |world: &World, by: Origin| {
         let node = world.nodes[0].as_ref().expect("up");
-        let ranges = node.adopted.get(&(by, written.partition)).cloned().unwrap_or_default();
-        ranges.iter().any(|&(lo, hi)| lo <= written.dot.counter && written.dot.counter <= hi)
+        node.adopted.get(&(by, written.partition)).is_some_and(|r| r.contains(written.dot.counter))
     };
     let (near, far) = (world.origin(1), world.origin(2));
     assert!(!told(&world, near), "sent is not adopted");

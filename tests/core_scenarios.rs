@@ -215,7 +215,7 @@ fn s18_a_joiner_survives_its_sources_death_writes_and_logouts() {
     let ids: Vec<_> = (0..400).map(|n| world.create(n % 3, &[("f", "1")])).collect();
     world.settle();
     world.net.faults = Faults { delay_min_ms: 20, delay_max_ms: 60, ..Faults::default() };
-    world.nodes.push(None);
+    world.add_host();
     world.start(3, true);
     for step in 0..20 {
         world.run(50);

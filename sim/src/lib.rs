@@ -1,7 +1,8 @@
-//! The deterministic harness: N shipped nodes in virtual time over a seeded, hostile network.
+//! The deterministic simulator: the shipped core in virtual time over a seeded, hostile network.
 //!
-//! Everything random is drawn from a hash of (seed, purpose, index), so that leaving one event out never shifts
-//! the draws of another. [`World`] owns nodes, links and the event queue; tests drive it like a small language:
+//! Everything random is drawn from a hash of (seed, purpose, who, index), so that leaving one event out never
+//! shifts the draws of another. [`World`] owns nodes, links and the event queue; tests drive it like a small
+//! language:
 //!
 //! ```
 //! use sessionmesh_sim::World;
@@ -13,12 +14,17 @@
 //! ```
 
 pub mod board;
+mod clock;
+pub mod draw;
 mod life;
 mod net;
+mod queue;
 mod spell;
-mod world;
+pub mod world;
 
+pub use clock::{Clock, EPOCH_MS};
 pub use life::{Life, change, id};
-pub use net::{Faults, Net};
+pub use net::{Carried, Damage, Fate, Faults, Net};
+pub use queue::Queue;
 pub use spell::{origin, spell};
-pub use world::{EPOCH_MS, SimNode, Tamper, World};
+pub use world::{SimNode, Tamper, World};

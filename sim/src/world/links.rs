@@ -1,0 +1,206 @@
+//! Who can talk to whom: links between lives, and membership, from a board or directly.
+//!
+//! A link is what the transport keeps: up while packets pass both ways, noticed as down after a silence. With a
+//! board, two processes link once one of them knows the other from it; without, whoever can be reached is linked.
+
+use sessionmesh::core::causality::Origin;
+use sessionmesh::core::node::Input;
+
+use super::seen::{Seen, Watch};
+use super::{Event, World};
+use crate::board::{BoardMember, BoardOut, Packet};
+
+/// How long a cut link lasts before both ends notice (ms): `link_timeout_ms` of the product.
+pub const LINK_TIMEOUT_MS: u64 = 3_000;
+/// A closed or failed link is dialled again after this (ms).
+const REDIAL_MS: u64 = 1_000;
+
+impl World {
+    pub(super) fn close_link(&mut self, at: usize, peer: Origin, why: String) {
+        if let Some(node) = self.nodes[at].as_mut()
+            && node.warnings.len() < 1_000
+        {
+            node.warnings.push(format!("closed the link: {why}"));
+        }
+        self.see(Seen::Closed { at, peer, why });
+        let other = self.at_origin(peer);
+        self.drop_link(at, peer);
+        if let Some(other) = other {
+            let origin = self.origin(at);
+            self.drop_link(other, origin);
+            self.schedule(REDIAL_MS, Event::LinkCheck(at, other));
+        }
+    }
+
+    fn drop_link(&mut self, at: usize, peer: Origin) {
+        let Some(node) = self.nodes[at].as_mut() else { return };
+        if node.links.remove(&peer) {
+            node.adopted.retain(|(holder, _), _| *holder != peer);
+            self.see(Seen::Link { at, peer, up: false });
+            self.input(at, Input::LinkDown { peer });
+        }
+    }
+
+    /// Whether packets pass both ways between two processes that can take them.
+    pub(super) fn reachable(&self, a: usize, b: usize) -> bool {
+        let awake = |at: usize| self.nodes[at].as_ref().is_some_and(|n| !n.suspended);
+        a != b
+            && awake(a)
+            && awake(b)
+            && !self.net.cuts.contains(&(a, b))
+            && !self.net.cuts.contains(&(b, a))
+    }
+
+    /// Whether one of two processes would dial the other.
+    fn acquainted(&self, a: usize, b: usize) -> bool {
+        if self.board.is_none() {
+            return true;
+        }
+        let knows = |x: usize, y: usize| {
+            self.nodes[x].as_ref().is_some_and(|n| n.members.iter().any(|m| m.at == y && !m.left))
+                || self.hosts[x].seeds.contains(&y)
+        };
+        knows(a, b) || knows(b, a)
+    }
+
+    pub(super) fn reconnect(&mut self, at: usize) {
+        for other in 0..self.nodes.len() {
+            if other != at {
+                self.link_check(at, other);
+            }
+        }
+    }
+
+    /// Brings the link between two processes in line with what the network allows.
+    pub(super) fn link_check(&mut self, a: usize, b: usize) {
+        for (x, y) in [(a, b), (b, a)] {
+            let Some(node) = &self.nodes[x] else { continue };
+            if node.suspended {
+                continue;
+            }
+            let stale: Vec<Origin> =
+                node.links.iter().copied().filter(|o| self.at_origin(*o).is_none()).collect();
+            stale.into_iter().for_each(|peer| self.drop_link(x, peer));
+            let origin = self.origin(y);
+            if !self.reachable(x, y) {
+                self.drop_link(x, origin);
+            } else if self.acquainted(x, y) {
+                self.raise_link(x, y, origin);
+            }
+            if self.board.is_none() {
+                self.tell_reachable(x);
+            }
+        }
+    }
+
+    fn raise_link(&mut self, x: usize, y: usize, origin: Origin) {
+        let version = self.version(x).min(self.version(y));
+        if self.nodes[x].as_mut().is_some_and(|n| n.links.insert(origin)) {
+            self.see(Seen::Link { at: x, peer: origin, up: true });
+            self.input(x, Input::LinkUp { peer: origin, version });
+        }
+    }
+
+    fn version(&self, at: usize) -> u16 {
+        self.nodes[at].as_ref().map_or(self.hosts[at].version, |n| n.version)
+    }
+
+    /// Without a board, members are the processes that can be reached.
+    fn tell_reachable(&mut self, at: usize) {
+        let alive: Vec<usize> = (0..self.nodes.len()).filter(|&o| self.reachable(at, o)).collect();
+        let members: Vec<Origin> = alive.iter().map(|&o| self.origin(o)).collect();
+        self.see(Seen::Members { at, alive });
+        self.input(at, Input::Members(&members));
+    }
+
+    /// Carries out what the board wants, and schedules its next timer.
+    pub(super) fn pump_board(&mut self) {
+        while let Some(out) = self.board.as_mut().and_then(|b| b.poll()) {
+            match out {
+                BoardOut::Send { from, to, bytes, packet } => self.gossip(from, to, bytes, packet),
+                BoardOut::Members { at, members } => self.board_members(at, members),
+                BoardOut::Gone { at, origin } => {
+                    self.see(Seen::Gone { at, life: origin });
+                    self.input(at, Input::Gone(origin));
+                }
+                // As the driver: the older of two processes of one name stops, and says so.
+                BoardOut::Clone { at } => {
+                    self.fault(format!("{} meets a clone and stops", self.hosts[at].name), vec![at]);
+                    self.end(at, false);
+                }
+            }
+        }
+        let next = self.board.as_ref().and_then(|b| b.next_wake_ms());
+        if let Some(next) = next.map(|at| at.max(self.time_ms + 1))
+            && (self.board_wake_ms <= self.time_ms || next < self.board_wake_ms)
+        {
+            self.board_wake_ms = next;
+            self.queue.push(next, Event::BoardWake(next));
+        }
+    }
+
+    pub(super) fn board_wakes(&mut self, at_ms: u64) {
+        if at_ms != self.board_wake_ms {
+            return;
+        }
+        if let Some(board) = &mut self.board {
+            board.wake(self.time_ms);
+        }
+        self.pump_board();
+    }
+
+    fn gossip(&mut self, from: usize, to: usize, bytes: usize, packet: Packet) {
+        self.gossiped.0 += bytes as u64;
+        self.gossiped.1 += 1;
+        if self.nodes[from].is_none() {
+            return;
+        }
+        let carried = self.net.carry(self.time_ms, from, to, bytes, true);
+        self.next_message += 1;
+        let (id, time_ms) = (self.next_message, self.time_ms);
+        if self.watch == Watch::All {
+            let arrive = carried.copies().iter().map(|c| time_ms + c.0).collect();
+            self.sent_message(id, (from, to), (0, bytes), arrive, carried.fate);
+        }
+        for &(delay, damage) in carried.copies() {
+            let packet = match (&packet, damage) {
+                (Packet::Bytes(whole), Some(damage)) => {
+                    let mut bytes = whole.to_vec();
+                    damage.apply(&mut bytes);
+                    Packet::Bytes(bytes.into())
+                }
+                // The transport authenticates: what is damaged never reaches the board.
+                (Packet::Model(_), Some(_)) => continue,
+                (packet, None) => packet.clone(),
+            };
+            self.schedule(delay, Event::Gossip { from, to, id, packet });
+        }
+    }
+
+    pub(super) fn gossip_arrives(&mut self, from: usize, to: usize, packet: Packet) {
+        if self.nodes[to].is_none() {
+            return;
+        }
+        self.hash.absorb([self.time_ms, (to as u64) << 16 | from as u64, 8, 0]);
+        if let Some(board) = &mut self.board {
+            board.deliver(self.time_ms, from, to, packet);
+        }
+        self.pump_board();
+    }
+
+    fn board_members(&mut self, at: usize, members: Vec<BoardMember>) {
+        let Some(node) = self.nodes[at].as_mut() else { return };
+        let own = node.node.origin();
+        let live = members.iter().filter(|m| m.alive && m.origin != own);
+        let alive: Vec<Origin> = live.clone().map(|m| m.origin).collect();
+        let mut places: Vec<usize> = live.map(|m| m.at).collect();
+        places.sort_unstable();
+        let known: Vec<usize> = members.iter().map(|m| m.at).filter(|&o| o != at).collect();
+        node.members = members;
+        self.see(Seen::Members { at, alive: places });
+        self.input(at, Input::Members(&alive));
+        for other in known {
+            self.link_check(at, other);
+        }
+    }
+}
