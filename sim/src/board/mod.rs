@@ -6,9 +6,35 @@
 //!
 //! A board never touches the network: it hands the world packets to carry and is given what arrives.
 
+mod detector;
+mod ledger;
 pub mod scuttlebutt;
+mod sight;
 
+pub use scuttlebutt::Scuttlebutt;
 use sessionmesh::core::causality::Origin;
+
+/// The cluster's name on the wire: part of every SYN.
+const CLUSTER: &str = "sim";
+
+/// How all processes of a world gossip. The defaults are the product's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoardConfig {
+    /// One gossip round (ms).
+    pub gossip_interval_ms: u64,
+    /// How long a dead incarnation is remembered (ms).
+    pub dead_grace_ms: u64,
+    /// Silence of this many mean heartbeat intervals is death.
+    pub phi_threshold: f64,
+    /// Ceiling on known incarnations: beyond it newcomers are ignored.
+    pub max_incarnations: usize,
+}
+
+impl Default for BoardConfig {
+    fn default() -> Self {
+        Self { gossip_interval_ms: 1_000, dead_grace_ms: 300_000, phi_threshold: 8.0, max_incarnations: 400 }
+    }
+}
 
 /// What a process tells the board about itself when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
