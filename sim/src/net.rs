@@ -24,10 +24,13 @@ pub struct Faults {
     pub late_per_mille: u64,
     /// How late those may be (ms).
     pub late_max_ms: u64,
-    /// Frames in which one bit is flipped, of a thousand. Real links authenticate; this finds decoder bugs.
+    /// Frames in which one bit is flipped, of a thousand. Links authenticate: the decoder must refuse such a frame
+    /// without panic, and then it is lost. See `unsealed`.
     pub flip_per_mille: u64,
-    /// Frames cut short, of a thousand.
+    /// Frames cut short, of a thousand; as above.
     pub truncate_per_mille: u64,
+    /// Damaged frames reach the node as if links did not authenticate: only bounds can be promised then.
+    pub unsealed: bool,
     /// Frames of which a copy arrives again long after, of a thousand: an old packet replayed.
     pub replay_per_mille: u64,
     /// How long after (ms) at most.
@@ -55,6 +58,7 @@ impl Default for Faults {
             late_max_ms: 0,
             flip_per_mille: 0,
             truncate_per_mille: 0,
+            unsealed: false,
             replay_per_mille: 0,
             replay_max_ms: 120_000,
             burst_per_mille: 0,

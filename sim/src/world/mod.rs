@@ -18,6 +18,7 @@ use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::node::{Input, Output};
 use sessionmesh::core::replica::{Lookup, Replica, Serving};
+use sessionmesh::core::replication::decode;
 use sessionmesh::core::session::SessionId;
 use sessionmesh::core::time::Now;
 use xxhash_rust::xxh3::xxh3_64;
@@ -27,7 +28,7 @@ pub use self::links::LINK_TIMEOUT_MS;
 pub use self::node::{Host, SimNode};
 pub use self::seen::{Given, Seen, Watch};
 use self::client::{Asking, Client};
-use crate::board::{Board, Packet};
+use crate::board::{Board, BoardConfig, Packet, scuttlebutt::Scuttlebutt};
 use crate::draw::{Draw, TraceHash};
 use crate::net::{Fate, Net};
 use crate::queue::Queue;
@@ -66,6 +67,8 @@ pub struct World {
     pub limits: Limits,
     /// Bytes and frames of replication sent so far.
     pub sent: (u64, u64),
+    /// The largest frame sent so far (bytes).
+    pub largest_frame_bytes: usize,
     /// Bytes and packets of gossip sent so far.
     pub gossiped: (u64, u64),
     /// Messages and timers handled by nodes so far.
@@ -110,7 +113,14 @@ impl World {
         world
     }
 
-    /// `n` machines on which nothing runs yet, whose processes will find each other by this board through `seeds`.
+    /// `n` machines on which nothing runs yet, whose processes will find each other by a modelled chitchat board
+    /// through `seeds`.
+    pub fn with_board(seed: u64, n: usize, limits: Limits, seeds: &[usize]) -> Self {
+        let board = Scuttlebutt::new(seed, BoardConfig::default());
+        Self::on_board(seed, n, limits, seeds, Box::new(board))
+    }
+
+    /// As [`World::with_board`], but they find each other by this board through `seeds`.
     pub fn on_board(seed: u64, n: usize, limits: Limits, seeds: &[usize], board: Box<dyn Board>) -> Self {
         let mut world = Self::empty(seed, limits, Some(board));
         for _ in 0..n {
@@ -128,6 +138,7 @@ impl World {
             hosts: Vec::new(),
             limits,
             sent: (0, 0),
+            largest_frame_bytes: 0,
             gossiped: (0, 0),
             handled: 0,
             tamper: None,
@@ -300,6 +311,7 @@ impl World {
         };
         self.sent.0 += frame.len() as u64;
         self.sent.1 += 1;
+        self.largest_frame_bytes = self.largest_frame_bytes.max(frame.len());
         let from_origin = self.origin(from);
         let carried = self.net.carry(self.time_ms, from, to, frame.len(), false);
         self.next_message += 1;
@@ -315,6 +327,11 @@ impl World {
             let mut bytes = whole.unwrap_or_default();
             if let Some(damage) = damage {
                 damage.apply(&mut bytes);
+                if !self.net.faults_of(from, to).unsealed {
+                    // The link would drop it unread; all the same its decoder must stand it.
+                    self.hash.absorb([time_ms, 11, decode(&bytes).is_ok().into(), 0]);
+                    continue;
+                }
             }
             self.schedule(delay, Event::Frame { from_origin, to, to_origin: peer, id, bytes });
         }

@@ -1,0 +1,54 @@
+//! No lost update (ALGORITHM.md §1.2 with §4): a write that had its second copy, and of which one holder's memory
+//! goes on, is at the end held by every node, or what causally or by stamp superseded it is.
+
+use super::{Invariant, Look, Verdict};
+use crate::oracle::Op;
+
+/// The rule; it also counts what was lost with all its holders, which no rule can prevent.
+#[derive(Default)]
+pub struct AckedWritesSurvive;
+
+/// Whether a node's record reflects a write: each register it wrote is there at least as new, or the session is
+/// over as far as this node is concerned.
+pub(super) fn reflects(look: &Look<'_>, at: usize, op: &Op) -> bool {
+    let session = &look.history.sessions[&op.session];
+    let wall_ms = look.world.now(at).wall_ms;
+    look.world.replica(at).shared(session.partition, |p| {
+        let Some(record) = p.get(session.id) else { return over(look, op, wall_ms) };
+        if record.is_dead() {
+            return true;
+        }
+        let newer = |key: &str| {
+            let held = record.fields().find(|f| f.key == key).map(|f| record.ver(f.op));
+            held.is_some_and(|ver| super::stamp(&ver, p.origins()) >= op.stamp())
+        };
+        op.effect.dead.is_none() && op.effect.fields.iter().all(|(key, _)| newer(key))
+            || op.effect.dead.is_some() && over(look, op, wall_ms)
+    })
+}
+
+/// Whether a session that is not there may be gone by its age: past the latest deadline anything ever gave it.
+pub(super) fn over(look: &Look<'_>, op: &Op, wall_ms: u64) -> bool {
+    let limits = &look.world.limits;
+    if let Some(hard_ms) = op.effect.dead {
+        return wall_ms > hard_ms;
+    }
+    // Nobody may have dropped it before its idle deadline, by any clock that was right to the skew.
+    let all = crate::oracle::fold(look.history.ops_of(op.session).map(|(_, op)| op));
+    let ends = all.deadline_ms();
+    ends.is_none_or(|deadline| wall_ms + limits.skew_ms >= deadline)
+}
+
+impl Invariant for AckedWritesSurvive {
+    fn equal(&mut self, look: &Look<'_>, verdict: &mut Verdict) {
+        let core = look.core_up();
+        let held = |op: &Op| op.holders & look.core != 0;
+        for op in look.history.ops.iter().filter(|op| op.acked && held(op)) {
+            for &at in &core {
+                verdict.case(reflects(look, at, op), at, Some(op.session), || {
+                    format!("write {} of n{} had two copies and is not there: {:?}", op.id, op.at, op.effect)
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Runs a scenario in two phases: safety while the faults last, then, after the heal, liveness within a floor
+//! computed from the settings. Everything seen goes to the invariants on the way.
+
+mod apply;
+mod expect;
+mod fault;
+
+use sessionmesh::core::marks::Mark;
+
+pub use self::fault::FaultKind;
+use self::expect::Watcher;
+use self::fault::InForce;
+use crate::board::Board;
+use crate::invariant::{Checks, Exercised, Violation};
+use crate::scenario::{Membership, Scenario, Step};
+use crate::trace::Recorder;
+use crate::world::{Seen, Watch, World};
+
+/// How often equality is looked for after the heal (ms).
+const LOOK_MS: u64 = 250;
+
+/// How to run.
+#[derive(Default)]
+pub struct Options {
+    /// Record a trace of everything.
+    pub trace: bool,
+    /// Stop at the first violation: what the shrinker and the hunt for mutants want.
+    pub stop_early: bool,
+    /// Another board than the model.
+    pub board: Option<Box<dyn Board>>,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Operations of clients that were tried on a node.
+    pub ops: u64,
+    /// Writes that happened.
+    pub writes: u64,
+    /// Writes that had a second copy.
+    pub acked: u64,
+    /// Operations that met a node that was down, or an error.
+    pub refused: u64,
+    /// Steps that did something to the mesh.
+    pub faults: u64,
+    /// Conflicts reported.
+    pub conflicts: u64,
+    /// Messages and timers handled by nodes.
+    pub handled: u64,
+    /// Virtual time (ms).
+    pub virtual_ms: u64,
+    /// Bytes of replication sent.
+    pub sent_bytes: u64,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The scenario's name.
+    pub name: String,
+    /// Its seed.
+    pub seed: u64,
+    /// The hash of everything that happened.
+    pub hash: String,
+    /// Rules broken, the first first.
+    pub violations: Vec<Violation>,
+    /// Rules exercised, by faults in force.
+    pub exercised: Exercised,
+    /// Counts.
+    pub totals: Totals,
+    /// How long after the heal everything was equal (ms), if it became so.
+    pub converged_ms: Option<u64>,
+    /// Marks of the core that were hit: one bit each.
+    pub marks: [u64; 2],
+    /// The trace, a line each, if it was asked for.
+    pub trace: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether everything held.
+    pub fn passed(&self) -> bool {
+        self.violations.is_empty()
+    }
+}
+
+/// Runs a scenario.
+pub fn run(scenario: &Scenario, options: Options) -> Outcome {
+    Run::new(scenario, options).whole()
+}
+
+/// A run under way.
+struct Run {
+    scenario: Scenario,
+    world: World,
+    checks: Checks,
+    watcher: Watcher,
+    faults: InForce,
+    recorder: Option<Recorder>,
+    totals: Totals,
+    buffer: Vec<Seen>,
+    next_second_ms: u64,
+    stop_early: bool,
+    converged_ms: Option<u64>,
+    /// Marks of processes that have ended.
+    marks: [u64; 2],
+}
+
+impl Run {
+    fn new(scenario: &Scenario, options: Options) -> Self {
+        let scenario = scenario.expanded();
+        let (mesh, limits) = (&scenario.mesh, scenario.mesh.limits());
+        let seeds: Vec<usize> = mesh.seeds.iter().map(|n| n.0).collect();
+        let mut world = match (options.board, mesh.membership) {
+            (Some(board), _) => World::on_board(scenario.seed, mesh.nodes, limits, &seeds, board),
+            (None, Membership::Board) => World::with_board(scenario.seed, mesh.nodes, limits, &seeds),
+            (None, Membership::Direct) => {
+                let mut world = World::with_limits(scenario.seed, 0, limits);
+                (0..mesh.nodes).for_each(|_| _ = world.add_host());
+                world
+            }
+        };
+        world.watch = if options.trace { Watch::All } else { Watch::Checks };
+        world.net.faults = scenario.network;
+        let mut checks = Checks::new();
+        checks.bounds_only = scenario.network.unsealed;
+        let recorder = options.trace.then(|| Recorder::new(&scenario));
+        let faults = InForce::of(&scenario);
+        Self {
+            world,
+            checks,
+            watcher: Watcher::default(),
+            faults,
+            recorder,
+            totals: Totals::default(),
+            buffer: Vec::new(),
+            next_second_ms: 1_000,
+            stop_early: options.stop_early,
+            converged_ms: None,
+            marks: [0; 2],
+            scenario,
+        }
+    }
+
+    fn whole(mut self) -> Outcome {
+        self.begin();
+        let steps = std::mem::take(&mut self.scenario.step);
+        let heal_ms = self.scenario.heal.at_ms;
+        let (before, after): (Vec<&Step>, Vec<&Step>) = steps.iter().partition(|s| s.at_ms < heal_ms);
+        for step in before {
+            if self.over() {
+                break;
+            }
+            self.advance(step.at_ms);
+            self.apply(&step.action);
+        }
+        if !self.over() {
+            self.advance(heal_ms);
+            self.heal();
+            self.become_equal(&after);
+        }
+        self.scenario.step = steps;
+        self.finish()
+    }
+
+    fn begin(&mut self) {
+        let late = &self.scenario.mesh.late;
+        let n = self.scenario.mesh.nodes;
+        let early: Vec<usize> = (0..n).filter(|at| !late.iter().any(|l| l.0 == *at)).collect();
+        for at in early {
+            self.world.start(at, n > 1);
+            self.drain();
+        }
+    }
+
+    /// Whether there is nothing more to learn.
+    fn over(&self) -> bool {
+        self.stop_early && !self.checks.violations.is_empty()
+    }
+
+    /// Lets virtual time pass, with every second a look.
+    fn advance(&mut self, until_ms: u64) {
+        while self.world.time_ms < until_ms && !self.over() {
+            let stop_ms = until_ms.min(self.next_second_ms);
+            while self.world.step(stop_ms) {
+                self.drain();
+            }
+            if self.world.time_ms >= self.next_second_ms {
+                self.next_second_ms += 1_000;
+                self.checks.faults = self.faults.mask(self.world.time_ms);
+                self.checks.second(&self.world, &self.scenario);
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.sample(&self.world, &self.checks.history);
+                }
+            }
+        }
+    }
+
+    /// Shows everything that happened since the last call to whoever watches.
+    fn drain(&mut self) {
+        self.world.swap_seen(&mut self.buffer);
+        if self.buffer.is_empty() {
+            return;
+        }
+        for seen in &self.buffer {
+            match seen {
+                Seen::Wrote { result: Ok(written), .. } => self.totals.writes += u64::from(written.wrote),
+                Seen::Wrote { .. } | Seen::Refused { .. } => self.totals.refused += 1,
+                Seen::Acked { .. } => self.totals.acked += 1,
+                Seen::Event { event: sessionmesh::core::replica::Happened::Conflict(_), .. } => {
+                    self.totals.conflicts += 1;
+                }
+                _ => {}
+            }
+            self.watcher.seen(&self.world, seen);
+        }
+        let before = self.checks.violations.len();
+        self.checks.take_in(&self.world, &self.scenario, &self.buffer);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.take_in(&self.world, &self.checks.history, &self.buffer);
+            self.checks.violations[before..].iter().for_each(|v| recorder.violation(v));
+        }
+        self.buffer.clear();
+    }
+
+    /// Phase two: runs until all of the core serve and cover the same, within the floor; then looks at everything.
+    fn become_equal(&mut self, looks: &[&Step]) {
+        let healed_ms = self.world.time_ms;
+        let floor_ms = self.scenario.expect.converged_within_ms.unwrap_or(self.scenario.liveness_floor_ms());
+        self.checks.faults = self.faults.all();
+        while self.converged_ms.is_none() && self.world.time_ms < healed_ms + floor_ms && !self.over() {
+            self.advance(self.world.time_ms + LOOK_MS);
+            self.converged_ms = self.is_equal().then(|| self.world.time_ms - healed_ms);
+        }
+        if self.over() {
+            return;
+        }
+        let broken = self.converged_ms.is_none().then(|| self.why_unequal(floor_ms));
+        let equal = broken.is_none();
+        self.checks.faults = self.faults.all();
+        self.checks.runner(&self.world, "converges", None, broken);
+        if equal {
+            self.checks.equal(&self.world, &self.scenario);
+        }
+        for step in looks {
+            self.advance(step.at_ms);
+            self.apply(&step.action);
+        }
+        let linger_ms = self.scenario.heal.linger_ms;
+        if linger_ms > 0 && equal && !self.over() {
+            self.advance(self.world.time_ms + linger_ms);
+            self.checks.faults = self.faults.all();
+            self.checks.over(&self.world, &self.scenario);
+        }
+    }
+
+    fn core(&self) -> Vec<usize> {
+        self.world.up().into_iter().filter(|at| self.checks.core >> at & 1 == 1).collect()
+    }
+
+    fn is_equal(&self) -> bool {
+        let core = self.core();
+        core.iter().all(|&at| self.world.ready(at))
+            && core.windows(2).all(|w| self.hashes(w[0]) == self.hashes(w[1]))
+            && self.watcher.views_are(&core)
+    }
+
+    fn hashes(&self, at: usize) -> Vec<u64> {
+        let (replica, wall_ms) = (self.world.replica(at), self.world.now(at).wall_ms);
+        let limits = &self.world.limits;
+        (0..limits.partitions).map(|ix| replica.shared(ix, |p| p.cov_hash(wall_ms, limits))).collect()
+    }
+
+    fn why_unequal(&self, floor_ms: u64) -> String {
+        let mut text = format!("not equal {floor_ms} ms after the heal:");
+        for at in self.core() {
+            let reason = self.world.nodes[at].as_ref().map_or("", |n| n.node.phase_reason());
+            let ready = self.world.ready(at);
+            let hashes = self.hashes(at).iter().fold(0u64, |sum, h| sum.rotate_left(9) ^ h);
+            let links = self.world.nodes[at].as_ref().map_or(0, |n| n.links().count());
+            text += &format!(" n{at} ready {ready} ({reason}), {links} links, covers {hashes:016x};");
+        }
+        text
+    }
+
+    fn finish(mut self) -> Outcome {
+        self.drain();
+        if !self.over() {
+            self.expectations();
+        }
+        for at in self.world.up() {
+            self.take_marks(at);
+        }
+        self.totals.handled = self.world.handled;
+        self.totals.virtual_ms = self.world.time_ms;
+        self.totals.sent_bytes = self.world.sent.0;
+        let hash = self.world.trace_hash().to_string();
+        self.expected_violation();
+        let passed = self.checks.violations.is_empty();
+        Outcome {
+            name: self.scenario.name.clone(),
+            seed: self.scenario.seed,
+            trace: self.recorder.map(|r| r.finish(self.world.time_ms, &hash, passed)).unwrap_or_default(),
+            hash,
+            violations: self.checks.violations,
+            exercised: self.checks.exercised,
+            totals: self.totals,
+            converged_ms: self.converged_ms,
+            marks: self.marks,
+        }
+    }
+
+    fn take_marks(&mut self, at: usize) {
+        if let Some(node) = &self.world.nodes[at] {
+            let hit = node.node.hit_marks();
+            self.marks.iter_mut().zip(hit).for_each(|(sum, more)| *sum |= more);
+        }
+    }
+}
+
+/// The names of marks that are set.
+pub fn mark_names(marks: [u64; 2]) -> Vec<&'static str> {
+    let set = |ix: usize| marks[ix / 64] >> (ix % 64) & 1 == 1;
+    Mark::ALL.iter().enumerate().filter(|(ix, _)| set(*ix)).map(|(_, mark)| mark.name()).collect()
+}
