@@ -3,6 +3,7 @@
 
 pub mod causality;
 pub mod limits;
+pub mod marks;
 pub mod node;
 pub mod replica;
 pub mod replication;

@@ -95,13 +95,15 @@ impl RangeSet {
         }
     }
 
-    /// Forgets the shortest ranges until at most `limit` remain. Safe: only retransmission follows.
-    pub fn cap(&mut self, limit: usize) {
+    /// Forgets the shortest ranges until at most `limit` remain; whether any was. Safe: only retransmission follows.
+    pub fn cap(&mut self, limit: usize) -> bool {
+        let over = self.0.len() > limit;
         while self.0.len() > limit {
             if let Some(at) = (0..self.0.len()).min_by_key(|&i| self.0[i].1 - self.0[i].0) {
                 self.0.remove(at);
             }
         }
+        over
     }
 
     /// The end of the range that starts at or before `from`: how far the set is contiguous from there.

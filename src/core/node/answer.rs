@@ -2,6 +2,7 @@
 
 use super::{Class, Node, Output};
 use crate::core::causality::Origin;
+use crate::core::marks::Mark;
 use crate::core::replica::{Base, EntrySink, Refusal};
 use crate::core::replication::{
     Bases, EntryReader, EntryWriter, Inc, Message, PageHeader, SyncItem, WireEntry, encode, encode_page,
@@ -54,6 +55,9 @@ impl Node {
         items: &[SyncItem],
     ) -> Result<(), String> {
         let Some(version) = self.peers.get(&from).map(|p| p.version) else { return Ok(()) };
+        if self.round.as_ref().is_some_and(|r| !r.is_idle()) {
+            self.marks.hit(Mark::RoundConcurrentPull);
+        }
         for item in items {
             if item.partition >= self.limits.partitions {
                 return Err(format!("partition {}: there are {}", item.partition, self.limits.partitions));
@@ -82,6 +86,9 @@ impl Node {
             let out = p.build_page(base, &item.force, now.wall_ms, &self.limits, &mut writer);
             (out, p.has_revived())
         });
+        if revived {
+            self.marks.hit(Mark::PageFromRevived);
+        }
         let mut claims = Vec::new();
         for (origin, ranges, until_ms) in &out.claims {
             let ix = writer.origin(*origin);
@@ -125,6 +132,7 @@ impl Node {
     pub(super) fn ask(&mut self, token: u64, id: SessionId) {
         let peers: Vec<(Origin, u16)> = self.peers.iter().map(|(o, p)| (*o, p.version)).collect();
         if peers.is_empty() {
+            self.marks.hit(Mark::AskNobodyLinked);
             self.outputs.push_back(Output::Asked { token, found: false, left: 0 });
             return;
         }
@@ -142,6 +150,9 @@ impl Node {
         }
         let left = waiting.len();
         if left == 0 {
+            if !found {
+                self.marks.hit(Mark::AskInVain);
+            }
             self.asks.remove(&token);
         }
         self.outputs.push_back(Output::Asked { token, found, left });
@@ -173,6 +184,11 @@ impl Node {
         let version = self.peers.get(&from).map_or(0, |p| p.version);
         let bases = Bases { wall_ms, counter: 0, version };
         let found = entry.is_some();
+        if !self.asks.contains_key(&request) {
+            self.marks.hit(Mark::AskAnswerLate);
+        } else if found {
+            self.marks.hit(Mark::AskAnswered);
+        }
         if let Some(entry) = entry.filter(|_| self.asks.contains_key(&request)) {
             let reader = EntryReader { bases, origins };
             let joined = self.admit(now, entry.id.partition(self.limits.partitions), |p, gate| {

@@ -5,6 +5,7 @@ use rand::RngExt;
 
 use super::{Class, Node};
 use crate::core::causality::Origin;
+use crate::core::marks::Mark;
 use crate::core::replication::{Message, encode};
 use crate::core::time::Now;
 
@@ -42,6 +43,9 @@ impl Node {
             (p.cov_hash(wall_ms, &self.limits), p.audit_sum(wall_ms, &self.limits))
         };
         let (cov, sum) = self.replica.shared(ix, both);
+        if sum.is_none() {
+            self.marks.hit(Mark::AuditNoEvidence);
+        }
         sum.map(|sum| [u64::from(ix), cov, sum])
     }
 
@@ -75,6 +79,9 @@ impl Node {
         let clean = known.is_empty();
         self.found_diff(now, from, known);
         if let Some(first) = request.checked_sub(1) {
+            if !clean {
+                self.marks.hit(Mark::VerifyDiffered);
+            }
             self.phase.verified(from, first as u16, (first as u16).saturating_add(BATCH), clean);
             self.continue_verify(now);
         }
@@ -86,11 +93,14 @@ impl Node {
             return;
         }
         self.stats.audit_diffs += 1;
+        self.marks.hit(Mark::AuditDiff);
         self.warn(format!(
             "audit: partitions {partitions:?} differ from peer {peer} under equal coverage; refetching"
         ));
         if self.round.is_none() {
             self.start_round(now, peer, partitions);
+        } else {
+            self.marks.hit(Mark::AuditDiffLeft);
         }
     }
 }

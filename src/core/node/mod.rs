@@ -21,6 +21,7 @@ use self::push::OutPush;
 use self::round::Round;
 use super::causality::Origin;
 use super::limits::Limits;
+use super::marks::{Mark, Marks};
 use super::replica::{GONE, Gate, Happened, Refusal, Replica, Serving, gone_is_over};
 use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode};
 use super::session::SessionId;
@@ -216,6 +217,7 @@ pub struct Node {
     asks: BTreeMap<u64, BTreeSet<Origin>>,
     watched: bool,
     stats: Stats,
+    marks: Marks,
 }
 
 impl Node {
@@ -247,6 +249,7 @@ impl Node {
             asks: BTreeMap::new(),
             watched: setup.watched,
             stats: Stats::default(),
+            marks: Marks::default(),
         };
         node.update_phase(now);
         (node, replica)
@@ -260,6 +263,19 @@ impl Node {
     /// Counts since the start.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// What rarely happens to the state machine itself, and did.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// Everything that rarely happens, and did: here and in every partition. [`Mark::all_in`] reads it.
+    pub fn hit_marks(&self) -> [u64; 2] {
+        let mut bits = [0; 2];
+        self.marks.union_into(&mut bits);
+        self.replica.union_marks(&mut bits);
+        bits
     }
 
     /// Why the node is not ready, or how it became so.
@@ -310,7 +326,9 @@ impl Node {
             Input::Gone(origin) => self.gone(now, origin),
             Input::Ask { token, id } => self.ask(token, id),
             Input::Watched => self.watched = true,
-            Input::Clone => self.new_life("another live process carries this node's name"),
+            Input::Clone => {
+                self.new_life(Mark::NewLifeClone, "another live process carries this node's name");
+            }
         }
         self.start_rounds(now);
         self.update_phase(now);
@@ -345,10 +363,12 @@ impl Node {
         if self.round.as_ref().is_some_and(|r| r.peer == peer) {
             self.round = None;
             self.stats.rounds_failed += 1;
+            self.marks.hit(Mark::RoundLinkDown);
         }
         let waiting: Vec<u64> =
             self.asks.iter().filter(|(_, w)| w.contains(&peer)).map(|(t, _)| *t).collect();
         for token in waiting {
+            self.marks.hit(Mark::AskUnanswered);
             self.asked(token, peer, false);
         }
         // What only the lost peer and one other had acknowledged is on the way to nobody: fetch it now.
@@ -359,16 +379,25 @@ impl Node {
     fn frame(&mut self, now: Now, peer: Origin, bytes: &[u8]) {
         self.stats.received_frames += 1;
         if !self.peers.contains_key(&peer) {
+            self.marks.hit(Mark::FrameWithoutLink);
             return;
         }
         let refused = match decode(bytes) {
             Ok(message) => self.message(now, peer, message).err(),
             Err(DecodeError::Kind(kind)) => {
                 // A newer minor feature of the peer: not understood is not misbehaviour.
+                self.marks.hit(Mark::UnknownKindIgnored);
                 self.warn(format!("peer {peer}: unknown message kind {kind}, ignored"));
                 None
             }
-            Err(error) => Some(error.to_string()),
+            Err(error) => {
+                self.marks.hit(match error {
+                    DecodeError::Short(_) => Mark::FrameShort,
+                    DecodeError::Version(_) => Mark::FrameVersion,
+                    _ => Mark::FrameBody,
+                });
+                Some(error.to_string())
+            }
         };
         if let Some(why) = refused {
             self.stats.refused += 1;
@@ -424,6 +453,7 @@ impl Node {
         let apart = now.wall_ms.abs_diff(wall_ms);
         let max = self.limits.max_drift_ms;
         if apart > max {
+            self.marks.hit(Mark::PeerClockRefused);
             return Err(format!("its clock is {apart} ms from this one (max_drift_ms = {max})"));
         }
         Ok(())
@@ -460,8 +490,11 @@ impl Node {
             self.next_prune = (self.next_prune + 1) % self.limits.partitions;
             self.replica.locked(self.next_prune, |p| p.prune(now.wall_ms, &self.limits));
         }
-        let limits = &self.limits;
+        let (limits, held) = (&self.limits, self.inc.len());
         self.inc.retain(|_, value| !gone_is_over(*value, now.wall_ms, limits));
+        if self.inc.len() < held {
+            self.marks.hit(Mark::GoneMarkServed);
+        }
         if self.watched {
             self.outputs.extend(events.into_iter().map(Output::Event));
         }
@@ -470,13 +503,23 @@ impl Node {
     fn gone(&mut self, now: Now, origin: Origin) {
         if origin != self.origin {
             let until = now.wall_ms + self.limits.max_lifetime_ms + self.limits.max_drift_ms;
+            self.marks.hit(Mark::GoneMarkSet);
             self.inc.insert(origin, GONE | until);
             self.members.remove(&origin);
         }
     }
 
-    fn merge_inc(&mut self, now: Now, inc: &Inc) {
-        for &(member, value) in inc.iter().filter(|(_, v)| !gone_is_over(*v, now.wall_ms, &self.limits)) {
+    /// Leaves out gone-marks that have served their time: they would come back for ever (CRDT.md A3).
+    fn drop_served(&self, now: Now, inc: &mut Inc) {
+        let told = inc.len();
+        inc.retain(|(_, v)| !gone_is_over(*v, now.wall_ms, &self.limits));
+        if inc.len() < told {
+            self.marks.hit(Mark::GoneMarkIgnored);
+        }
+    }
+
+    fn merge_inc(&mut self, inc: &Inc) {
+        for &(member, value) in inc {
             let held = self.inc.entry(member).or_insert(0);
             *held = (*held).max(value);
         }
@@ -522,10 +565,13 @@ impl Node {
                 Ok(())
             }
             Refusal::OwnOrigin { .. } => {
-                self.new_life(&format!("peer {peer} {refusal}"));
+                self.new_life(Mark::NewLifeImpostor, &format!("peer {peer} {refusal}"));
                 Err(refusal.to_string())
             }
-            Refusal::Malformed(_) => Err(refusal.to_string()),
+            Refusal::Malformed(_) => {
+                self.marks.hit(Mark::EntryMalformed);
+                Err(refusal.to_string())
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use rand::RngExt;
 
 use super::{Node, Output, offset_of};
 use crate::core::causality::Origin;
+use crate::core::marks::Mark;
 use crate::core::replica::{GONE, Serving};
 use crate::core::time::Now;
 
@@ -123,7 +124,10 @@ impl Node {
     /// would take the time it was frozen for a time in which nobody answered.
     fn fence(&mut self, now: Now, why: &str) {
         self.phase.fence(now);
-        if self.phase.serving != Serving::Joining {
+        if self.phase.serving == Serving::Joining {
+            self.marks.hit(Mark::JoinerFrozen);
+        } else {
+            self.marks.hit(Mark::FenceClosed);
             self.serve_as(Serving::Fenced, format!("{why}: waiting for one full round"));
         }
         let peers: Vec<Origin> = self.peers.keys().copied().collect();
@@ -139,14 +143,20 @@ impl Node {
         let before = std::mem::replace(&mut self.wall_offset_ms, offset);
         let jump_ms = offset.abs_diff(before);
         if offset > before && jump_ms > self.limits.fence_after_ms {
+            self.marks.hit(Mark::SuspendNoticed);
             // The monotonic clock stands still while a machine is suspended: the wall clock tells that it was.
             self.fence(now, &format!("the wall clock went {jump_ms} ms ahead (a suspend?)"));
         }
         if jump_ms > self.limits.max_drift_ms {
             // Whoever is known counts, linked or not: a node cut off from the others must not judge by this clock.
             self.reap_frozen = self.inc.values().any(|value| value & GONE == 0);
+            if self.reap_frozen {
+                self.marks.hit(Mark::ReapFrozen);
+            }
+            let forward = offset > before;
+            self.marks.hit(if forward { Mark::WallJumpForward } else { Mark::WallJumpBackward });
             let old = self.origin;
-            self.new_life(&format!("the wall clock jumped by {jump_ms} ms"));
+            self.new_life(Mark::NewLifeJump, &format!("the wall clock jumped by {jump_ms} ms"));
             (0..self.limits.partitions).for_each(|ix| self.replica.locked(ix, |p| p.reset_wall(now.wall_ms)));
             // Nobody else can know it so surely: without the mark, the old life would hold up all reaping.
             self.gone(now, old);
@@ -154,7 +164,8 @@ impl Node {
     }
 
     /// Begins a new life under a fresh origin; the data stays.
-    pub(super) fn new_life(&mut self, why: &str) {
+    pub(super) fn new_life(&mut self, cause: Mark, why: &str) {
+        self.marks.hit(cause);
         self.origin = Origin(self.rng.random());
         for ix in 0..self.limits.partitions {
             self.replica.locked(ix, |p| p.reincarnate(self.origin));
@@ -182,11 +193,21 @@ impl Node {
         match self.phase.serving {
             Serving::Ready => {}
             Serving::Fenced if self.phase.left == 0 || self.nobody_knows_better() => {
+                let by_round = self.phase.left == 0;
+                self.marks.hit(if by_round {
+                    Mark::FenceOpenedByRound
+                } else {
+                    Mark::FenceNobodyKnowsBetter
+                });
                 self.serve_as(Serving::Ready, "a full round completed after the freeze".into());
             }
             // A round that is bringing something goes on: one that hears nothing is given up soon enough.
             Serving::Fenced if waited_ms >= self.limits.fence_timeout_ms && self.round.is_none() => {
+                self.marks.hit(Mark::FenceOpenedByTimeout);
                 self.serve_as(Serving::Ready, "no peer answered within fence_timeout_ms".into());
+            }
+            Serving::Fenced if waited_ms >= self.limits.fence_timeout_ms => {
+                self.marks.hit(Mark::FenceWaitsForRound);
             }
             Serving::Fenced => {}
             Serving::Joining => self.update_joining(now, waited_ms),
@@ -207,16 +228,19 @@ impl Node {
 
     fn update_joining(&mut self, now: Now, waited_ms: u64) {
         if !self.phase.has_seeds {
+            self.marks.hit(Mark::Solo);
             return self.serve_as(Serving::Ready, "no seeds: the first of its mesh".into());
         }
         if self.phase.left == 0 {
             if self.phase.verify == Verify::Done {
+                self.marks.hit(Mark::VerifiedJoin);
                 return self.serve_as(Serving::Ready, "every partition adopted and verified".into());
             }
             return self.continue_verify(now);
         }
         if self.peers.is_empty() && self.members.is_empty() {
             if waited_ms >= self.limits.solo_after_ms {
+                self.marks.hit(Mark::Solo);
                 self.serve_as(Serving::Ready, "alone: no seed answered within solo_after_ms".into());
             }
             return;
@@ -229,6 +253,7 @@ impl Node {
         let none_ready = self.peers.values().all(|p| !p.ready);
         let rounds = self.peers.keys().all(|p| self.phase.complete_with.contains(p));
         if settled && all_linked && none_ready && rounds && !self.peers.is_empty() {
+            self.marks.hit(Mark::FoundedTogether);
             self.serve_as(Serving::Ready, "founded together with members that were joining too".into());
         } else {
             let total = self.phase.done.len();
@@ -247,7 +272,10 @@ impl Node {
                 return;
             }
             Verify::Asked { next, .. } => match source {
-                Some(source) => (source, next),
+                Some(source) => {
+                    self.marks.hit(Mark::VerifyRetry);
+                    (source, next)
+                }
                 None => return,
             },
             Verify::Next { peer, next } => (peer, next),

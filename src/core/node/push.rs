@@ -5,6 +5,7 @@
 
 use super::{Class, Node, Output};
 use crate::core::causality::Origin;
+use crate::core::marks::Mark;
 use crate::core::replica::{Entry, Refusal};
 use crate::core::replication::{
     Bases, EntryReader, EntryWriter, Message, PushFrame, PushHeader, encode, encode_push, encode_push_part,
@@ -90,6 +91,7 @@ impl Node {
                 let mut entries: Vec<Entry<'_>> = Vec::with_capacity(part.entries.len());
                 for entry in &part.entries {
                     if entry.id.partition(gate.limits.partitions) != part.partition {
+                        p.marks.hit(Mark::EntryInWrongPartition);
                         return Err(Refusal::Malformed("a session in the wrong partition"));
                     }
                     let state = reader.resolve(entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
@@ -118,7 +120,13 @@ impl Node {
 
     pub(super) fn push_acked(&mut self, now: Now, from: Origin, seq: u64, refused: &[u16]) {
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        let Some(out) = peer.out.take_if(|out| out.seq == seq) else { return };
+        let Some(out) = peer.out.take_if(|out| out.seq == seq) else {
+            self.marks.hit(Mark::PushAckStale);
+            return;
+        };
+        if !refused.is_empty() {
+            self.marks.hit(Mark::PushAckRefused);
+        }
         for (partition, lo, hi) in out.parts {
             if !refused.contains(&partition) {
                 self.outputs.push_back(Output::Adopted { peer: from, partition, lo, hi });
@@ -135,6 +143,7 @@ impl Node {
             self.peers.iter_mut().filter_map(|(o, p)| p.out.take_if(overdue).map(|_| *o)).collect();
         for peer in late {
             self.stats.pushes_lost += 1;
+            self.marks.hit(Mark::PushLost);
             self.pump_push(now, peer);
         }
     }

@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{Class, Node, Output};
 use crate::core::causality::Origin;
 use crate::core::limits::{MAX_FORCED, ROUND_WINDOW};
-use crate::core::replica::{Claim, Entry, GONE, PageIn, PageOutcome, Refusal, gone_is_over};
+use crate::core::marks::Mark;
+use crate::core::replica::{Claim, Entry, GONE, PageIn, PageOutcome, Refusal};
 use crate::core::replication::{
     Bases, EntryReader, Inc, Message, PageFrame, SyncItem, encode, flatten_ranges, unflatten_ranges,
 };
@@ -41,6 +42,13 @@ pub(super) struct Round {
 struct Asked {
     nonce: (u32, u64),
     force: Vec<SessionId>,
+}
+
+impl Round {
+    /// Whether no page is under way.
+    pub fn is_idle(&self) -> bool {
+        self.asked.is_empty()
+    }
 }
 
 /// A node's digest.
@@ -147,14 +155,16 @@ impl Node {
         }
         let own_last = std::mem::take(&mut current.own_last);
         self.has_all_ours(peer, &own_last);
-        self.fresh(now, peer, wall_ms, &inc);
+        self.fresh(now, peer, wall_ms, inc);
         self.stats.rounds_equal += 1;
+        self.marks.hit(Mark::RoundEqual);
         self.phase.all_done(ready);
         self.note_ready(peer, ready);
         let revived = self.revived_for(peer);
         if revived.is_empty() {
             self.finish_round();
         } else if let Some(round) = &mut self.round {
+            self.marks.hit(Mark::RoundEqualContinues);
             round.pulled = true;
             round.pending = revived.into();
             self.pump_round(now);
@@ -173,8 +183,9 @@ impl Node {
         }
     }
 
-    fn fresh(&mut self, now: Now, peer: Origin, wall_ms: u64, inc: &Inc) {
-        self.merge_inc(now, inc);
+    fn fresh(&mut self, now: Now, peer: Origin, wall_ms: u64, mut inc: Inc) {
+        self.drop_served(now, &mut inc);
+        self.merge_inc(&inc);
         let held = self.inc.entry(peer).or_insert(0);
         *held = (*held).max(wall_ms);
     }
@@ -194,9 +205,10 @@ impl Node {
         if self.current(now, peer, round).is_none_or(|r| r.pulled) {
             return Ok(());
         }
+        self.marks.hit(Mark::RoundUnequal);
         self.note_ready(peer, ready);
         let mut inc = inc;
-        inc.retain(|(_, v)| !gone_is_over(*v, now.wall_ms, &self.limits));
+        self.drop_served(now, &mut inc);
         self.heard_of(&inc);
         let own = self.digest_now(now);
         let revived: BTreeSet<u16> = self.revived_for(peer).into_iter().collect();
@@ -256,20 +268,26 @@ impl Node {
                 None => break,
             }
         }
+        if !round.pending.is_empty() {
+            self.marks.hit(Mark::RoundWindowFull);
+        }
         if next.is_empty() && round.asked.is_empty() {
             self.finish_round();
         } else if !next.is_empty() {
-            self.request(now, next);
+            self.request(now, next, true);
         }
     }
 
-    fn request(&mut self, now: Now, partitions: Vec<(u16, Vec<SessionId>)>) {
+    fn request(&mut self, now: Now, partitions: Vec<(u16, Vec<SessionId>)>, first: bool) {
         let Some(round) = &mut self.round else { return };
         let (to, id) = (round.peer, round.id);
         let Some(version) = self.peers.get(&to).map(|p| p.version) else { return };
         let (mut table, mut items) = (Vec::new(), Vec::new());
         for (partition, mut force) in partitions {
             let (nonce, base, have) = self.replica.shared(partition, |p| {
+                if first && p.has_pending(to) {
+                    p.marks.hit(Mark::RoundResumed);
+                }
                 force.extend(p.revived_waiting_for(to));
                 (p.nonce(), if round.full { p.pending_base(to) } else { p.base_for(to) }, p.covered_up_to(to))
             });
@@ -297,13 +315,16 @@ impl Node {
             return Err(format!("partition {partition}: there are {}", self.limits.partitions));
         }
         let asked = self.current(now, peer, header.round).and_then(|r| r.asked.get(&partition).cloned());
+        if asked.is_none() {
+            self.marks.hit(Mark::PageOfAnotherRound);
+        }
         let full = self.round.as_ref().is_some_and(|r| r.full);
         let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: page.version };
         let claims = read_claims(&header.claims, &header.origins)?;
         let reader = EntryReader { bases, origins: &header.origins };
         let mut inc = header.inc.clone();
         inc.push((peer, header.wall_ms));
-        inc.retain(|(_, v)| !gone_is_over(*v, now.wall_ms, &self.limits));
+        self.drop_served(now, &mut inc);
         self.heard_of(&inc);
         let mut taught = Vec::new();
         let outcome = self.admit(now, partition, |p, gate| {
@@ -312,6 +333,7 @@ impl Node {
             let mut entries: Vec<Entry<'_>> = Vec::with_capacity(page.entries.len());
             for entry in &page.entries {
                 if entry.id.partition(gate.limits.partitions) != partition {
+                    p.marks.hit(Mark::EntryInWrongPartition);
                     return Err(Refusal::Malformed("a session in the wrong partition"));
                 }
                 let state = reader.resolve(entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
@@ -325,6 +347,7 @@ impl Node {
             p.apply_page(PageIn { from: peer, epoch, current, entries, claims, complete, inc, forced }, gate)
         });
         for liar in taught {
+            self.marks.hit(Mark::LiarNamed);
             self.warn(format!(
                 "peer {liar} claimed writes it never sent (partition {partition}); refetched from {peer}"
             ));
@@ -344,7 +367,7 @@ impl Node {
             Ok(PageOutcome::Stale) => {}
             Ok(PageOutcome::More(need)) => {
                 if self.round.as_mut().and_then(|r| r.asked.remove(&partition)).is_some() {
-                    self.request(now, vec![(partition, need)]);
+                    self.request(now, vec![(partition, need)], false);
                 }
             }
             Ok(PageOutcome::Adopted) => {
@@ -386,9 +409,14 @@ impl Node {
             let frame = encode(version, &Message::Adopted { upto: round.adopted });
             self.send(round.peer, Class::Control, frame);
         }
+        if round.failed {
+            self.marks.hit(Mark::RoundIncomplete);
+        }
         if whole {
             self.phase.round_complete(round.peer);
-            self.reap_frozen = false;
+            if std::mem::take(&mut self.reap_frozen) {
+                self.marks.hit(Mark::ReapUnfrozen);
+            }
         }
     }
 
@@ -405,6 +433,7 @@ impl Node {
     pub(super) fn round_timeout(&mut self, now: Now) {
         let timeout_ms = self.limits.round_timeout_ms;
         if self.round.as_ref().is_some_and(|r| now.mono_ms >= r.heard_ms + timeout_ms) {
+            self.marks.hit(Mark::RoundTimeout);
             self.abandon_round(now);
         }
     }

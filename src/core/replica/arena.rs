@@ -9,6 +9,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::core::marks::{Mark, Marks};
+
 /// Chunks grow to this size (bytes); larger records have a chunk of their own.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// A class starts with this many slots, so that a small mesh stays small.
@@ -70,6 +72,7 @@ pub struct Arena {
     vacant: Vec<u32>,
     classes: BTreeMap<usize, Class>,
     reserved_bytes: u64,
+    marks: Marks,
 }
 
 /// Slot size for a record: multiples of 32 up to 1 KiB, of 64 up to 4 KiB, then steps of 1/16. The waste is
@@ -102,11 +105,13 @@ impl Arena {
     pub fn replace(&mut self, place: Place, owner: u32, bytes: &[u8]) -> Place {
         if let Some(Some(chunk)) = self.chunks.get_mut(place.chunk as usize)
             && class_of(bytes.len()) == chunk.slot_bytes
-            && let Some(data) = Arc::get_mut(&mut chunk.data)
         {
-            let start = chunk.slot_bytes * place.slot as usize;
-            data[start..start + bytes.len()].copy_from_slice(bytes);
-            return Place { len: bytes.len() as u32, ..place };
+            if let Some(data) = Arc::get_mut(&mut chunk.data) {
+                let start = chunk.slot_bytes * place.slot as usize;
+                data[start..start + bytes.len()].copy_from_slice(bytes);
+                return Place { len: bytes.len() as u32, ..place };
+            }
+            self.marks.hit(Mark::ArenaMoved);
         }
         let moved = self.insert(owner, bytes);
         self.remove(place);
@@ -146,6 +151,11 @@ impl Arena {
         self.reserved_bytes
     }
 
+    /// What rarely happens to records, and did.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
     /// Empties at most one chunk of a class that has become sparse, telling where each record went.
     pub fn compact(&mut self, mut moved: impl FnMut(u32, Place)) {
         let sparse = self.classes.iter().find(|(_, class)| {
@@ -169,6 +179,7 @@ impl Arena {
             }
             let start = slot * slot_bytes;
             let record = &data[start..start + slot_bytes];
+            self.marks.hit(Mark::ArenaCompacted);
             moved(owner, self.insert(owner, record));
         }
         self.drop_chunk(victim);
@@ -176,7 +187,10 @@ impl Arena {
 
     fn try_insert(&mut self, at: u32, owner: u32, bytes: &[u8]) -> Option<Place> {
         let chunk = self.chunks.get_mut(at as usize)?.as_mut()?;
-        let data = Arc::get_mut(&mut chunk.data)?;
+        let Some(data) = Arc::get_mut(&mut chunk.data) else {
+            self.marks.hit(Mark::ArenaPinned);
+            return None;
+        };
         let slot = chunk.free.pop()?;
         let start = chunk.slot_bytes * slot as usize;
         data[start..start + bytes.len()].copy_from_slice(bytes);

@@ -3,6 +3,7 @@
 use super::partition::{Partition, Recent};
 use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at, short_origin};
 use crate::core::limits::{Limits, MAX_CONTEXT, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
+use crate::core::marks::Mark as Rare;
 use crate::core::session::{
     Birth, Dead, Field, Live, Mark, Op, Packed, SessionId, State, Ttl, TtlReg, deadline_ms, encode,
     high_marks, join,
@@ -138,11 +139,13 @@ impl Partition {
     ) -> Result<Written, WriteError> {
         let (now_ms, ttl) = (self.clamp_wall(wall_ms), ttl.bounded());
         if self.find(id).is_some() {
+            self.marks.hit(Rare::IdTaken);
             return Err(WriteError::IdTaken);
         }
-        check_size(&[], &change.fields, stamper.limits)?;
+        check_size(&[], &change.fields, stamper.limits).inspect_err(|error| self.note_refused(error))?;
         let deadline_ms = deadline_ms(hard_ms, now_ms, ttl);
         if deadline_ms <= now_ms {
+            self.marks.hit(Rare::BornExpired);
             return Err(WriteError::Expired { deadline_ms, now_ms });
         }
         let ver = self.stamp(now_ms, stamper);
@@ -176,6 +179,7 @@ impl Partition {
         let slot = self.find(id).ok_or(WriteError::Absent)?;
         let packed = self.record(slot);
         if !packed.visible(now_ms) {
+            self.marks.hit(Rare::EditOfExpired);
             return Err(WriteError::Absent);
         }
         let (ttl, hard_ms) = (packed.ttl(), packed.hard_ms());
@@ -183,10 +187,16 @@ impl Partition {
         let new_ttl = change.ttl.map(Ttl::bounded).filter(|&wanted| wanted != ttl);
         let touch = new_ttl.is_some() || now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
         if fields.is_empty() && new_ttl.is_none() && !touch {
+            self.marks.hit(Rare::EditSkipped);
             return Ok(self.skipped(&packed, &change.fields));
         }
-        check_size(&packed.fields().collect::<Vec<_>>(), &fields, stamper.limits)?;
-        let context = context_of(&packed, self.own, &self.origins);
+        check_size(&packed.fields().collect::<Vec<_>>(), &fields, stamper.limits)
+            .inspect_err(|error| self.note_refused(error))?;
+        self.note_edit(&packed, change, &fields, (now_ms, new_ttl, touch));
+        let (context, whole) = context_of(&packed, self.own, &self.origins);
+        if !whole {
+            self.marks.hit(Rare::ContextTruncated);
+        }
         let ver = self.stamp(now_ms, stamper);
         let old = self.record(slot).state();
         let (high_sliding, high_absolute) = new_ttl.map(|ttl| high_marks(ttl, 0)).unwrap_or_default();
@@ -227,9 +237,15 @@ impl Partition {
         let now_ms = self.clamp_wall(wall_ms);
         let slot = self.find(id);
         let hard_ms = match slot.map(|slot| self.record(slot)) {
-            Some(packed) if packed.is_dead() => return Ok(self.skipped(&packed, &[])),
+            Some(packed) if packed.is_dead() => {
+                self.marks.hit(Rare::DestroyOfDead);
+                return Ok(self.skipped(&packed, &[]));
+            }
             Some(packed) => packed.hard_ms() + stamper.limits.skew_ms,
-            None if blind => now_ms + stamper.limits.max_lifetime_ms + stamper.limits.skew_ms,
+            None if blind => {
+                self.marks.hit(Rare::BlindDestroy);
+                now_ms + stamper.limits.max_lifetime_ms + stamper.limits.skew_ms
+            }
             None => return Err(WriteError::Absent),
         };
         let ver = self.stamp(now_ms, stamper);
@@ -248,7 +264,46 @@ impl Partition {
     }
 
     fn stamp(&self, now_ms: u64, stamper: &Stamper<'_>) -> Ver {
-        Ver { hlc: (stamper.tick)(now_ms), origin: self.own, counter: (stamper.counter)() }
+        let hlc = (stamper.tick)(now_ms);
+        if hlc.ms() > now_ms {
+            // Only a carry leaves the logical count at zero past the wall clock.
+            self.marks.hit(if hlc.logical() == 0 { Rare::HlcCarry } else { Rare::HlcAheadOfWall });
+        }
+        Ver { hlc, origin: self.own, counter: (stamper.counter)() }
+    }
+
+    fn note_refused(&self, error: &WriteError) {
+        match error {
+            WriteError::KeyLength { .. } => self.marks.hit(Rare::KeyLengthRefused),
+            WriteError::TooManyFields { .. } => self.marks.hit(Rare::FieldLimitRefused),
+            WriteError::TooLarge { .. } => self.marks.hit(Rare::RecordSizeRefused),
+            _ => {}
+        }
+    }
+
+    fn note_edit(
+        &self,
+        packed: &Packed<'_>,
+        change: &Change<'_>,
+        fields: &[(&str, Option<&[u8]>)],
+        (now_ms, new_ttl, touch): (u64, Option<Ttl>, bool),
+    ) {
+        if !touch {
+            self.marks.hit(Rare::EditWithoutTouch);
+        }
+        let ends = |ttl: Ttl| deadline_ms(packed.hard_ms(), now_ms, ttl);
+        if new_ttl.is_some_and(|ttl| ends(ttl) < ends(packed.ttl())) {
+            self.marks.hit(Rare::TtlShortened);
+        }
+        if fields.iter().any(|f| f.1.is_none()) {
+            self.marks.hit(Rare::RemovalKept);
+        }
+        let unseen = |f: &Field<'_>, wanted: &(&str, Dot)| {
+            f.key == wanted.0 && f.value.is_some() && dot_of(&packed.ver(f.op), &self.origins) != wanted.1
+        };
+        if change.remove_seen.iter().any(|wanted| packed.fields().any(|f| unseen(&f, wanted))) {
+            self.marks.hit(Rare::RemovalOfUnseen);
+        }
     }
 
     fn own_op(&mut self, ver: Ver, slot: u32, (touched, ttl): (bool, bool), hard_ms: u64) {
@@ -328,9 +383,9 @@ fn sorted_fields<'a>(fields: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>, 
     out
 }
 
-/// What the writer of an edit has seen of this session: the label context of its op.
-fn context_of(packed: &Packed<'_>, own: u32, origins: &[Origin]) -> Vec<(u32, u64)> {
-    let State::Live(live) = packed.state() else { return Vec::new() };
+/// What the writer of an edit has seen of this session: the label context of its op, and whether all fitted.
+fn context_of(packed: &Packed<'_>, own: u32, origins: &[Origin]) -> (Vec<(u32, u64)>, bool) {
+    let State::Live(live) = packed.state() else { return (Vec::new(), true) };
     let own_short = short_origin(origin_at(origins, own));
     let mut seen: Vec<(u32, u64)> = Vec::new();
     let dots = live.ops.iter().map(|op| (short_origin(origin_at(origins, op.ver.origin)), op.ver.counter));
@@ -342,8 +397,9 @@ fn context_of(packed: &Packed<'_>, own: u32, origins: &[Origin]) -> Vec<(u32, u6
         }
     }
     seen.sort_by_key(|&(_, counter)| std::cmp::Reverse(counter));
+    let whole = seen.len() <= MAX_CONTEXT;
     seen.truncate(MAX_CONTEXT);
-    seen
+    (seen, whole)
 }
 
 /// Refuses what could not be stored or sent: before anything is changed.

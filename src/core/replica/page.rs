@@ -6,6 +6,7 @@ use super::partition::Partition;
 use super::remote::{Claim, fading};
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::{Limits, MAX_RANGES};
+use crate::core::marks::Mark;
 use crate::core::session::{SessionId, State};
 use crate::core::time::Hlc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -64,6 +65,9 @@ impl Partition {
         let start = self.recent.partition_point(|r| r.counter <= cursor);
         // A peer further back than what is remembered gets the suffix; anti-entropy brings the rest.
         let lo = cursor.max(self.recent_floor) + 1;
+        if cursor < self.recent_floor {
+            self.marks.hit(Mark::PushSuffix);
+        }
         let mut wanted: BTreeMap<u32, Since> = BTreeMap::new();
         let mut order = Vec::new();
         for op in self.recent.range(start..) {
@@ -77,12 +81,14 @@ impl Partition {
         let mut hi = self.own_last;
         for (n, (slot, _)) in order.iter().enumerate() {
             if !self.slots.get(*slot as usize).is_some_and(|s| s.used) {
+                self.marks.hit(Mark::PushSlotGone);
                 continue;
             }
             let size = self.emit_since(*slot, wanted[slot], sink);
             if size > budget && n + 1 < order.len() {
                 // Cut before the first op of the next session: claims end at a counter boundary.
                 hi = order[n + 1].1 - 1;
+                self.marks.hit(Mark::PushCut);
                 break;
             }
         }
@@ -106,6 +112,13 @@ impl Partition {
                 State::Live(part)
             }
         };
+        let others = match &state {
+            State::Dead(dead) => dead.ver.origin != self.own,
+            State::Live(part) => part.ops.iter().any(|op| op.ver.origin != self.own),
+        };
+        if others {
+            self.marks.hit(Mark::PushSuperseded);
+        }
         sink.entry(record.id(), &state, &self.origins)
     }
 
@@ -132,6 +145,7 @@ impl Partition {
         // for again: the page is not complete then, and claims nothing that lies behind them.
         for slot in force.iter().filter_map(|&id| self.find(id)) {
             if full {
+                self.marks.hit(Mark::PageForcedCut);
                 out.complete = false;
                 break;
             }
@@ -183,6 +197,7 @@ impl Partition {
             }
             if *full {
                 emitted[slot as usize] = false;
+                self.marks.hit(if counter == lo { Mark::PageCutAtOnce } else { Mark::PageCut });
                 return counter - 1;
             }
             let record = self.record(slot);
@@ -206,8 +221,17 @@ impl Partition {
         for (origin, ranges) in self.coverage() {
             base.entry(origin).or_default().union(ranges);
         }
-        base.values_mut().for_each(|ranges| ranges.cap(MAX_RANGES));
+        for ranges in base.values_mut() {
+            if ranges.cap(MAX_RANGES) {
+                self.marks.hit(Mark::CoverageForgotten);
+            }
+        }
         base
+    }
+
+    /// Whether an unfinished round with `peer` has brought anything.
+    pub fn has_pending(&self, peer: Origin) -> bool {
+        self.pending.contains_key(&peer)
     }
 
     /// Only what an unfinished round with `peer` has brought: the base of a request for everything.

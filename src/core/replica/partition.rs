@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 use super::arena::{Arena, Held, Place};
 use crate::core::causality::{Origin, OriginIx, RangeSet, Ver, short_origin};
 use crate::core::limits::{MAX_RANGES, RECENT_OPS};
+use crate::core::marks::{Mark, Marks};
 use crate::core::session::{Packed, SessionId, State, encode};
 use crate::core::time::Hlc;
 
@@ -117,6 +118,7 @@ pub struct Partition {
     /// Bumped whenever records or coverage change: lets an observer look only where something happened.
     changes: u64,
     pub(super) counts: Counts,
+    pub(in crate::core) marks: Marks,
     scratch: Vec<u8>,
 }
 
@@ -147,6 +149,7 @@ impl Partition {
             version: 0,
             changes: 0,
             counts: Counts::default(),
+            marks: Marks::default(),
             scratch: Vec::new(),
         };
         partition.own = partition.intern(own);
@@ -156,6 +159,9 @@ impl Partition {
     /// The wall time this operation may use: never before one already used here. A thread may read the clock,
     /// stall, and take the lock later.
     pub fn clamp_wall(&mut self, wall_ms: u64) -> u64 {
+        if wall_ms < self.high_wall_ms {
+            self.marks.hit(Mark::WallClamped);
+        }
         self.high_wall_ms = self.high_wall_ms.max(wall_ms);
         self.high_wall_ms
     }
@@ -178,6 +184,7 @@ impl Partition {
             self.origins.push(origin);
             self.known.push(Known::default());
         } else {
+            self.marks.hit(Mark::OriginPlaceReused);
             self.origins[ix] = origin;
             self.known[ix] = Known::default();
         }
@@ -346,8 +353,16 @@ impl Partition {
     pub(super) fn add_cover(&mut self, ix: OriginIx, ranges: &RangeSet, until_ms: u64) {
         self.changed();
         let known = &mut self.known[ix as usize];
+        let before = known.cov.ranges().len();
         known.cov.union(ranges);
-        known.cov.cap(MAX_RANGES);
+        match known.cov.ranges().len() {
+            after if after > before.max(1) => self.marks.hit(Mark::GapOpened),
+            after if after < before => self.marks.hit(Mark::GapClosed),
+            _ => {}
+        }
+        if known.cov.cap(MAX_RANGES) {
+            self.marks.hit(Mark::CoverageForgotten);
+        }
         known.until_ms = known.until_ms.max(until_ms);
     }
 
@@ -372,6 +387,17 @@ impl Partition {
     /// Whether any revived session waits: then this partition is no source for a joiner.
     pub fn has_revived(&self) -> bool {
         !self.revived.is_empty()
+    }
+
+    /// What rarely happens here, and did. The record store has its own.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// Adds everything that rarely happens here, and did, to `bits`.
+    pub fn union_marks(&self, bits: &mut [u64; 2]) {
+        self.marks.union_into(bits);
+        self.arena.marks().union_into(bits);
     }
 
     /// Counters of this partition.

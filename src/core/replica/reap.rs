@@ -10,6 +10,7 @@ use super::partition::Partition;
 use super::remote::Happened;
 use crate::core::causality::{Origin, OriginIx, RangeSet, origin_at};
 use crate::core::limits::Limits;
+use crate::core::marks::Mark;
 
 /// The mark of a member that will never return, with the wall time (ms) until which the mark is kept. A value
 /// and not a removal, because removals come back by max-merge (CRDT.md A3).
@@ -39,6 +40,7 @@ impl Partition {
             let mut slots = self.wheel.remove(&bucket).unwrap_or_default();
             while let Some(slot) = slots.pop() {
                 if budget == 0 {
+                    self.marks.hit(Mark::ReapBudgetSpent);
                     self.wheel.insert(bucket, slots);
                     self.wheel.entry(bucket).or_default().push(slot);
                     break;
@@ -68,9 +70,12 @@ impl Partition {
             // Every live copy is invisible from the hard deadline on, so dropping is safe for any partition
             // length and any number of lost nodes.
             let keep_until = hard_ms + 2 * limits.max_drift_ms;
-            return if now_ms > keep_until && !frozen {
+            let over = now_ms > keep_until;
+            return if over && !frozen {
+                self.marks.hit(Mark::TombstoneCollected);
                 self.drop_slot(slot)
             } else {
+                self.note_kept(over && frozen, false, false);
                 self.requeue(slot, keep_until, now_ms)
             };
         }
@@ -84,14 +89,25 @@ impl Partition {
         }
         let stable_ms = self.record(slot).stable_deadline_ms() + 3 * limits.skew_ms;
         let over = now_ms >= hard_ms + limits.grace_ms;
-        let quiet = now_ms >= deadline_ms + limits.grace_ms
-            && !self.revived.contains_key(&id)
-            && self.all_fresh(stable_ms, inc);
+        let due = now_ms >= deadline_ms + limits.grace_ms;
+        let waiting = self.revived.contains_key(&id);
+        let quiet = due && !waiting && self.all_fresh(stable_ms, inc);
         if !frozen && (over || quiet) {
+            self.marks.hit(if quiet { Mark::ReapedStable } else { Mark::ReapedAtHard });
             self.drop_slot(slot);
         } else {
+            self.note_kept(frozen && (over || quiet), due && waiting, due && !waiting && !quiet);
             self.requeue(slot, (deadline_ms + limits.grace_ms).max(now_ms + RETRY_MS), now_ms);
         }
+    }
+
+    fn note_kept(&self, held_back: bool, revived: bool, unstable: bool) {
+        let kept = [
+            (held_back, Mark::ReapHeldBack),
+            (revived, Mark::RevivedWaiting),
+            (unstable, Mark::ExpiredRetained),
+        ];
+        kept.into_iter().filter(|(hit, _)| *hit).for_each(|(_, mark)| self.marks.hit(mark));
     }
 
     fn requeue(&mut self, slot: u32, due_ms: u64, now_ms: u64) {
@@ -120,15 +136,21 @@ impl Partition {
                 if ix as OriginIx == self.own {
                     // Our next write re-creates the entry, from its own counter on.
                     if !self.known[ix].cov.is_empty() {
+                        self.marks.hit(Mark::OwnCoveragePruned);
                         self.known[ix].cov = RangeSet::default();
                         self.changed();
                     }
                 } else {
+                    self.marks.hit(Mark::OriginPruned);
                     self.forget_origin(ix as OriginIx);
                 }
             }
         }
+        let held = self.inc.len();
         self.inc.retain(|_, value| !gone_is_over(*value, now_ms, limits));
+        if self.inc.len() < held {
+            self.marks.hit(Mark::GoneMarkServed);
+        }
         self.arena_compact();
     }
 

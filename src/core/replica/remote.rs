@@ -10,7 +10,8 @@ use super::partition::{Partition, Pending, Taught};
 use super::reap::GONE;
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::{Limits, MAX_CONFLICT_EVENTS, MAX_FORCED, MAX_TAUGHT};
-use crate::core::session::{SessionId, State, join};
+use crate::core::marks::Mark;
+use crate::core::session::{Findings, SessionId, State, join};
 use crate::core::time::{Hlc, HybridClock};
 
 /// One session's state, or a part of it, as it came in, its origins already mapped to this partition's table.
@@ -150,6 +151,7 @@ impl Partition {
             whole &= self.admit(entry, gate)? == Admitted::Yes;
         }
         if !whole || self.over_hard_limit(gate.limits) {
+            self.marks.hit(Mark::PushNotAdopted);
             return Ok(false);
         }
         let ranges = RangeSet::from_range(lo, hi);
@@ -182,6 +184,7 @@ impl Partition {
             }
         }
         if !page.current {
+            self.marks.hit(Mark::PageStale);
             return Ok(PageOutcome::Stale);
         }
         // Confirmed as they come, or a set larger than a page would be asked for from its start for ever.
@@ -194,10 +197,14 @@ impl Partition {
         self.check_claims(&claims, gate.own_counter)?;
         // Nothing lives longer, whatever a claim says: an origin would never be pruned.
         let until_most = gate.wall_ms + gate.limits.max_lifetime_ms + 4 * gate.limits.max_drift_ms;
-        claims.iter_mut().for_each(|claim| claim.2 = claim.2.min(until_most));
+        for claim in claims.iter_mut().filter(|claim| claim.2 > until_most) {
+            self.marks.hit(Mark::ClaimUntilClamped);
+            claim.2 = until_most;
+        }
         self.hold_claims(page.from, page.epoch, claims);
         need.truncate(MAX_FORCED);
         if !need.is_empty() || !page.complete {
+            self.marks.hit(Mark::PageMore);
             return Ok(PageOutcome::More(need));
         }
         self.adopt(page.from, &page.inc, gate);
@@ -250,7 +257,10 @@ impl Partition {
         let State::Live(live) = state else { return };
         for op in &live.ops {
             let origin = origin_at(&self.origins, op.ver.origin);
-            claims.iter_mut().filter(|c| c.0 == origin).for_each(|c| c.1.truncate_before(op.ver.counter));
+            for claim in claims.iter_mut().filter(|c| c.0 == origin && c.1.max() >= op.ver.counter) {
+                self.marks.hit(Mark::ClaimTruncated);
+                claim.1.truncate_before(op.ver.counter);
+            }
         }
     }
 
@@ -260,7 +270,10 @@ impl Partition {
         }
         let own = origin_at(&self.origins, self.own);
         match claims.iter().find(|c| c.0 == own && c.1.max() > written) {
-            Some(claim) => Err(Refusal::OwnOrigin { counter: claim.1.max(), written }),
+            Some(claim) => {
+                self.marks.hit(Mark::OwnOriginImpostor);
+                Err(Refusal::OwnOrigin { counter: claim.1.max(), written })
+            }
             None => Ok(()),
         }
     }
@@ -282,7 +295,9 @@ impl Partition {
         for (origin, (ranges, until_ms)) in pending.claims {
             // An origin about to be pruned here would come and go for ever between nodes that prune at
             // different times.
-            if !ranges.is_empty() && !fading(until_ms, gate.wall_ms, gate.limits) {
+            if fading(until_ms, gate.wall_ms, gate.limits) {
+                self.marks.hit(Mark::FadingClaimIgnored);
+            } else if !ranges.is_empty() {
                 self.remember_teacher(from, origin, &ranges);
                 let ix = self.intern(origin);
                 self.add_cover(ix, &ranges, until_ms);
@@ -296,6 +311,7 @@ impl Partition {
         if let Some(waiting) = self.revived.get_mut(&id) {
             waiting.remove(&peer);
             if waiting.is_empty() {
+                self.marks.hit(Mark::RevivedConfirmed);
                 self.revived.remove(&id);
             }
         }
@@ -309,13 +325,18 @@ impl Partition {
         let known = self.inc.iter().chain(inc).map(|(m, _)| *m).filter(|&m| m != from && m != own);
         let gone = |m: &Origin| [self.inc.get(m), inc.get(m)].into_iter().flatten().any(|v| v & GONE != 0);
         let waiting = known.filter(|m| !gone(m)).collect();
+        self.marks.hit(Mark::RevivedMarked);
         self.revived.insert(id, waiting);
         self.confirm_revived(id, from);
     }
 
     fn over_hard_limit(&self, limits: &Limits) -> bool {
-        limits.hard_memory_bytes != u64::MAX
-            && self.reserved_bytes() > limits.hard_memory_bytes / u64::from(limits.partitions)
+        let over = limits.hard_memory_bytes != u64::MAX
+            && self.reserved_bytes() > limits.hard_memory_bytes / u64::from(limits.partitions);
+        if over {
+            self.marks.hit(Mark::HardMemoryLimit);
+        }
+        over
     }
 
     /// Admission of one entry (CRDT.md §5.3).
@@ -327,18 +348,27 @@ impl Partition {
             State::Dead(dead) => {
                 if gate.wall_ms <= dead.hard_ms + 2 * gate.limits.max_drift_ms {
                     self.merge(*id, slot, state, gate);
+                } else {
+                    self.marks.hit(Mark::TombstoneTooOld);
                 }
                 Admitted::Yes
             }
-            State::Live(_) if dead_here => Admitted::Yes,
+            State::Live(_) if dead_here => {
+                self.marks.hit(Mark::LiveIgnored);
+                Admitted::Yes
+            }
             State::Live(live) => match (slot, live.birth) {
                 // A part without all it takes to be stored must not pass for held: its claim would be false.
                 (None, _) if live.birth.is_none() || live.touch.is_none() || live.ttl.is_none() => {
                     self.counts.need_full += 1;
+                    self.marks.hit(Mark::NeedFull);
                     Admitted::NeedFull
                 }
                 // Past its hard deadline: nobody can show it any more.
-                (None, Some(birth)) if gate.wall_ms >= birth.hard_ms => Admitted::Yes,
+                (None, Some(birth)) if gate.wall_ms >= birth.hard_ms => {
+                    self.marks.hit(Mark::PastHardSkipped);
+                    Admitted::Yes
+                }
                 // Inserted even if idle-expired: a later entry may extend it; the reaper decides.
                 _ => {
                     self.merge(*id, slot, state, gate);
@@ -370,6 +400,7 @@ impl Partition {
         };
         if newest_ms > gate.wall_ms + limits.max_drift_ms {
             self.counts.refused_drift += 1;
+            self.marks.hit(Mark::EntryClockAhead);
             return Err(Refusal::ClockAhead {
                 ahead_ms: newest_ms - gate.wall_ms,
                 max_ms: limits.max_drift_ms,
@@ -381,10 +412,12 @@ impl Partition {
             State::Live(live) => live.ops.iter().find(|op| own(&op.ver)).map(|op| op.ver.counter),
         };
         if let Some(counter) = impostor {
+            self.marks.hit(Mark::OwnOriginImpostor);
             return Err(Refusal::OwnOrigin { counter, written: gate.own_counter });
         }
         if hard_ms > created_ms.saturating_add(limits.max_lifetime_ms + limits.skew_ms + limits.max_drift_ms)
         {
+            self.marks.hit(Mark::LifetimeBeyondMaximum);
             return Err(Refusal::Malformed("a hard deadline beyond max_lifetime_ms"));
         }
         Ok(())
@@ -392,6 +425,9 @@ impl Partition {
 
     fn merge(&mut self, id: SessionId, slot: Option<u32>, state: &State<'_>, gate: &mut Gate<'_>) {
         let Some(at) = slot else {
+            if matches!(state, State::Dead(_)) {
+                self.marks.hit(Mark::DeadForUnknown);
+            }
             let slot = self.store(id, None, state);
             self.tell_inserted(id, state, slot, gate);
             return;
@@ -403,8 +439,12 @@ impl Partition {
             let covered =
                 |ver: &Ver| self.known.get(ver.origin as usize).is_some_and(|k| k.cov.contains(ver.counter));
             let (joined, findings) = join(&old, state, &self.origins, &covered);
+            self.note_findings(&findings);
             if joined == old {
                 return;
+            }
+            if matches!(old, State::Dead(_)) {
+                self.marks.hit(Mark::DeadOutlived);
             }
             let died = matches!(joined, State::Dead(_)) && matches!(old, State::Live(_));
             crate::core::session::encode(id, &joined, &mut bytes);
@@ -433,6 +473,21 @@ impl Partition {
         }
     }
 
+    fn note_findings(&self, findings: &Findings<'_>) {
+        if !findings.conflicts.is_empty() {
+            self.marks.hit(Mark::ConflictLabelled);
+        }
+        if findings.second_birth {
+            self.marks.hit(Mark::SecondBirth);
+        }
+        if findings.violations > u32::from(findings.second_birth) {
+            self.marks.hit(Mark::EqualVersionDiffers);
+        }
+        if findings.tied {
+            self.marks.hit(Mark::TieByOrigin);
+        }
+    }
+
     fn conflict_event(&self, id: SessionId, c: &crate::core::session::Conflict<'_>) -> Happened {
         let side = |(ver, value): (Ver, Option<&[u8]>)| {
             (origin_at(&self.origins, ver.origin), ver.hlc, value.map(<[u8]>::to_vec))
@@ -457,6 +512,7 @@ impl Partition {
     fn untell_expired(&mut self, slot: u32) {
         let slot = &mut self.slots[slot as usize];
         if slot.told_expired {
+            self.marks.hit(Mark::ExpiryUntold);
             slot.told_expired = false;
             self.counts.expired_retained = self.counts.expired_retained.saturating_sub(1);
         }

@@ -9,6 +9,7 @@ use super::local::{Change, Stamper, WriteError, Written};
 use super::partition::{Counts, Partition};
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
+use crate::core::marks::{Mark, Marks};
 use crate::core::session::{Packed, SessionId, Ttl};
 use crate::core::time::{Hlc, HybridClock, Now};
 
@@ -71,6 +72,7 @@ pub struct Replica {
     serving: AtomicU8,
     last_beat_ms: AtomicU64,
     record_bytes: AtomicU64,
+    marks: Marks,
 }
 
 impl Replica {
@@ -87,6 +89,7 @@ impl Replica {
             serving: AtomicU8::new(Serving::Joining as u8),
             last_beat_ms: AtomicU64::new(now.mono_ms),
             record_bytes: AtomicU64::new(0),
+            marks: Marks::default(),
             limits,
         }
     }
@@ -154,6 +157,7 @@ impl Replica {
     ) -> Result<Written, WriteError> {
         let bytes = self.record_bytes.load(Ordering::Relaxed);
         if bytes > self.limits.max_memory_bytes {
+            self.marks.hit(Mark::MemoryFull);
             return Err(WriteError::MemoryFull { bytes });
         }
         let hard_ms = hard_ms.min(now.wall_ms + self.limits.max_lifetime_ms);
@@ -166,6 +170,7 @@ impl Replica {
     /// See [`WriteError`]; nothing changes then.
     pub fn edit(&self, id: SessionId, now: Now, change: &Change<'_>) -> Result<Written, WriteError> {
         if self.serving(now) == Serving::Fenced {
+            self.marks.hit(Mark::FencedEditRefused);
             return Err(WriteError::NotServing("fenced after a freeze"));
         }
         self.write(id, |partition, stamper| partition.edit(id, now.wall_ms, change, stamper))
@@ -254,6 +259,12 @@ impl Replica {
     /// Bytes of record storage reserved.
     pub fn record_bytes(&self) -> u64 {
         self.record_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Adds everything that rarely happens here, and did, to `bits`: in this and in every partition.
+    pub fn union_marks(&self, bits: &mut [u64; 2]) {
+        self.marks.union_into(bits);
+        self.partitions.iter().for_each(|partition| partition.read().union_marks(bits));
     }
 
     /// Sums of the partitions' counts.

@@ -31,6 +31,10 @@ pub struct Findings<'a> {
     /// Equal versions with different contents, or a second birth: only origin reuse, a duplicated id or
     /// corruption can cause these. Replicas converge all the same.
     pub violations: u32,
+    /// Whether one of the violations was a second birth.
+    pub second_birth: bool,
+    /// Whether a field fell to the greater origin, since the stamps were equal.
+    pub tied: bool,
 }
 
 /// Joins `right` into `left`. `origins` resolves origin indices of both. `covered` tells whether a dot was
@@ -130,6 +134,7 @@ impl<'j, 'a> Joiner<'j, 'a> {
                 let order = self.ver(Side::Left, a.op).cmp(&self.ver(Side::Right, b.op), self.origins);
                 if order.is_ne() {
                     self.findings.violations += 1;
+                    self.findings.second_birth = true;
                 }
                 order.then((a.created_ms, a.hard_ms).cmp(&(b.created_ms, b.hard_ms)))
             }
@@ -197,6 +202,7 @@ impl<'j, 'a> Joiner<'j, 'a> {
     /// Which of two registers of one field wins, noting conflicts on the way.
     fn same_key<'f>(&mut self, l: &'f Field<'a>, r: &'f Field<'a>) -> (Side, Option<&'f Field<'a>>) {
         let (vl, vr) = (self.ver(Side::Left, l.op), self.ver(Side::Right, r.op));
+        self.findings.tied |= vl.hlc == vr.hlc && !vl.same_dot(&vr);
         match vl.cmp(&vr, self.origins) {
             Ordering::Equal => {
                 if l.value == r.value {
