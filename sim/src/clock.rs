@@ -39,6 +39,11 @@ impl Clock {
         self.drift_ppm = drift_ppm;
     }
 
+    /// How much faster than true time it runs (millionths).
+    pub fn drift_ppm(&self) -> i64 {
+        self.drift_ppm
+    }
+
     /// The machine was suspended for this long of virtual time: only the wall clock went on.
     pub fn suspended(&mut self, for_ms: u64) {
         self.suspended_ms += for_ms;

@@ -16,10 +16,16 @@
 pub mod board;
 mod clock;
 pub mod draw;
+pub mod invariant;
 mod life;
 mod net;
+pub mod oracle;
 mod queue;
+pub mod run;
+pub mod scenario;
 mod spell;
+pub mod swarm;
+pub mod trace;
 pub mod world;
 
 pub use clock::{Clock, EPOCH_MS};

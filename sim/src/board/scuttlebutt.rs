@@ -16,7 +16,7 @@ use super::detector::{Rules, Seen};
 use super::ledger::Ledger;
 use super::sight::Sight;
 use super::{Board, BoardConfig, BoardOut, CLUSTER, Entry, Packet};
-use crate::net::mix;
+use crate::draw::mix;
 
 /// Live peers gossiped with in a round: chitchat's fan-out, and the product's while it is alone.
 const FAN_OUT: usize = 3;

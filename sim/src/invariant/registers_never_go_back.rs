@@ -56,7 +56,10 @@ impl Invariant for RegistersNeverGoBack {
             Some(Held { dead, touch_ms: if dead { 0 } else { touch_ms }, fields: fields.collect() })
         });
         // A record that was collected may come back from elsewhere as another holds it.
-        let Some(now) = now else { return _ = self.held.remove(&(at, session)) };
+        let Some(now) = now else {
+            self.held.remove(&(at, session));
+            return;
+        };
         if let Some(before) = self.held.insert((at, session), now.clone()) {
             let less = less(&before, &now);
             verdict.case(less.is_none(), at, Some(session), || less.unwrap_or_default());

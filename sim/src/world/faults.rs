@@ -28,7 +28,7 @@ pub(super) struct Flap {
 }
 
 impl World {
-    pub(super) fn fault(&mut self, text: String, nodes: Vec<usize>) {
+    pub(crate) fn fault(&mut self, text: String, nodes: Vec<usize>) {
         self.hash.absorb([self.time_ms, 9, nodes.first().copied().unwrap_or(0) as u64, text.len() as u64]);
         self.see(Seen::Fault { text, nodes });
     }

@@ -184,6 +184,11 @@ impl World {
         std::mem::take(&mut self.seen)
     }
 
+    /// Swaps what happened since the last call with an empty list, so that its memory is used again.
+    pub fn swap_seen(&mut self, with: &mut Vec<Seen>) {
+        std::mem::swap(&mut self.seen, with);
+    }
+
     pub(crate) fn see(&mut self, seen: Seen) {
         if self.watch >= Watch::Checks {
             self.seen.push(seen);

@@ -1,0 +1,43 @@
+//! The command line. One command a file.
+
+mod run;
+mod swarm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The deterministic simulator of sessionmesh: the shipped core in virtual time over a hostile network.
+#[derive(Parser)]
+#[command(name = "sessionmesh-sim", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run scenario files, or all those of a folder.
+    Run(run::Args),
+    /// Run random scenarios, one a seed.
+    Swarm(swarm::Args),
+}
+
+/// Runs the command; the exit code is 0 if everything held, 1 if a rule was broken, 2 for bad input.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => run::main(&args),
+        Command::Swarm(args) => swarm::main(&args),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("sessionmesh-sim: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What went wrong, for the last line on the screen.
+type Failure = Box<dyn std::error::Error>;
