@@ -16,6 +16,7 @@ pub mod board;
 mod life;
 mod net;
 mod spell;
+pub mod view;
 mod world;
 
 pub use life::{Life, change, id};
