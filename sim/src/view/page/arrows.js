@@ -1,5 +1,5 @@
 // Messages as arrows from sending to arrival. When there are more than can be told apart, each column of a few
-// pixels keeps one arrow for every pair of nodes, group and fate.
+// pixels keeps one arrow for every pair of nodes and group.
 
 const MOST_ARROWS = 6000;
 
@@ -39,7 +39,8 @@ function collect() {
     const faint = (S.past && !S.past.empty && !S.past.met.has(m)) || dimmed(m) ? 1 : 0;
     if (thin) {
       const at = Math.floor(xOf(M.t[m]) / column);
-      const key = ((((at * D.n + M.from[m]) * D.n + M.to[m]) * 8 + group) * 8 + look) * 2 + faint;
+      // Not by fate: what is rare would be drawn far too often.
+      const key = (((at * D.n + M.from[m]) * D.n + M.to[m]) * 8 + group) * 2 + faint;
       if (taken.has(key)) continue;
       taken.add(key);
     }
@@ -154,6 +155,6 @@ function drawChain(c) {
 function ring(c, it) {
   if (it.node === undefined || it.node === null || it.t < S.a || it.t > S.b) return;
   c.beginPath();
-  c.arc(xOf(it.t), yOf(it.node), 10, 0, 7);
+  c.arc(xOf(it.t), yOf(it.node) - liftOf(it), 10, 0, 7);
   c.stroke();
 }

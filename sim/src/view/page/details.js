@@ -14,9 +14,10 @@ function nothingSelected() {
   const children = [element('h2', { textContent: 'Selection' }), element('p', { className: 'dim', textContent: hint })];
   if (D.violations.length) {
     const first = D.violations[0];
-    const button = element('button', { className: 'alarm', textContent: 'Jump to the violation' });
+    const more = D.violations.length > 1 ? ` (the first of ${D.violations.length})` : '';
+    const button = element('button', { className: 'link bad', textContent: itemWords(first) });
     button.addEventListener('click', () => goToViolation(first));
-    children.push(element('p', {}, button), element('p', { textContent: itemWords(first) }));
+    children.push(element('h3', { textContent: `Violation at ${clock(first.t)}${more}` }), button);
   }
   return children;
 }

@@ -8,9 +8,10 @@ function layout() {
   G.w = box.clientWidth;
   const narrow = G.w < 620;
   const longest = Math.max(...D.names.map((name) => name.length));
-  G.left = Math.min(narrow ? 64 : 110, Math.max(narrow ? 58 : 72, 22 + longest * 7.5));
+  G.left = Math.min(narrow ? 78 : 110, Math.max(narrow ? 58 : 72, 22 + longest * 7.5));
   const room = Math.max(260, box.clientHeight || 420);
-  G.lane = Math.max(34, Math.min(140, Math.floor((room - G.top - 4) / D.n)));
+  G.lane = Math.max(34, Math.min(190, Math.floor((room - G.top - 4) / D.n)));
+  G.bar = G.lane < 44 ? 10 : 14;
   G.h = G.top + G.lane * D.n + 4;
 }
 
@@ -22,9 +23,22 @@ const LOOKS_OF_STATE = {
 };
 const GONE = ['crashed', 'suspended', 'left', 'absent'];
 
+/** All but the cursor, kept while the view stays: the cursor moves without drawing every message again. */
+const picture = document.createElement('canvas');
+let pictured = '';
+
 function paintLanes() {
   layout();
+  const key = [S.a, S.b, G.w, G.h, [...S.groups], S.session, S.viewer, C.fg, S.sel && selectionName(S.sel)].join();
+  if (key !== pictured) drawPicture(prepare(picture, G.w, G.h));
+  pictured = key;
   const c = prepare(canvas, G.w, G.h);
+  c.drawImage(picture, 0, 0, G.w, G.h);
+  drawCursor(c);
+  drawNames(c);
+}
+
+function drawPicture(c) {
   drawCuts(c);
   c.save();
   c.beginPath();
@@ -37,9 +51,7 @@ function paintLanes() {
   drawMarks(c);
   drawFaults(c);
   drawChain(c);
-  drawCursor(c);
   c.restore();
-  drawNames(c);
   if (arrows.drawn < arrows.total) {
     c.font = SMALL;
     const text = `1 of ${Math.round(arrows.total / arrows.drawn)} messages drawn`;
@@ -75,11 +87,13 @@ function drawCuts(c) {
     const x0 = Math.max(xOf(span.a), G.left);
     const x1 = Math.min(xOf(span.b), G.w - G.right);
     const w = Math.max(1, x1 - x0);
-    c.fillStyle = C.cut;
-    c.globalAlpha = 0.1;
-    c.fillRect(x0, G.top, w, G.lane * D.n);
-    c.globalAlpha = 0.25;
     D.names.forEach((_, lane) => {
+      // Where all still reach each other some way, only the ends of cut links are shaded.
+      if (span.islands.length < 2 && !span.ends.has(lane)) return;
+      c.fillStyle = C.cut;
+      c.globalAlpha = 0.1;
+      c.fillRect(x0, G.top + lane * G.lane, w, G.lane);
+      c.globalAlpha = 0.25;
       const kind = ['', 'slash', 'back', 'dots'][span.islandOf[lane] % 4];
       if (!kind) return;
       c.fillStyle = hatch(c, kind, C.cut);
@@ -122,7 +136,7 @@ function drawCutLabels(c, span, x0, x1) {
   c.globalAlpha = 1;
   c.fillStyle = C.fg;
   if (x1 - x0 > 24) c.fillText(fitted(c, `cut ${span.label}`, x1 - x0 - 8), x0 + 4, 29);
-  if (span.islands.length < 2 || x1 - x0 < 18) return;
+  if (span.islands.length < 2 || x1 - x0 < 18 || G.lane < 48) return;
   D.names.forEach((_, lane) => {
     plate(c, letter(span.islandOf[lane]), x0 + 5, G.top + lane * G.lane + 9, C.fg, 0.75);
   });
@@ -174,6 +188,7 @@ function drawMembers(c) {
 
 function drawCursor(c) {
   const x = Math.round(xOf(S.cursor)) + 0.5;
+  if (x < G.left - 1 || x > G.w - G.right + 1) return;
   c.strokeStyle = C.fg;
   c.lineWidth = 1;
   c.beginPath();

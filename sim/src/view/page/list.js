@@ -27,8 +27,9 @@ function* everything() {
 function wanted(sel, text) {
   if (sel.msg !== undefined && !S.groups.has(GROUPS[GROUP_OF[D.messages.kind[sel.msg]]].id)) return false;
   if (S.ofNode >= 0 && rowNode(sel) !== S.ofNode && (sel.msg === undefined || D.messages.to[sel.msg] !== S.ofNode)) return false;
-  const session = sel.msg === undefined ? sel.item.session : SESSION_OF[sel.msg];
-  if (S.session && session !== S.session && (sel.msg !== undefined || sel.item.session)) return false;
+  const session = sel.msg === undefined ? sessionOf(sel.item) : SESSION_OF[sel.msg];
+  // What is about no session, such as a fault, stays: it explains the rest.
+  if (S.session && session !== S.session && (sel.msg !== undefined || session)) return false;
   if (!text) return true;
   const words = sel.msg === undefined ? `${kindWords(sel.item)} ${D.names[sel.item.node] ?? ''} ${itemWords(sel.item)}` : `${messageWords(sel.msg)} ${session}`;
   return words.toLowerCase().includes(text);

@@ -47,6 +47,8 @@ function buildControls() {
   byName('viewer').append(...(D.simulated ? nodes() : nodes().slice(0, 1)));
   byName('of-node').append(element('option', { value: '-1', textContent: 'all nodes' }), ...nodes());
   byName('sessions').append(...D.sessions.slice(0, 2000).map((value) => element('option', { value })));
+  const longest = Math.max(...D.names.map((name) => name.length));
+  document.body.style.setProperty('--who', `${Math.min(66, Math.max(24, longest * 7.2))}px`);
   const present = new Set(GROUP_OF);
   GROUPS.forEach((group, g) => {
     if (!present.has(g)) return;
@@ -113,7 +115,10 @@ function listenToControls() {
     onKey(e);
   });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { readColours(); repaint(); });
-  addEventListener('resize', repaint);
+  // At once, not in the next frame: in between the old picture would be shown at the wrong size.
+  const sizes = new ResizeObserver(paintNow);
+  sizes.observe(byName('scroll'));
+  sizes.observe(listBox);
   addEventListener('hashchange', () => { if (readAddress()) { setTheme(S.theme); syncControls(); } });
 }
 

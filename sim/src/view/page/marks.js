@@ -33,17 +33,20 @@ const liftOf = (it) => (it.k === 'event' ? G.bar / 2 + 5 : it.k === 'warn' ? G.b
 
 /** Whether the selection's past or the session filter leaves an item in the shade. */
 function shaded(it) {
-  if (S.session && it.session !== S.session && it.k !== 'violation') return true;
+  if (S.session && sessionOf(it) !== S.session && it.k !== 'violation') return true;
   return Boolean(S.past && !S.past.empty && (!S.sel || S.sel.item !== it) && !inPast(S.past, it));
 }
 
 function drawMarks(c) {
   const taken = new Set();
   const late = [];
+  const inView = lowerBound(D.items.length, (i) => D.items[i].t, S.b) - lowerBound(D.items.length, (i) => D.items[i].t, S.a);
+  const column = inView / D.n > G.w / 4 ? 12 : 4;
   for (const it of marksInView()) {
     if (it.k === 'violation') late.push(it);
-    // One mark of a kind for each two pixels of a lane: more cannot be told apart.
-    const key = `${Math.floor(xOf(it.t) / 2)} ${it.node} ${it.k} ${it.op || it.event || ''} ${shaded(it)}`;
+    // One mark of a kind for each few pixels of a lane: more cannot be told apart.
+    const what = column > 4 ? it.k : `${it.k} ${it.op || it.event || ''}`;
+    const key = `${Math.floor(xOf(it.t) / column)} ${it.node} ${what} ${shaded(it)}`;
     if (taken.has(key)) continue;
     taken.add(key);
     c.globalAlpha = shaded(it) ? 0.18 : 1;

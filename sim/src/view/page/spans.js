@@ -95,7 +95,7 @@ function islands(span) {
   }
   const parts = groups.length > 1 ? [groups.map((g, i) => `${letter(i)}: ${g.map(D.name).join(' ')}`).join(' | ')] : [];
   if (links.length) parts.push(links.slice(0, 4).join(', ') + (links.length > 4 ? ` and ${links.length - 4} more` : ''));
-  return { ...span, islandOf, islands: groups, cut, label: parts.join('; ') };
+  return { ...span, ends: new Set(span.pairs.flat()), islandOf, islands: groups, cut, label: parts.join('; ') };
 }
 
 /** Islands are lettered. */

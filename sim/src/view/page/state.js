@@ -16,13 +16,14 @@ const S = {
 /** Called after every change; `main.js` adds the painters. */
 const painters = [];
 let painting = false;
+const paintNow = () => { for (const painter of painters) painter(); };
 /** Paints everything once before the next frame. */
 function repaint() {
   if (painting) return;
   painting = true;
   requestAnimationFrame(() => {
     painting = false;
-    for (const painter of painters) painter();
+    paintNow();
     writeAddress();
   });
 }

@@ -110,7 +110,7 @@ function paintMini() {
   const right = G.w - G.right;
   c.fillStyle = C.dim;
   c.font = SMALL;
-  c.fillText(fitted(c, 'whole run', G.left - 12), 8, MINI_HEIGHT / 2);
+  c.fillText(G.left < 70 ? 'run' : 'whole run', 8, MINI_HEIGHT / 2);
   c.fillStyle = C.cut;
   c.globalAlpha = 0.25;
   for (const span of CUTS) c.fillRect(miniX(span.a), top, Math.max(1, miniX(span.b) - miniX(span.a)), bottom - top);

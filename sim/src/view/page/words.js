@@ -40,6 +40,9 @@ function messageWords(m) {
   return `${kindOf(m)} ${D.name(M.from[m])} \u2192 ${D.name(M.to[m])}, ${M.bytes[m]} B${tail}`;
 }
 
+/** The session an item is about; an acknowledgement is about its operation's. */
+const sessionOf = (it) => it.session || (it.of && it.of.session) || '';
+
 /** An item in one line, its node left out. */
 const ITEM_WORDS = {
   __proto__: null,
