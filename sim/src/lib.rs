@@ -26,6 +26,7 @@ pub mod scenario;
 mod spell;
 pub mod swarm;
 pub mod trace;
+pub mod view;
 pub mod world;
 
 pub use clock::{Clock, EPOCH_MS};

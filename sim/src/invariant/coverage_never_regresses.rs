@@ -23,7 +23,12 @@ impl Invariant for CoverageNeverRegresses {
                 let ends = crate::oracle::fold(look.history.ops_of(op.session).map(|(_, o)| o));
                 let hard_ms = ends.birth.map_or(0, |b| b.2).max(ends.dead.map_or(0, |d| d.0));
                 verdict.case(wall_ms > hard_ms, at, Some(op.session), || {
-                    format!("no longer covers write {}, whose session may live until {hard_ms}", op.id)
+                    format!(
+                        "no longer covers write {} of n{}, whose session may live {} ms more",
+                        op.id,
+                        op.at,
+                        hard_ms - wall_ms
+                    )
                 });
             }
         }
