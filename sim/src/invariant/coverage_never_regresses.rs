@@ -21,7 +21,7 @@ impl Invariant for CoverageNeverRegresses {
             let ops = dots.filter_map(|counter| look.history.by_dot(partition, *origin, counter));
             for op in ops.map(|ix| &look.history.ops[ix as usize]) {
                 let ends = crate::oracle::fold(look.history.ops_of(op.session).map(|(_, o)| o));
-                let hard_ms = ends.birth.map_or(0, |b| b.2).max(ends.dead.map_or(0, |d| d.0));
+                let hard_ms = op.effect.dead.unwrap_or(ends.birth.map_or(0, |b| b.2));
                 verdict.case(wall_ms > hard_ms, at, Some(op.session), || {
                     format!(
                         "no longer covers write {} of n{}, whose session may live {} ms more",
