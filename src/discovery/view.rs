@@ -102,6 +102,9 @@ impl View {
         let before = match self.lives.get(&member.node) {
             // An older generation stands in for a newer one that fell silent: that ends nothing.
             Some(before) if before.generation > now.generation => return None,
+            // Nor does a newer one that was never seen alive: with a clock set back in between, it is the earlier
+            // life, and the one it would end only out of reach.
+            Some(before) if before.origin != now.origin && !member.alive && !member.left => return None,
             before => before.copied(),
         };
         self.lives.insert(member.node.clone(), now);

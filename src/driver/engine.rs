@@ -80,6 +80,7 @@ pub enum StartError {
 
 /// The network side of one life.
 struct Life {
+    generation: u64,
     transport: Transport,
     events: mpsc::Receiver<Event>,
     discovery: Discovery,
@@ -130,7 +131,7 @@ impl Engine {
             now: clock.now(),
         };
         let (node, replica) = Node::new(setup);
-        let life = start_life(&config, clock, node.origin(), config.bind).await?;
+        let life = start_life(&config, clock, node.origin(), config.bind, 0).await?;
         let (commands, receiver) = mpsc::channel(1_024);
         let shared = Arc::new(Shared {
             node: config.node.clone(),
@@ -468,10 +469,10 @@ impl Engine {
         for peer in std::mem::take(&mut self.links).into_keys().collect::<BTreeSet<_>>() {
             self.shared.acks.link_down(peer);
         }
-        let clock = self.shared.clock;
+        let (clock, before) = (self.shared.clock, self.life.generation);
         let mut tries = 0;
         self.life = loop {
-            match start_life(&self.config, clock, self.node.origin(), bind).await {
+            match start_life(&self.config, clock, self.node.origin(), bind, before).await {
                 Ok(life) => break life,
                 // The old socket may take a moment to go.
                 Err(error) if tries == 20 => return Err(error),
@@ -490,8 +491,11 @@ async fn start_life(
     clock: Clock,
     origin: Origin,
     bind: SocketAddr,
+    before: u64,
 ) -> Result<Life, StartError> {
-    let generation = fresh_generation(clock.wall_ms(), u16::from_le_bytes(entropy()?));
+    // A life begun because the clock was set back must still be newer than the one it follows.
+    let fresh = fresh_generation(clock.wall_ms(), u16::from_le_bytes(entropy()?));
+    let generation = fresh.max(before + 1);
     let network = TransportConfig {
         generation,
         advertise: config.advertise,
@@ -515,7 +519,7 @@ async fn start_life(
     };
     let link = Arc::new(Gossip(transport.clone()));
     match Discovery::start(board, link, inbound).await {
-        Ok((discovery, found)) => Ok(Life { transport, events, discovery, found, gossip }),
+        Ok((discovery, found)) => Ok(Life { generation, transport, events, discovery, found, gossip }),
         Err(error) => {
             transport.close().await;
             Err(error.into())

@@ -132,7 +132,11 @@ impl Sight {
         let incarnation = ledger.get(face.incarnation);
         let now = Life { origin: incarnation.origin, generation: incarnation.generation, gone: face.left };
         let before = self.lives[incarnation.name as usize];
-        if before.is_some_and(|before| before.generation > now.generation) {
+        // An older generation stands in for a newer one that fell silent, and a newer one never seen alive may be
+        // the earlier life, its clock having been ahead: neither ends anything.
+        let silent = !face.alive && !face.left;
+        let stands_in = |before: &Life| before.generation > now.generation;
+        if before.is_some_and(|b| stands_in(&b) || b.origin != now.origin && silent) {
             return None;
         }
         self.lives[incarnation.name as usize] = Some(now);

@@ -2,6 +2,7 @@
 //! the session until that touch's deadline by its own clock, and no read may miss it before.
 
 use super::{Invariant, Look, Verdict};
+use crate::EPOCH_MS;
 use crate::oracle::fold;
 use crate::world::{Reading, Seen};
 use sessionmesh::core::replica::WriteError;
@@ -21,7 +22,9 @@ impl ExpiryIsNotEarly {
             return None;
         }
         let covered = look.history.ops_of(session).filter(|(ix, _)| look.history.holds(at, *ix));
-        fold(covered.map(|(_, op)| op)).deadline_ms().filter(|&deadline| wall_ms < deadline)
+        let true_ms = EPOCH_MS + look.world.time_ms + look.world.limits.skew_ms;
+        // A clock that was set back does not bring back what had ended: it may be gone.
+        fold(covered.map(|(_, op)| op)).deadline_ms().filter(|&deadline| wall_ms.max(true_ms) < deadline)
     }
 }
 

@@ -5,6 +5,7 @@ mod apply;
 mod expect;
 mod fault;
 
+use sessionmesh::core::causality::{Origin, RangeSet};
 use sessionmesh::core::marks::Mark;
 
 pub use self::fault::FaultKind;
@@ -262,6 +263,9 @@ impl Run {
         core.iter().all(|&at| self.world.ready(at))
             && core.windows(2).all(|w| self.hashes(w[0]) == self.hashes(w[1]))
             && self.watcher.views_are(&core)
+            && core.iter().all(|&at| {
+                self.world.nodes[at].as_ref().is_some_and(|n| n.links().count() + 1 == core.len())
+            })
     }
 
     fn hashes(&self, at: usize) -> Vec<u64> {
@@ -279,7 +283,31 @@ impl Run {
             let links = self.world.nodes[at].as_ref().map_or(0, |n| n.links().count());
             text += &format!(" n{at} ready {ready} ({reason}), {links} links, covers {hashes:016x};");
         }
-        text
+        text + &self.first_difference().unwrap_or_default()
+    }
+
+    /// The first counters that one node of the core covers and another does not.
+    fn first_difference(&self) -> Option<String> {
+        let core = self.core();
+        let cover = |at: usize, ix: u16| -> Vec<(Origin, RangeSet)> {
+            self.world.replica(at).shared(ix, |p| p.coverage().map(|(o, r)| (o, r.clone())).collect())
+        };
+        for ix in 0..self.world.limits.partitions {
+            for (&a, &b) in core.iter().flat_map(|a| core.iter().map(move |b| (a, b))) {
+                let theirs = cover(b, ix);
+                for (origin, ranges) in cover(a, ix) {
+                    let held = theirs.iter().find(|(o, _)| *o == origin).map(|(_, r)| r.clone()).unwrap_or_default();
+                    let lacking = ranges.minus(&held);
+                    if let Some((lo, hi)) = lacking.ranges().first() {
+                        let whose = self.checks.history.lives.get(&origin).map_or(usize::MAX, |l| l.at);
+                        return Some(format!(
+                            " in partition {ix} n{a} covers {lo} to {hi} of n{whose}'s life {origin}, n{b} does not"
+                        ));
+                    }
+                }
+            }
+        }
+        None
     }
 
     fn finish(mut self) -> Outcome {

@@ -59,13 +59,16 @@ impl World {
         if let Some(old) = old.filter(|_| self.board.is_none()) {
             self.announce_gone(at, old);
         }
-        self.join_board(at, has_seeds);
+        self.join_board(at, has_seeds, 0);
         self.reconnect(at);
     }
 
-    fn join_board(&mut self, at: usize, has_seeds: bool) {
-        let (host, origin) = (&self.hosts[at], self.origin(at));
-        let generation = self.now(at).wall_ms << 12 | host.starts & 0xfff;
+    /// As the driver: a generation is the wall clock's time, and within one process greater than the last.
+    fn join_board(&mut self, at: usize, has_seeds: bool, after: u64) {
+        let (wall_ms, origin) = (self.now(at).wall_ms, self.origin(at));
+        let host = &mut self.hosts[at];
+        host.generation = (wall_ms << 12 | host.starts & 0xfff).max(after + 1);
+        let generation = host.generation;
         let seeds = if has_seeds { host.seeds.clone() } else { Vec::new() };
         let entry = Entry { name: host.name.clone(), generation, origin, seeds };
         if let Some(board) = &mut self.board {
@@ -109,7 +112,7 @@ impl World {
         if let Some(board) = &mut self.board {
             board.stop(self.time_ms, at);
             self.hosts[at].starts += 1;
-            self.join_board(at, true);
+            self.join_board(at, true, self.hosts[at].generation);
         }
         self.reconnect(at);
     }

@@ -63,6 +63,13 @@ impl World {
         knows(a, b) || knows(b, a)
     }
 
+    /// As the transport's handshake: a peer whose clock is too far off is not linked. Without a board there is no
+    /// handshake, so that tests reach the core's own checks.
+    fn clocks_agree(&self, a: usize, b: usize) -> bool {
+        let apart_ms = self.now(a).wall_ms.abs_diff(self.now(b).wall_ms);
+        self.board.is_none() || apart_ms <= self.limits.max_drift_ms
+    }
+
     pub(super) fn reconnect(&mut self, at: usize) {
         for other in 0..self.nodes.len() {
             if other != at {
@@ -84,7 +91,7 @@ impl World {
             let origin = self.origin(y);
             if !self.reachable(x, y) {
                 self.drop_link(x, origin);
-            } else if self.acquainted(x, y) {
+            } else if self.acquainted(x, y) && self.clocks_agree(x, y) {
                 self.raise_link(x, y, origin);
             }
             if self.board.is_none() {

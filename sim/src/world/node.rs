@@ -30,8 +30,10 @@ pub struct Host {
     pub seeds: Vec<usize>,
     /// The wire version its processes speak.
     pub version: u16,
-    /// Counts the starts of its processes: the generation of the board.
+    /// Counts the starts of its processes, and the lives begun within one.
     pub starts: u64,
+    /// The last generation it had on the board.
+    pub generation: u64,
 }
 
 /// A write that waits for its second copy.
