@@ -78,6 +78,8 @@ struct Board {
     published: BTreeMap<String, String>,
     run: Option<Run>,
     generation: u64,
+    /// Since when it is in use.
+    generation_from: Instant,
     restart_at: Instant,
     backoff: Duration,
     view: View,
@@ -182,6 +184,7 @@ impl Board {
     ) -> Self {
         Self {
             generation: config.generation,
+            generation_from: Instant::now(),
             restart_at: Instant::now(),
             backoff: config.interval(),
             view: View::new(&config.node),
@@ -377,13 +380,14 @@ impl Board {
 
     /// Starts the next gossip server under a new generation: the old one's versions must not be used again.
     async fn restart(&mut self) {
-        let generation = next_generation(self.generation);
+        let generation = next_generation(self.generation, self.generation_from.elapsed());
         self.bridge.guard.lock().restart(gossip::own_id(&self.config, generation));
         match Run::start(&self.config, generation, &self.published, &self.bridge).await {
             Ok(run) => self.run = Some(run),
             Err(error) => return self.buried(error.to_string()),
         }
         self.generation = generation;
+        self.generation_from = Instant::now();
         self.carried = Some(Carried::new(self.view.members(), &self.config, Instant::now()));
         info!(generation, "gossip server started again");
         {

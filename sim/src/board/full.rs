@@ -360,8 +360,8 @@ impl Board for FullBoard {
 
     fn wake(&mut self, now_ms: u64) {
         for at in 0..self.processes.len() {
-            let due = |process: &Box<Process>| !process.frozen && process.next_wake_ms() <= now_ms;
-            if self.processes[at].as_ref().is_some_and(due) {
+            let due = |process: &Process| !process.frozen && process.next_wake_ms() <= now_ms;
+            if self.processes[at].as_deref().is_some_and(due) {
                 self.with(at, |process| process.drive(now_ms));
             }
         }
