@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use rand::seq::SliceRandom;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until};
 use tracing::{error, info, warn};
 
 use super::bridge::{Bridge, GossipLink, Traffic};
@@ -62,7 +62,8 @@ enum Step {
     Command(Option<Command>),
     Run(RunNews),
     Restart,
-    Dial,
+    /// The dial's timer, and when it was due.
+    Dial(Instant),
     Look,
     Seed(DiscoveryEvent),
     /// One event went out, or its reader is gone.
@@ -77,6 +78,8 @@ struct Board {
     published: BTreeMap<String, String>,
     run: Option<Run>,
     generation: u64,
+    /// Since when it is in use.
+    generation_from: Instant,
     restart_at: Instant,
     backoff: Duration,
     view: View,
@@ -124,7 +127,7 @@ pub(super) async fn start(
         commands,
         events,
         seed_news,
-        dial: ticker(config.interval()),
+        dial: dial_ticker(config.interval()),
         look: ticker(SAFETY_LOOK),
         _seed_tasks: seed_tasks,
     };
@@ -163,6 +166,14 @@ fn ticker(period: Duration) -> Interval {
     ticker
 }
 
+/// Half a round out of step with the gossip server's rounds, and it stays so after a stall: what the server has
+/// to do in the same instant, it does in no particular order.
+fn dial_ticker(round: Duration) -> Interval {
+    let mut ticker = interval_at(Instant::now() + round / 2, round);
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticker
+}
+
 impl Board {
     fn new(
         config: DiscoveryConfig,
@@ -173,6 +184,7 @@ impl Board {
     ) -> Self {
         Self {
             generation: config.generation,
+            generation_from: Instant::now(),
             restart_at: Instant::now(),
             backoff: config.interval(),
             view: View::new(&config.node),
@@ -192,6 +204,7 @@ impl Board {
 
     /// The loop. `_seed_tx` keeps the seed channel open when there are no named seeds.
     async fn run(mut self, mut wires: Wires, _seed_tx: mpsc::Sender<DiscoveryEvent>) {
+        self.dial();
         let done = loop {
             match self.next(&mut wires).await {
                 Step::Command(Some(Command::Publish { key, value, done })) => {
@@ -207,7 +220,9 @@ impl Board {
                 Step::Run(RunNews::Changed) | Step::Look => self.look().await,
                 Step::Run(RunNews::Ended(reason)) => self.buried(reason),
                 Step::Restart => self.restart().await,
-                Step::Dial => self.dial(),
+                // After a stall the server makes up for every missed round at once, which is more than a dial.
+                Step::Dial(due) if due.elapsed() >= self.config.interval() => {}
+                Step::Dial(_) => self.dial(),
                 Step::Seed(event) => {
                     self.outbox.push(event);
                     self.dial();
@@ -228,11 +243,14 @@ impl Board {
                 None => std::future::pending().await,
             }
         };
+        // Biased, so that a run in virtual time can be repeated; nothing here is ready often enough to starve
+        // what follows it.
         tokio::select! {
+            biased;
             command = wires.commands.recv() => Step::Command(command),
             news = news => Step::Run(news),
             () = sleep_until(self.restart_at), if restart_due => Step::Restart,
-            _ = wires.dial.tick() => Step::Dial,
+            due = wires.dial.tick() => Step::Dial(due),
             _ = wires.look.tick() => Step::Look,
             Some(event) = wires.seed_news.recv() => Step::Seed(event),
             permit = wires.events.reserve(), if !self.outbox.is_empty() => match permit {
@@ -362,13 +380,14 @@ impl Board {
 
     /// Starts the next gossip server under a new generation: the old one's versions must not be used again.
     async fn restart(&mut self) {
-        let generation = next_generation(self.generation);
+        let generation = next_generation(self.generation, self.generation_from.elapsed());
         self.bridge.guard.lock().restart(gossip::own_id(&self.config, generation));
         match Run::start(&self.config, generation, &self.published, &self.bridge).await {
             Ok(run) => self.run = Some(run),
             Err(error) => return self.buried(error.to_string()),
         }
         self.generation = generation;
+        self.generation_from = Instant::now();
         self.carried = Some(Carried::new(self.view.members(), &self.config, Instant::now()));
         info!(generation, "gossip server started again");
         {

@@ -149,12 +149,11 @@ pub fn fresh_generation(wall_ms: u64, random: u16) -> u64 {
     (wall_ms << 16) | u64::from(random)
 }
 
-/// The generation after `previous` within one process: fresh, and greater whatever the clock did.
-pub(super) fn next_generation(previous: u64) -> u64 {
-    let wall_ms = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
-    fresh_generation(wall_ms, rand::random()).max(previous.saturating_add(1))
+/// The generation after `previous` within one process: as much later as the process's own clock has moved on
+/// since. The wall clock is not asked again, so that one set back does no harm and virtual time is enough.
+pub(super) fn next_generation(previous: u64, since: Duration) -> u64 {
+    let wall_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    previous.saturating_add(wall_ms.saturating_mul(1 << 16).max(1))
 }
 
 #[cfg(test)]
@@ -202,8 +201,10 @@ mod tests {
     #[test]
     fn generations_rise_with_the_clock_and_within_a_process() {
         assert!(fresh_generation(1_001, 0) > fresh_generation(1_000, u16::MAX));
+        let first = fresh_generation(1_000, 7);
+        assert!(next_generation(first, Duration::ZERO) > first, "two starts within a millisecond");
+        assert_eq!(next_generation(first, Duration::from_secs(1)), fresh_generation(2_000, 7));
         let far_future = u64::MAX - 5;
-        assert!(next_generation(far_future) > far_future, "a clock set back must not repeat a generation");
-        assert!(next_generation(0) >> 16 > 1_700_000_000_000);
+        assert!(next_generation(far_future, Duration::from_secs(1)) > far_future);
     }
 }

@@ -1,16 +1,20 @@
 //! The bulletin board as the world sees it: who exists, who is alive, whose life is over.
 //!
 //! Two boards fit behind [`Board`]. [`scuttlebutt`] models chitchat's protocol inside the event loop: fast, and
-//! what every run uses. The full board runs the product's discovery and the real chitchat in virtual time, for
+//! what every run uses. [`FullBoard`] runs the product's discovery and the real chitchat in virtual time, for
 //! holding the model to it (`tests/board_conformance.rs`).
 //!
 //! A board never touches the network: it hands the world packets to carry and is given what arrives.
 
 mod detector;
+mod entropy;
+mod full;
 mod ledger;
 pub mod scuttlebutt;
 mod sight;
 
+pub use entropy::run_seeded;
+pub use full::FullBoard;
 pub use scuttlebutt::Scuttlebutt;
 use sessionmesh::core::causality::Origin;
 

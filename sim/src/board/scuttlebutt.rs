@@ -96,6 +96,8 @@ struct Process {
     seeds: Vec<usize>,
     phase: Phase,
     frozen: bool,
+    /// What arrived although it is frozen.
+    held: Vec<(usize, Rc<Gossip>)>,
     round_ms: u64,
     dial_ms: u64,
     look_ms: u64,
@@ -388,12 +390,18 @@ impl Scuttlebutt {
             self.look(now_ms, process);
         }
         if process.dial_ms <= now_ms {
-            self.dial(now_ms, at, process);
-            process.dial_ms = next_tick(process.dial_ms, now_ms, interval);
+            let late = now_ms - process.dial_ms;
+            // After a stall the rounds made up for do more than a dial.
+            if late < interval {
+                self.dial(now_ms, at, process);
+            }
+            // The dial keeps its place between the rounds.
+            process.dial_ms += (late / interval + 1) * interval;
         }
         if process.look_ms <= now_ms {
             self.look(now_ms, process);
-            process.look_ms = next_tick(process.look_ms, now_ms, SAFETY_LOOK_MS);
+            let is_late = now_ms > process.look_ms + LATE_MS;
+            process.look_ms = if is_late { now_ms } else { process.look_ms } + SAFETY_LOOK_MS;
         }
     }
 
@@ -422,6 +430,9 @@ impl Scuttlebutt {
     }
 
     fn receive(&mut self, now_ms: u64, from: usize, to: usize, process: &mut Process, gossip: &Gossip) {
+        if matches!(process.phase, Phase::Silent) {
+            return;
+        }
         let ceiling = self.config.max_incarnations;
         match gossip {
             Gossip::Syn(digest) => {
@@ -450,11 +461,6 @@ impl Scuttlebutt {
     }
 }
 
-/// The next tick of a timer that keeps its rhythm unless it is late.
-fn next_tick(due_ms: u64, now_ms: u64, period_ms: u64) -> u64 {
-    if now_ms > due_ms + LATE_MS { now_ms + period_ms } else { due_ms + period_ms }
-}
-
 impl Board for Scuttlebutt {
     fn start(&mut self, now_ms: u64, at: usize, entry: Entry) {
         if at >= self.processes.len() {
@@ -471,9 +477,10 @@ impl Board for Scuttlebutt {
             seeds: entry.seeds,
             phase: Phase::Running,
             frozen: false,
+            held: Vec::new(),
             round_ms: now_ms,
-            dial_ms: now_ms,
-            look_ms: now_ms,
+            dial_ms: now_ms + self.config.gossip_interval_ms.div_ceil(2),
+            look_ms: now_ms + SAFETY_LOOK_MS,
             goodbye_ms: NEVER,
             dial_round: 0,
             known: vec![own],
@@ -484,7 +491,11 @@ impl Board for Scuttlebutt {
         self.processes[at] = Some(Box::new(process));
         self.with(at, |board, process| {
             board.look(now_ms, process);
-            board.turn(now_ms, at, process);
+            if board.round(now_ms, at, process) {
+                board.look(now_ms, process);
+            }
+            board.dial(now_ms, at, process);
+            process.round_ms += board.config.gossip_interval_ms;
         });
     }
 
@@ -515,8 +526,14 @@ impl Board for Scuttlebutt {
     fn freeze(&mut self, now_ms: u64, at: usize, frozen: bool) {
         self.with(at, |board, process| {
             process.frozen = frozen;
+            if frozen {
+                return;
+            }
             if process.due_ms() <= now_ms {
                 board.turn(now_ms, at, process);
+            }
+            for (from, gossip) in std::mem::take(&mut process.held) {
+                board.receive(now_ms, from, at, process, &gossip);
             }
         });
     }
@@ -535,7 +552,9 @@ impl Board for Scuttlebutt {
     fn deliver(&mut self, now_ms: u64, from: usize, to: usize, packet: Packet) {
         let Packet::Model(gossip) = packet else { return };
         self.with(to, |board, process| {
-            if !matches!(process.phase, Phase::Silent) {
+            if process.frozen {
+                process.held.push((from, gossip));
+            } else {
                 board.receive(now_ms, from, to, process, &gossip);
             }
         });
