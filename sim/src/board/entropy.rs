@@ -12,7 +12,7 @@
 use std::cell::Cell;
 use std::thread;
 
-use crate::net::mix;
+use crate::draw::mix;
 
 thread_local! {
     /// The state of this thread's stream, if it has one.
