@@ -1,9 +1,26 @@
 //! The pure core: no clock, no entropy, no sockets, no threads. Time, randomness and the hash key come in
 //! from outside; effects leave as values. That is what lets the simulator run the shipped code.
 
+/// Whether a rule is broken on purpose here (see `mutants.rs`): the word `false` in everything that is shipped.
+#[cfg(not(sessionmesh_mutants))]
+macro_rules! mutant {
+    ($name:ident) => {
+        false
+    };
+}
+
+#[cfg(sessionmesh_mutants)]
+macro_rules! mutant {
+    ($name:ident) => {
+        $crate::core::mutants::on($crate::core::mutants::Mutant::$name)
+    };
+}
+
 pub mod causality;
 pub mod limits;
 pub mod marks;
+#[cfg(sessionmesh_mutants)]
+pub mod mutants;
 pub mod node;
 pub mod replica;
 pub mod replication;

@@ -50,6 +50,9 @@ impl HybridClock {
     /// millisecond, which is why this is plain addition.
     pub fn tick(&self, wall_ms: u64) -> Hlc {
         let floor = Hlc::from_ms(wall_ms).0;
+        if mutant!(WallClockStamps) {
+            return Hlc(floor);
+        }
         let previous =
             self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(floor.max(last + 1)));
         let last = previous.unwrap_or_else(|last| last);
@@ -59,7 +62,9 @@ impl HybridClock {
     /// Advances past a stamp seen in a message or a client's token. The caller has checked it against the
     /// drift bound: a stamp near `u64::MAX` would otherwise poison the clock for ever.
     pub fn observe(&self, seen: Hlc) {
-        self.0.fetch_max(seen.0, Ordering::AcqRel);
+        if !mutant!(RemoteStampsUnseen) {
+            self.0.fetch_max(seen.0, Ordering::AcqRel);
+        }
     }
 
     /// The greatest stamp issued or observed.

@@ -108,7 +108,7 @@ impl Node {
             epoch: out.epoch,
             wall_ms: now.wall_ms,
             complete: out.complete,
-            source: self.phase.is_ready() && !revived,
+            source: self.phase.is_ready() && (!revived || mutant!(RevivedServedToJoiners)),
             base_counter,
             origins: writer.table(),
             claims,

@@ -97,6 +97,9 @@ impl Node {
         self.warn(format!(
             "audit: partitions {partitions:?} differ from peer {peer} under equal coverage; refetching"
         ));
+        if mutant!(AuditNeverRefetches) {
+            return;
+        }
         if self.round.is_none() {
             self.start_round(now, peer, partitions);
         } else {

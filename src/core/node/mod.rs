@@ -340,7 +340,9 @@ impl Node {
             return;
         }
         // Before anything is sent to it: stability must never be vacuous about a joiner (CRDT.md A3).
-        self.inc.entry(peer).or_insert(0);
+        if !mutant!(LinkedPeerNotEntered) {
+            self.inc.entry(peer).or_insert(0);
+        }
         let cursor =
             (0..self.limits.partitions).map(|p| self.replica.shared(p, |part| part.own_last())).collect();
         let version = version.clamp(WIRE_OLDEST, WIRE_NEWEST);
@@ -351,7 +353,7 @@ impl Node {
             out: None,
             ready: false,
             complete: false,
-            wanted: true,
+            wanted: !mutant!(UpLinkWithoutRound),
             not_before_ms: now.mono_ms,
         };
         self.peers.insert(peer, fresh);
@@ -452,7 +454,7 @@ impl Node {
     fn check_skew(&self, now: Now, wall_ms: u64) -> Result<(), String> {
         let apart = now.wall_ms.abs_diff(wall_ms);
         let max = self.limits.max_drift_ms;
-        if apart > max {
+        if apart > max && !mutant!(MessageSkewUnchecked) {
             self.marks.hit(Mark::PeerClockRefused);
             return Err(format!("its clock is {apart} ms from this one (max_drift_ms = {max})"));
         }
@@ -505,6 +507,9 @@ impl Node {
             let until = now.wall_ms + self.limits.max_lifetime_ms + self.limits.max_drift_ms;
             self.marks.hit(Mark::GoneMarkSet);
             self.inc.insert(origin, GONE | until);
+            if mutant!(GoneMarkRemoved) {
+                self.inc.remove(&origin);
+            }
             self.members.remove(&origin);
         }
     }

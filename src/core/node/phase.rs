@@ -81,13 +81,15 @@ impl Phase {
     }
 
     pub fn done(&mut self, partition: u16, ready: bool) {
-        if ready && !std::mem::replace(&mut self.done[usize::from(partition)], true) {
+        if (ready || mutant!(JoinerTrustsJoiners))
+            && !std::mem::replace(&mut self.done[usize::from(partition)], true)
+        {
             self.left -= 1;
         }
     }
 
     pub fn all_done(&mut self, ready: bool) {
-        if ready {
+        if ready || mutant!(JoinerTrustsJoiners) {
             self.done.fill(true);
             self.left = 0;
         }
@@ -114,7 +116,7 @@ impl Node {
     /// reader sees a fresh beat with the fence open.
     pub(super) fn notice_freeze(&mut self, now: Now) {
         let silent_ms = now.mono_ms.saturating_sub(self.replica.last_beat_ms());
-        if silent_ms <= self.limits.fence_after_ms {
+        if silent_ms <= self.limits.fence_after_ms || mutant!(FenceNeverCloses) {
             return;
         }
         self.fence(now, &format!("frozen for {silent_ms} ms"));
@@ -149,7 +151,8 @@ impl Node {
         }
         if jump_ms > self.limits.max_drift_ms {
             // Whoever is known counts, linked or not: a node cut off from the others must not judge by this clock.
-            self.reap_frozen = self.inc.values().any(|value| value & GONE == 0);
+            self.reap_frozen =
+                self.inc.values().any(|value| value & GONE == 0) && !mutant!(ReapGoesOnAfterJump);
             if self.reap_frozen {
                 self.marks.hit(Mark::ReapFrozen);
             }
@@ -166,7 +169,9 @@ impl Node {
     /// Begins a new life under a fresh origin; the data stays.
     pub(super) fn new_life(&mut self, cause: Mark, why: &str) {
         self.marks.hit(cause);
-        self.origin = Origin(self.rng.random());
+        if !mutant!(CloneKeepsOrigin) {
+            self.origin = Origin(self.rng.random());
+        }
         for ix in 0..self.limits.partitions {
             self.replica.locked(ix, |p| p.reincarnate(self.origin));
         }
@@ -192,7 +197,9 @@ impl Node {
         let waited_ms = now.mono_ms.saturating_sub(self.phase.since_ms);
         match self.phase.serving {
             Serving::Ready => {}
-            Serving::Fenced if self.phase.left == 0 || self.nobody_knows_better() => {
+            Serving::Fenced
+                if self.phase.left == 0 || self.nobody_knows_better() || mutant!(FenceOpensAtOnce) =>
+            {
                 let by_round = self.phase.left == 0;
                 self.marks.hit(if by_round {
                     Mark::FenceOpenedByRound
@@ -231,8 +238,11 @@ impl Node {
             self.marks.hit(Mark::Solo);
             return self.serve_as(Serving::Ready, "no seeds: the first of its mesh".into());
         }
+        if mutant!(ReadyAtFirstLink) && !self.peers.is_empty() {
+            return self.serve_as(Serving::Ready, "linked".into());
+        }
         if self.phase.left == 0 {
-            if self.phase.verify == Verify::Done {
+            if self.phase.verify == Verify::Done || mutant!(JoinUnverified) {
                 self.marks.hit(Mark::VerifiedJoin);
                 return self.serve_as(Serving::Ready, "every partition adopted and verified".into());
             }

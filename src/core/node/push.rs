@@ -112,7 +112,8 @@ impl Node {
             self.want_round(from);
         }
         if let Some(version) = self.peers.get(&from).map(|p| p.version) {
-            let ack = encode(version, &Message::PushAck { seq: header.seq, refused: not_adopted });
+            let refused = if mutant!(AckHidesRefusals) { Vec::new() } else { not_adopted };
+            let ack = encode(version, &Message::PushAck { seq: header.seq, refused });
             self.send(from, Class::Control, ack);
         }
         Ok(())
@@ -138,7 +139,15 @@ impl Node {
     /// A push without an answer no longer blocks the next; the hole it may have left is a round's to fill.
     pub(super) fn push_timeouts(&mut self, now: Now) {
         let timeout_ms = self.limits.push_timeout_ms;
-        let overdue = |out: &mut OutPush| now.mono_ms >= out.sent_ms + timeout_ms;
+        let overdue = |out: &mut OutPush| {
+            let late = now.mono_ms >= out.sent_ms + timeout_ms;
+            if late && mutant!(LatePushBlocks) {
+                // Waited for anew, so that the node does not ask to be woken for it at once.
+                out.sent_ms = now.mono_ms;
+                return false;
+            }
+            late
+        };
         let late: Vec<Origin> =
             self.peers.iter_mut().filter_map(|(o, p)| p.out.take_if(overdue).map(|_| *o)).collect();
         for peer in late {

@@ -153,9 +153,14 @@ impl Node {
         if current.pulled {
             return;
         }
-        let own_last = std::mem::take(&mut current.own_last);
+        let mut own_last = std::mem::take(&mut current.own_last);
+        if mutant!(EqualCountsLaterWrites) {
+            own_last = self.digest_now(now).own_last;
+        }
         self.has_all_ours(peer, &own_last);
-        self.fresh(now, peer, wall_ms, inc);
+        if !mutant!(EqualGivesNoFreshness) {
+            self.fresh(now, peer, wall_ms, inc);
+        }
         self.stats.rounds_equal += 1;
         self.marks.hit(Mark::RoundEqual);
         self.phase.all_done(ready);
@@ -240,7 +245,7 @@ impl Node {
     fn heard_of(&mut self, inc: &Inc) {
         for &(member, value) in inc {
             let held = self.inc.entry(member).or_insert(0);
-            if value & GONE != 0 {
+            if value & GONE != 0 || mutant!(FreshnessWithoutRound) {
                 *held = (*held).max(value);
             }
         }

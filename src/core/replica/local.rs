@@ -185,7 +185,8 @@ impl Partition {
         let (ttl, hard_ms) = (packed.ttl(), packed.hard_ms());
         let fields = changed_fields(&packed, change, &self.origins);
         let new_ttl = change.ttl.map(Ttl::bounded).filter(|&wanted| wanted != ttl);
-        let touch = new_ttl.is_some() || now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
+        let touch = new_ttl.is_some()
+            || !mutant!(EditsNeverTouch) && now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
         if fields.is_empty() && new_ttl.is_none() && !touch {
             self.marks.hit(Rare::EditSkipped);
             return Ok(self.skipped(&packed, &change.fields));
@@ -244,7 +245,9 @@ impl Partition {
             Some(packed) => packed.hard_ms() + stamper.limits.skew_ms,
             None if blind => {
                 self.marks.hit(Rare::BlindDestroy);
-                now_ms + stamper.limits.max_lifetime_ms + stamper.limits.skew_ms
+                let longest_ms =
+                    if mutant!(BlindDestroyBrief) { 60_000 } else { stamper.limits.max_lifetime_ms };
+                now_ms + longest_ms + stamper.limits.skew_ms
             }
             None => return Err(WriteError::Absent),
         };
@@ -310,7 +313,9 @@ impl Partition {
         // The claim of an own dot reaches back to the previous one here: the counters between belong to
         // other partitions.
         let range = RangeSet::from_range(self.own_last + 1, ver.counter);
-        self.add_cover(self.own, &range, hard_ms);
+        if !mutant!(OwnWriteUncovered) {
+            self.add_cover(self.own, &range, hard_ms);
+        }
         self.own_last = ver.counter;
         self.remember(Recent { counter: ver.counter, hlc: ver.hlc, slot, touched, ttl });
     }
@@ -354,7 +359,7 @@ fn changed_fields<'a>(
         .fields
         .iter()
         .filter(|(key, value)| match value {
-            Some(_) if !change.skip_unchanged => true,
+            Some(_) if !change.skip_unchanged || mutant!(UnchangedSaveWrites) => true,
             // To remove what is not there writes nothing: it would only be a removed field more.
             wanted => packed.field(key) != *wanted,
         })

@@ -64,7 +64,7 @@ impl Partition {
         }
         let start = self.recent.partition_point(|r| r.counter <= cursor);
         // A peer further back than what is remembered gets the suffix; anti-entropy brings the rest.
-        let lo = cursor.max(self.recent_floor) + 1;
+        let lo = if mutant!(PushClaimsFromOne) { 1 } else { cursor.max(self.recent_floor) + 1 };
         if cursor < self.recent_floor {
             self.marks.hit(Mark::PushSuffix);
         }
@@ -87,7 +87,9 @@ impl Partition {
             let size = self.emit_since(*slot, wanted[slot], sink);
             if size > budget && n + 1 < order.len() {
                 // Cut before the first op of the next session: claims end at a counter boundary.
-                hi = order[n + 1].1 - 1;
+                if !mutant!(PushPastCut) {
+                    hi = order[n + 1].1 - 1;
+                }
                 self.marks.hit(Mark::PushCut);
                 break;
             }
@@ -105,7 +107,9 @@ impl Partition {
                     ver.hlc >= since.hlc
                         || (since.touched && touch_ver.is_some_and(|touch| touch.same_dot(ver)))
                 };
-                let mut part = live.restrict(&wanted);
+                let mine =
+                    |ver: &Ver| wanted(ver) && (ver.origin == self.own || !mutant!(PushWithoutSuperseding));
+                let mut part = live.restrict(&mine);
                 if since.ttl {
                     part.take_marks(&live);
                 }
@@ -116,6 +120,14 @@ impl Partition {
             State::Dead(dead) => dead.ver.origin != self.own,
             State::Live(part) => part.ops.iter().any(|op| op.ver.origin != self.own),
         };
+        // These two leave nothing to say of some ops, and an entry without an op would be refused.
+        let empty = matches!(&state, State::Live(part) if part.ops.is_empty());
+        if empty && mutant!(PushWithoutSuperseding) {
+            return 0;
+        }
+        if empty && mutant!(RemovalForgotten) {
+            return 0;
+        }
         if others {
             self.marks.hit(Mark::PushSuperseded);
         }
@@ -163,6 +175,7 @@ impl Partition {
             for &(lo, hi) in lacking.ranges() {
                 let end =
                     self.emit_range(ix, (lo, hi), &has, &mut emitted, limits.page_bytes, &mut full, sink);
+                let end = if mutant!(CutPageClaimsAll) { hi } else { end };
                 claimed.insert(lo, end);
                 if end < hi {
                     out.complete = false;
@@ -207,6 +220,9 @@ impl Partition {
                     let born = live.birth.and_then(|b| live.ops.get(b.op as usize)).map(|op| op.ver);
                     // Whole if the requester has never seen the birth: a session appears in one piece.
                     let whole = born.is_none_or(|born| !has(&born));
+                    if mutant!(PageSkipsKnownBirth) && !whole {
+                        continue;
+                    }
                     State::Live(if whole { live } else { live.restrict(&|ver| !has(ver)) })
                 }
             };
@@ -250,7 +266,8 @@ impl Partition {
             }
             bytes.clear();
             bytes.extend_from_slice(&origin.to_bytes());
-            for (lo, hi) in known.cov.ranges() {
+            let gapless = [(1, known.cov.max())];
+            for (lo, hi) in if mutant!(HashOfMaxima) { &gapless } else { known.cov.ranges() } {
                 bytes.extend_from_slice(&lo.to_le_bytes());
                 bytes.extend_from_slice(&hi.to_le_bytes());
             }
@@ -281,7 +298,7 @@ impl Partition {
                 bytes.push(0xff);
                 bytes.extend_from_slice(&origin_at(&self.origins, ver.origin).to_bytes());
                 bytes.extend_from_slice(&ver.counter.to_le_bytes());
-                bytes.extend_from_slice(value);
+                bytes.extend_from_slice(if mutant!(AuditOverlooksValues) { &[] } else { value });
                 sum = sum.wrapping_add(xxh3_64_with_seed(&bytes, 0));
             };
             for field in &live.fields {

@@ -163,6 +163,9 @@ impl Partition {
             self.marks.hit(Mark::WallClamped);
         }
         self.high_wall_ms = self.high_wall_ms.max(wall_ms);
+        if mutant!(HighWaterIgnored) {
+            return wall_ms;
+        }
         self.high_wall_ms
     }
 
@@ -248,7 +251,7 @@ impl Partition {
     pub(super) fn store_bytes(&mut self, id: SessionId, at: Option<u32>, bytes: &[u8]) -> u32 {
         self.changed();
         let new = Packed::new(bytes);
-        let (hard_ms, dead) = (new.hard_ms(), new.is_dead());
+        let dead = new.is_dead();
         let held: Vec<Ver> = at.map(|slot| self.record(slot).vers().collect()).unwrap_or_default();
         let slot = match at {
             Some(slot) => {
@@ -261,7 +264,7 @@ impl Partition {
         };
         self.reindex(slot, &held, &new);
         self.count(slot, 1);
-        let due = if dead { hard_ms } else { new.deadline_ms() };
+        let due = if dead { tombstone_due_ms(&new) } else { new.deadline_ms() };
         self.queue(slot, due);
         slot
     }
@@ -269,14 +272,20 @@ impl Partition {
     /// Moves the dot index from the versions a record had to those it has. Only what differs is touched: each
     /// entry costs a walk through cold memory, and a session edited field by field has many that stay.
     fn reindex(&mut self, slot: u32, held: &[Ver], new: &Packed<'_>) {
-        for ver in held.iter().filter(|held| !new.vers().any(|ver| ver.same_dot(held))) {
+        let carried = |held: &&Ver| new.vers().any(|ver| ver.same_dot(held)) && !mutant!(CarriedLeavesIndex);
+        for ver in held.iter().filter(|held| !carried(held)) {
+            if mutant!(SupersededStaysIndexed) {
+                break;
+            }
             self.known[ver.origin as usize].index.remove(&ver.counter);
         }
         let hard_ms = new.hard_ms();
         for ver in new.vers().filter(|ver| !held.iter().any(|held| held.same_dot(ver))) {
             let known = &mut self.known[ver.origin as usize];
             known.index.insert(ver.counter, slot);
-            known.until_ms = known.until_ms.max(hard_ms);
+            if !mutant!(LiveOriginPruned) {
+                known.until_ms = known.until_ms.max(hard_ms);
+            }
         }
     }
 
@@ -347,7 +356,11 @@ impl Partition {
 
     /// How far this partition contiguously covers an origin from its first counter.
     pub fn covered_up_to(&self, origin: Origin) -> u64 {
-        self.find_origin(origin).map_or(0, |ix| self.known[ix as usize].cov.contiguous_from(1))
+        let upto = |ix| {
+            let cov = &self.known[ix as usize].cov;
+            if mutant!(GapsReportedAdopted) { cov.max() } else { cov.contiguous_from(1) }
+        };
+        self.find_origin(origin).map_or(0, upto)
     }
 
     pub(super) fn add_cover(&mut self, ix: OriginIx, ranges: &RangeSet, until_ms: u64) {
@@ -355,6 +368,9 @@ impl Partition {
         let known = &mut self.known[ix as usize];
         let before = known.cov.ranges().len();
         known.cov.union(ranges);
+        if mutant!(CoverageAsMaximum) {
+            known.cov.insert(1, known.cov.max());
+        }
         match known.cov.ranges().len() {
             after if after > before.max(1) => self.marks.hit(Mark::GapOpened),
             after if after < before => self.marks.hit(Mark::GapClosed),
@@ -440,6 +456,9 @@ impl Partition {
         // Claims of rounds the old life asked for were bound to its nonce.
         self.pending.clear();
         self.version += 1;
+        if mutant!(CoverageForgottenAtNewLife) {
+            self.known.iter_mut().for_each(|known| known.cov = RangeSet::default());
+        }
     }
 
     /// Checks the index against the records: every live dot listed, nothing else. For tests and the simulator.
@@ -463,6 +482,11 @@ impl Partition {
             Err(format!("partition {}: index {listed:?} but records {wanted:?}", self.ix))
         }
     }
+}
+
+/// When a tombstone is looked at first (ms): at its hard deadline.
+pub(super) fn tombstone_due_ms(dead: &Packed<'_>) -> u64 {
+    if mutant!(TombstonesCollectedEarly) { dead.ver(0).hlc.ms() + 60_000 } else { dead.hard_ms() }
 }
 
 /// Starting at 1 in every life would make the nonces of a restarted node equal those of its previous life.

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::partition::Partition;
+use super::partition::{Partition, tombstone_due_ms};
 use super::remote::Happened;
 use crate::core::causality::{Origin, OriginIx, RangeSet, origin_at};
 use crate::core::limits::Limits;
 use crate::core::marks::Mark;
+use crate::core::session::{Dead, State};
 
 /// The mark of a member that will never return, with the wall time (ms) until which the mark is kept. A value
 /// and not a removal, because removals come back by max-merge (CRDT.md A3).
@@ -69,7 +70,12 @@ impl Partition {
         if record.is_dead() {
             // Every live copy is invisible from the hard deadline on, so dropping is safe for any partition
             // length and any number of lost nodes.
-            let keep_until = hard_ms + 2 * limits.max_drift_ms;
+            let margin_ms = if mutant!(TombstoneWithoutMargin) { 0 } else { 2 * limits.max_drift_ms };
+            let keep_until = if mutant!(TombstonesCollectedEarly) {
+                tombstone_due_ms(&record)
+            } else {
+                hard_ms + margin_ms
+            };
             let over = now_ms > keep_until;
             return if over && !frozen {
                 self.marks.hit(Mark::TombstoneCollected);
@@ -87,11 +93,17 @@ impl Partition {
             self.counts.expired_retained += 1;
             events.push(Happened::Expired(id));
         }
+        if mutant!(ExpiryWrittenAsDelete) {
+            let newest = self.record(slot).vers().max_by(|a, b| a.cmp(b, &self.origins));
+            let dead = newest.map(|ver| State::Dead(Dead { ver, hard_ms: hard_ms + limits.skew_ms }));
+            dead.and_then(|dead| self.store(id, Some(slot), &dead));
+            return;
+        }
         let stable_ms = self.record(slot).stable_deadline_ms() + 3 * limits.skew_ms;
         let over = now_ms >= hard_ms + limits.grace_ms;
         let due = now_ms >= deadline_ms + limits.grace_ms;
-        let waiting = self.revived.contains_key(&id);
-        let quiet = due && !waiting && self.all_fresh(stable_ms, inc);
+        let waiting = self.revived.contains_key(&id) && !mutant!(RevivedReapedAtOnce);
+        let quiet = due && !waiting && (self.all_fresh(stable_ms, inc) || mutant!(ReapedUnstable));
         if !frozen && (over || quiet) {
             self.marks.hit(if quiet { Mark::ReapedStable } else { Mark::ReapedAtHard });
             self.drop_slot(slot);
@@ -132,7 +144,7 @@ impl Partition {
             let known = &self.known[ix];
             let named = self.origins[ix] != Origin::default();
             let over = known.until_ms + limits.prune_after_ms() < now_ms;
-            if named && over && known.index.is_empty() {
+            if named && over && (known.index.is_empty() || mutant!(LiveOriginPruned)) {
                 if ix as OriginIx == self.own {
                     // Our next write re-creates the entry, from its own counter on.
                     if !self.known[ix].cov.is_empty() {

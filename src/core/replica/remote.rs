@@ -150,7 +150,7 @@ impl Partition {
         for entry in entries {
             whole &= self.admit(entry, gate)? == Admitted::Yes;
         }
-        if !whole || self.over_hard_limit(gate.limits) {
+        if !whole && !mutant!(PushAdoptedDespiteBlock) || self.over_hard_limit(gate.limits) {
             self.marks.hit(Mark::PushNotAdopted);
             return Ok(false);
         }
@@ -183,7 +183,7 @@ impl Partition {
                 self.mark_revived(*id, page.from, gate.inc);
             }
         }
-        if !page.current {
+        if !page.current && !mutant!(StaleAnswersAdopt) {
             self.marks.hit(Mark::PageStale);
             return Ok(PageOutcome::Stale);
         }
@@ -205,6 +205,9 @@ impl Partition {
         need.truncate(MAX_FORCED);
         if !need.is_empty() || !page.complete {
             self.marks.hit(Mark::PageMore);
+            if mutant!(PagesAdoptSingly) {
+                self.adopt(page.from, &[], gate);
+            }
             return Ok(PageOutcome::More(need));
         }
         self.adopt(page.from, &page.inc, gate);
@@ -220,7 +223,13 @@ impl Partition {
     /// See [`Refusal`].
     pub fn apply_entry(&mut self, entry: &Entry<'_>, gate: &mut Gate<'_>) -> Result<(), Refusal> {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
-        self.admit(entry, gate).map(|_| ())
+        self.admit(entry, gate)?;
+        if let (true, (_, State::Live(live))) = (mutant!(ReadThroughClaims), entry) {
+            for ver in live.ops.iter().map(|op| op.ver) {
+                self.add_cover(ver.origin, &RangeSet::from_range(1, ver.counter), 0);
+            }
+        }
+        Ok(())
     }
 
     fn remember_teacher(&mut self, from: Origin, origin: Origin, ranges: &RangeSet) {
@@ -346,6 +355,9 @@ impl Partition {
         let dead_here = slot.is_some_and(|slot| self.record(slot).is_dead());
         let admitted = match state {
             State::Dead(dead) => {
+                if mutant!(UnknownTombstoneDropped) && slot.is_none() {
+                    return Ok(Admitted::Yes);
+                }
                 if gate.wall_ms <= dead.hard_ms + 2 * gate.limits.max_drift_ms {
                     self.merge(*id, slot, state, gate);
                 } else {
@@ -355,11 +367,18 @@ impl Partition {
             }
             State::Live(_) if dead_here => {
                 self.marks.hit(Mark::LiveIgnored);
+                if mutant!(LiveReplacesTombstone) {
+                    // A part is refused by the store: only a whole session replaces.
+                    self.store(*id, slot, state);
+                }
                 Admitted::Yes
             }
             State::Live(live) => match (slot, live.birth) {
                 // A part without all it takes to be stored must not pass for held: its claim would be false.
                 (None, _) if live.birth.is_none() || live.touch.is_none() || live.ttl.is_none() => {
+                    if mutant!(PartTakenForApplied) {
+                        return Ok(Admitted::Yes);
+                    }
                     self.counts.need_full += 1;
                     self.marks.hit(Mark::NeedFull);
                     Admitted::NeedFull
@@ -398,7 +417,7 @@ impl Partition {
                 (newest, live.birth.map_or(0, |b| b.hard_ms), created.unwrap_or(gate.wall_ms))
             }
         };
-        if newest_ms > gate.wall_ms + limits.max_drift_ms {
+        if newest_ms > gate.wall_ms + limits.max_drift_ms && !mutant!(EntryDriftUnchecked) {
             self.counts.refused_drift += 1;
             self.marks.hit(Mark::EntryClockAhead);
             return Err(Refusal::ClockAhead {

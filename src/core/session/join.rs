@@ -55,6 +55,11 @@ pub fn join<'a>(
             let order = a.hard_ms.cmp(&b.hard_ms).then_with(|| a.ver.cmp_dot(&b.ver, origins));
             (State::Dead(if order.is_lt() { *b } else { *a }), Findings::default())
         }
+        (State::Live(live), State::Dead(dead))
+            if mutant!(LaterWriteBeatsDestroy) && live.ops.iter().any(|op| op.ver.hlc > dead.ver.hlc) =>
+        {
+            (left.clone(), Findings::default())
+        }
         (State::Dead(dead), State::Live(_)) | (State::Live(_), State::Dead(dead)) => {
             (State::Dead(Dead { ..*dead }), Findings::default())
         }
@@ -136,7 +141,8 @@ impl<'j, 'a> Joiner<'j, 'a> {
                     self.findings.violations += 1;
                     self.findings.second_birth = true;
                 }
-                order.then((a.created_ms, a.hard_ms).cmp(&(b.created_ms, b.hard_ms)))
+                let order = order.then((a.created_ms, a.hard_ms).cmp(&(b.created_ms, b.hard_ms)));
+                if mutant!(SmallerBirthWins) { order.reverse() } else { order }
             }
             (a, b) => a.is_some().cmp(&b.is_some()),
         };
@@ -147,6 +153,7 @@ impl<'j, 'a> Joiner<'j, 'a> {
     fn mark(&mut self, of: impl Fn(&Live<'a>) -> Option<Mark>) -> Option<Mark> {
         let (a, b) = (of(self.sides[0]), of(self.sides[1]));
         let order = match (a, b) {
+            (Some(_), Some(_)) if mutant!(TouchLastArrives) => Ordering::Less,
             (Some(a), Some(b)) => {
                 let (va, vb) = (self.ver(Side::Left, a.op), self.ver(Side::Right, b.op));
                 a.ms.cmp(&b.ms).then_with(|| va.cmp_dot(&vb, self.origins))
@@ -160,6 +167,7 @@ impl<'j, 'a> Joiner<'j, 'a> {
     fn ttl(&mut self) -> Option<TtlReg> {
         let (a, b) = (self.sides[0].ttl, self.sides[1].ttl);
         let order = match (a, b) {
+            (Some(a), Some(b)) if mutant!(LongerTtlWins) && a.ttl != b.ttl => a.ttl.cmp(&b.ttl),
             (Some(a), Some(b)) => {
                 let order = self.ver(Side::Left, a.op).cmp(&self.ver(Side::Right, b.op), self.origins);
                 order.then(a.ttl.cmp(&b.ttl))
@@ -194,6 +202,9 @@ impl<'j, 'a> Joiner<'j, 'a> {
             if order.is_gt() && field.value.is_some() {
                 self.findings.changed.push(field.key);
             }
+            if mutant!(RemovalForgotten) && field.value.is_none() {
+                continue;
+            }
             let op = self.keep(side, field.op);
             out.push(Field { op, ..*field });
         }
@@ -203,14 +214,18 @@ impl<'j, 'a> Joiner<'j, 'a> {
     fn same_key<'f>(&mut self, l: &'f Field<'a>, r: &'f Field<'a>) -> (Side, Option<&'f Field<'a>>) {
         let (vl, vr) = (self.ver(Side::Left, l.op), self.ver(Side::Right, r.op));
         self.findings.tied |= vl.hlc == vr.hlc && !vl.same_dot(&vr);
-        match vl.cmp(&vr, self.origins) {
+        let order = match vl.cmp(&vr, self.origins) {
+            Ordering::Less if mutant!(TieKeepsHeld) && vl.hlc == vr.hlc => Ordering::Greater,
+            order => order,
+        };
+        match order {
             Ordering::Equal => {
                 if l.value == r.value {
                     return (Side::Left, Some(l));
                 }
                 // Only possible by origin reuse or corruption: the larger bytes win, so replicas converge.
                 self.findings.violations += 1;
-                if l.value >= r.value {
+                if l.value >= r.value || mutant!(EqualVersionKeepsHeld) {
                     (Side::Left, Some(l))
                 } else {
                     self.findings.changed.push(r.key);
@@ -237,8 +252,9 @@ impl<'j, 'a> Joiner<'j, 'a> {
         let (kept_ver, lost_ver) = (self.ver(kept.0, kept.1.op), self.ver(lost.0, lost.1.op));
         let lost_short = short_origin(origin_at(self.origins, lost_ver.origin));
         let winner = &self.sides[kept.0 as usize].ops[kept.1.op as usize];
-        if !winner.has_seen(&lost_ver, lost_short) {
+        if !winner.has_seen(&lost_ver, lost_short) && !mutant!(ConflictUnlabelled) {
             let (key, kept, lost) = (kept.1.key, (kept_ver, kept.1.value), (lost_ver, lost.1.value));
+            let (kept, lost) = if mutant!(ConflictSwapped) { (lost, kept) } else { (kept, lost) };
             self.findings.conflicts.push(Conflict { key, kept, lost });
         }
     }

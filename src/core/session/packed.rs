@@ -83,6 +83,9 @@ impl<'a> Packed<'a> {
     /// The deadline past which no member can think the session alive (ms).
     pub fn stable_deadline_ms(&self) -> u64 {
         let high = |op_at, ms_at| if u16_at(self.0, op_at) == NO_OP { 0 } else { u64_at(self.0, ms_at) };
+        if mutant!(StableByCurrentTtl) {
+            return self.deadline_ms();
+        }
         stable_deadline_ms(self.hard_ms(), self.touch_ms(), high(12, 64), high(14, 72))
     }
 
@@ -93,7 +96,9 @@ impl<'a> Packed<'a> {
 
     /// Whether a reader at this wall time may see the session.
     pub fn visible(&self, wall_ms: u64) -> bool {
-        !self.is_dead() && wall_ms < self.deadline_ms()
+        let ends_ms =
+            if mutant!(VisibleByHighestTtl) { self.stable_deadline_ms() } else { self.deadline_ms() };
+        !self.is_dead() && wall_ms < ends_ms
     }
 
     fn op_count(&self) -> usize {

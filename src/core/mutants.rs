@@ -1,0 +1,192 @@
+//! Seeded bugs: each breaks one rule of the core on purpose, where the rule is.
+//!
+//! They prove that the tests would see such a bug. They exist only under `--cfg sessionmesh_mutants`: a cfg and not a
+//! feature, so that no dependency can switch them on and nothing of them is in what is shipped. The rule itself reads
+//! `rule || mutant!(Name) && ...`; without the cfg the macro is the word `false`.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// In every binary that holds these bugs, and in no other.
+pub const MARKER: &str = "sessionmesh-mutants-compiled-in";
+
+#[used]
+static KEPT: &str = MARKER;
+
+/// The bug that is switched on: its place in [`Mutant::ALL`] plus one, 0 for none.
+static SELECTED: AtomicU32 = AtomicU32::new(0);
+
+macro_rules! mutants {
+    ($($variant:ident = $name:literal, $about:literal;)+) => {
+        /// A rule broken on purpose. Labels in parentheses are those of `docs/ALGORITHM.md` §10.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Mutant {
+            $(#[doc = $about] $variant,)+
+        }
+
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &'static [Mutant] = &[$(Mutant::$variant,)+];
+
+            /// The name reports use.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Mutant::$variant => $name,)+
+                }
+            }
+
+            /// What is broken, in one sentence.
+            pub fn about(self) -> &'static str {
+                match self {
+                    $(Mutant::$variant => $about,)+
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    // Clocks and versions.
+    WallClockStamps = "wall-clock-stamps",
+        "Stamps are the bare wall clock, so a later write may lose to an earlier one (§4).";
+    RemoteStampsUnseen = "remote-stamps-unseen",
+        "The hybrid clock is not advanced past what is received, so stamps do not follow causes (§4).";
+    EntryDriftUnchecked = "entry-drift-unchecked",
+        "Entries from far ahead of the wall clock are taken (§5.3, A8).";
+    MessageSkewUnchecked = "message-skew-unchecked",
+        "Peers whose clock is beyond the drift bound exchange data all the same (A8).";
+    HighWaterIgnored = "high-water-ignored",
+        "An operation may use a wall time before one already used in its partition (A6).";
+    // The join.
+    TieKeepsHeld = "tie-keeps-held",
+        "Of two writes with equal stamps the one already here wins, whatever its origin: the join does not commute.";
+    EqualVersionKeepsHeld = "equal-version-keeps-held",
+        "Of two contents of one version the one already here wins, instead of the larger bytes.";
+    TouchLastArrives = "touch-last-arrives",
+        "Touches and high-water marks take what arrives last instead of the maximum.";
+    SmallerBirthWins = "smaller-birth-wins",
+        "Of two births of one id the smaller version wins (A9).";
+    LongerTtlWins = "longer-ttl-wins",
+        "A ttl register keeps the longest value, so a shortened ttl is ignored.";
+    RemovalForgotten = "removal-forgotten",
+        "A removed field is dropped instead of kept, so a late set brings it back.";
+    LaterWriteBeatsDestroy = "later-write-beats-destroy",
+        "A live state with a later stamp survives a destroy: dead is not the top (§3.3).";
+    ConflictSwapped = "conflict-swapped",
+        "A conflict is told with the kept and the lost value exchanged.";
+    ConflictUnlabelled = "conflict-unlabelled",
+        "A concurrent overwrite is never told as a conflict (§3.2).";
+    // Admission.
+    UnknownTombstoneDropped = "unknown-tombstone-dropped",
+        "A tombstone for a session that is not here is not stored.";
+    LiveReplacesTombstone = "live-replaces-tombstone",
+        "Admission does not look whether a session is dead here: a whole live entry replaces its tombstone.";
+    PartTakenForApplied = "part-taken-for-applied",
+        "A part of an unknown session passes for applied: its whole record is never asked for (F1).";
+    PushAdoptedDespiteBlock = "push-adopted-despite-block",
+        "A push's claim is adopted although one of its entries could not be applied.";
+    StaleAnswersAdopt = "stale-answers-adopt",
+        "An answer to a request that is no longer current adopts its claims (F5).";
+    PagesAdoptSingly = "pages-adopt-singly",
+        "The claims of each page are adopted at once instead of at the end of the round (F3).";
+    ReadThroughClaims = "read-through-claims",
+        "An answer to an ask covers everything its writers wrote up to its dots (A10).";
+    // Coverage and index.
+    CoverageAsMaximum = "coverage-as-maximum",
+        "Coverage is a maximum for each origin: gaps count as held.";
+    HashOfMaxima = "hash-of-maxima",
+        "The coverage hash sees the greatest counter of an origin and no gap below it.";
+    OwnWriteUncovered = "own-write-uncovered",
+        "A local write does not extend the coverage of its own origin.";
+    SupersededStaysIndexed = "superseded-stays-indexed",
+        "A dot stays in the index after nothing carries it any more (I8).";
+    CarriedLeavesIndex = "carried-leaves-index",
+        "A dot that a changed session still carries leaves the index (I8).";
+    GapsReportedAdopted = "gaps-reported-adopted",
+        "What a node reports to have adopted of a peer reaches over gaps (A12).";
+    // Pushes.
+    PushClaimsFromOne = "push-claims-from-one",
+        "A push claims the writer's counters from the first, not from the last push.";
+    PushWithoutSuperseding = "push-without-superseding",
+        "A push leaves out another writer's components that superseded what it claims (F3).";
+    PushPastCut = "push-past-cut",
+        "A push that ran out of budget claims to its writer's last counter, and the cursor moves past the cut.";
+    LatePushBlocks = "late-push-blocks",
+        "A push without an acknowledgement blocks all later ones for ever (A15).";
+    AckHidesRefusals = "ack-hides-refusals",
+        "An acknowledgement names no refused partitions: a copy is counted before it is one (A12).";
+    UpLinkWithoutRound = "up-link-without-round",
+        "A new link asks for no round: what the old one lost waits for the next interval.";
+    // Pages and rounds.
+    CutPageClaimsAll = "cut-page-claims-all",
+        "A page that ran out of budget claims what it did not ship, and calls itself complete.";
+    PageSkipsKnownBirth = "page-skips-known-birth",
+        "A page leaves out sessions whose birth the requester has, but claims their dots.";
+    EqualGivesNoFreshness = "equal-gives-no-freshness",
+        "An equal answer does not count as a complete round for freshness (A1).";
+    EqualCountsLaterWrites = "equal-counts-later-writes",
+        "An equal answer also vouches for writes made after the digest (A12).";
+    FreshnessWithoutRound = "freshness-without-round",
+        "Freshness is raised by every answer, complete or not (A1).";
+    LinkedPeerNotEntered = "linked-peer-not-entered",
+        "A peer does not enter the freshness vector before it is sent anything: stability is vacuous about it (A3).";
+    AuditOverlooksValues = "audit-overlooks-values",
+        "Audit sums see versions and not values.";
+    AuditNeverRefetches = "audit-never-refetches",
+        "A difference an audit finds is told and not refetched.";
+    // What time ends.
+    TombstonesCollectedEarly = "tombstones-collected-early",
+        "A tombstone goes a minute after its destroy, not after the session's last possible moment (§6.1).";
+    TombstoneWithoutMargin = "tombstone-without-margin",
+        "A tombstone goes at its hard deadline, without the margin for clocks that differ (A8).";
+    BlindDestroyBrief = "blind-destroy-brief",
+        "A blind destroy lasts a minute instead of the longest life a session may have (A9).";
+    ExpiryWrittenAsDelete = "expiry-written-as-delete",
+        "A session that expires becomes a tombstone, so the other side's touch cannot bring it back (§6.2).";
+    ReapedUnstable = "reaped-unstable",
+        "An expired payload goes after its grace, whoever may hold a newer touch (A2).";
+    StableByCurrentTtl = "stable-by-current-ttl",
+        "Stability looks at the current ttl instead of the highest ever merged (A4).";
+    VisibleByHighestTtl = "visible-by-highest-ttl",
+        "Visibility looks at the highest ttl ever merged, so a shortened one ends nothing (A4).";
+    RevivedReapedAtOnce = "revived-reaped-at-once",
+        "A revived session may be reaped before every member was asked for it (A2).";
+    RevivedServedToJoiners = "revived-served-to-joiners",
+        "A partition with a revived session passes for a source for joiners (A2).";
+    LiveOriginPruned = "live-origin-pruned",
+        "An origin that was only heard of in entries is forgotten while its dots are live (F8).";
+    GoneMarkRemoved = "gone-mark-removed",
+        "A life that will not return is removed from the freshness vector instead of marked, and comes back (A3).";
+    EditsNeverTouch = "edits-never-touch",
+        "An edit does not extend the session's life.";
+    UnchangedSaveWrites = "unchanged-save-writes",
+        "An adapter's save writes fields that have not changed (A11).";
+    // Lives, fences, joining.
+    ReapGoesOnAfterJump = "reap-goes-on-after-jump",
+        "A jump of the wall clock does not stop reaping (A8).";
+    CoverageForgottenAtNewLife = "coverage-forgotten-at-new-life",
+        "A new life forgets its coverage, so that nobody is sent what only this node holds (§7 of ALGORITHM).";
+    CloneKeepsOrigin = "clone-keeps-origin",
+        "A node that must begin a new life goes on under its old origin (A7).";
+    FenceNeverCloses = "fence-never-closes",
+        "A process that was frozen trusts what it remembers.";
+    FenceOpensAtOnce = "fence-opens-at-once",
+        "A fence opens without a round.";
+    ReadyAtFirstLink = "ready-at-first-link",
+        "A joiner is ready as soon as it has a link, before any round.";
+    JoinUnverified = "join-unverified",
+        "A joiner is ready without verifying what it adopted.";
+    JoinerTrustsJoiners = "joiner-trusts-joiners",
+        "A joiner counts a round with another joiner as one with a member that has everything.";
+}
+
+/// Switches one bug on, or all off.
+pub fn select(mutant: Option<Mutant>) {
+    let at = mutant.map_or(0, |mutant| mutant as u32 + 1);
+    SELECTED.store(at, Ordering::Relaxed);
+}
+
+/// Whether this bug is on.
+#[inline]
+pub fn on(mutant: Mutant) -> bool {
+    SELECTED.load(Ordering::Relaxed) == mutant as u32 + 1
+}
