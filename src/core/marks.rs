@@ -282,6 +282,8 @@ marks! {
     RoundConcurrentPull = "round-concurrent-pull",
     /// A round that ended without some partition.
     RoundIncomplete = "round-incomplete",
+    /// A round that found unequal partitions and nothing to fetch.
+    RoundWithoutGain = "round-without-gain",
 
     // Storage.
     /// A record moved, because a reader holds its chunk.

@@ -1,7 +1,10 @@
 //! The command line. One command a file.
 
+mod mutants;
 mod run;
+mod shrink;
 mod swarm;
+mod view;
 
 use std::process::ExitCode;
 
@@ -21,6 +24,12 @@ enum Command {
     Run(run::Args),
     /// Run random scenarios, one a seed.
     Swarm(swarm::Args),
+    /// Make a failing seed or scenario small.
+    Shrink(shrink::Args),
+    /// Switch on seeded bugs one by one and see which seed or scenario finds each.
+    Mutants(mutants::Args),
+    /// Draw a trace as one HTML file.
+    View(view::Args),
 }
 
 /// Runs the command; the exit code is 0 if everything held, 1 if a rule was broken, 2 for bad input.
@@ -28,6 +37,9 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::Swarm(args) => swarm::main(&args),
+        Command::Shrink(args) => shrink::main(&args),
+        Command::Mutants(args) => mutants::main(&args),
+        Command::View(args) => view::main(&args),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -41,3 +53,14 @@ pub fn main() -> ExitCode {
 
 /// What went wrong, for the last line on the screen.
 type Failure = Box<dyn std::error::Error>;
+
+/// Threads that make sense here.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Writes a line to the standard output; if nobody reads it any more, there is nobody to tell.
+fn out(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

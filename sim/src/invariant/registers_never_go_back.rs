@@ -18,7 +18,7 @@ struct Held {
 /// The rule, with what each machine's memory held of each session.
 #[derive(Default)]
 pub struct RegistersNeverGoBack {
-    held: BTreeMap<(usize, u64), Held>,
+    held: BTreeMap<(usize, u16, u64), Held>,
 }
 
 fn less(before: &Held, now: &Held) -> Option<String> {
@@ -42,8 +42,18 @@ fn less(before: &Held, now: &Held) -> Option<String> {
 impl Invariant for RegistersNeverGoBack {
     fn seen(&mut self, _: &Look<'_>, seen: &Seen, _: &mut Verdict) {
         if let Seen::Ended { at, .. } = seen {
-            self.held.retain(|(node, _), _| node != at);
+            self.held.retain(|(node, _, _), _| node != at);
         }
+    }
+
+    /// A record that was collected may come back from elsewhere as another holds it.
+    fn partition(&mut self, look: &Look<'_>, at: usize, partition: u16, _: &mut Verdict) {
+        let here = self.held.range((at, partition, 0)..=(at, partition, u64::MAX));
+        let gone: Vec<u64> = look.world.replica(at).shared(partition, |p| {
+            let sessions = here.map(|((_, _, session), _)| *session);
+            sessions.filter(|s| p.get(look.history.sessions[s].id).is_none()).collect()
+        });
+        gone.into_iter().for_each(|session| _ = self.held.remove(&(at, partition, session)));
     }
 
     fn record(&mut self, look: &Look<'_>, at: usize, session: u64, verdict: &mut Verdict) {
@@ -55,12 +65,8 @@ impl Invariant for RegistersNeverGoBack {
             let (dead, touch_ms) = (record.is_dead(), record.touch_ms());
             Some(Held { dead, touch_ms: if dead { 0 } else { touch_ms }, fields: fields.collect() })
         });
-        // A record that was collected may come back from elsewhere as another holds it.
-        let Some(now) = now else {
-            self.held.remove(&(at, session));
-            return;
-        };
-        if let Some(before) = self.held.insert((at, session), now.clone()) {
+        let Some(now) = now else { return };
+        if let Some(before) = self.held.insert((at, known.partition, session), now.clone()) {
             let less = less(&before, &now);
             verdict.case(less.is_none(), at, Some(session), || less.unwrap_or_default());
         }

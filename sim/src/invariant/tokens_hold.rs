@@ -6,17 +6,24 @@ use std::collections::BTreeMap;
 use super::{Invariant, Look, Verdict};
 use crate::world::{Reading, Seen};
 
-/// The rule: the last write of each client, by index.
+/// The rule: the writes of each client, by the number of the operation.
 #[derive(Default)]
 pub struct TokensHold {
-    last: BTreeMap<u32, u32>,
+    writes: BTreeMap<(u32, u64), u32>,
+}
+
+impl TokensHold {
+    /// The client's last write before this operation.
+    fn last(&self, client: u32, op: u64) -> Option<u32> {
+        self.writes.range((client, 0)..(client, op)).next_back().map(|(_, ix)| *ix)
+    }
 }
 
 impl Invariant for TokensHold {
     fn seen(&mut self, look: &Look<'_>, seen: &Seen, verdict: &mut Verdict) {
         match seen {
             Seen::Wrote { at, op, asked, result: Ok(written), wall_ms } if asked.client > 0 && written.wrote => {
-                let before = self.last.get(&asked.client).map(|ix| &look.history.ops[*ix as usize]);
+                let before = self.last(asked.client, *op).map(|ix| &look.history.ops[ix as usize]);
                 let bound = wall_ms + look.world.limits.max_drift_ms;
                 if let Some(before) = before.filter(|b| asked.token && b.hlc >> 16 <= bound) {
                     verdict.case(written.hlc.0 > before.hlc, *at, Some(asked.session), || {
@@ -24,11 +31,11 @@ impl Invariant for TokensHold {
                     });
                 }
                 if let Some(ix) = look.history.by_op(*op) {
-                    self.last.insert(asked.client, ix);
+                    self.writes.insert((asked.client, *op), ix);
                 }
             }
-            Seen::Read { at, asked, reading: Reading::Found(fields), .. } if asked.token => {
-                let last = self.last.get(&asked.client).map(|ix| &look.history.ops[*ix as usize]);
+            Seen::Read { at, op, asked, reading: Reading::Found(fields), .. } if asked.token => {
+                let last = self.last(asked.client, *op).map(|ix| &look.history.ops[ix as usize]);
                 let Some(last) = last.filter(|op| op.session == asked.session) else { return };
                 for (key, value) in &last.effect.fields {
                     let newer = look.history.ops_of(asked.session).any(|(_, op)| {

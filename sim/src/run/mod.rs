@@ -5,6 +5,8 @@ mod apply;
 mod expect;
 mod fault;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use sessionmesh::core::causality::{Origin, RangeSet};
 use sessionmesh::core::marks::Mark;
 
@@ -19,6 +21,9 @@ use crate::world::{Seen, Watch, World};
 
 /// How often equality is looked for after the heal (ms).
 const LOOK_MS: u64 = 250;
+
+/// Messages and timers a run may handle besides one per node and millisecond: a busy seed handles 100,000.
+const MOST_HANDLED: u64 = 2_000_000;
 
 /// How to run.
 #[derive(Default)]
@@ -78,15 +83,37 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    fn panicked(scenario: &Scenario, text: String) -> Self {
+        let violation =
+            Violation { invariant: "no_panic".into(), at_ms: 0, node: None, session: None, text };
+        let canary = scenario.expect.violation.as_deref() == Some("no_panic");
+        Self {
+            name: scenario.name.clone(),
+            seed: scenario.seed,
+            hash: "panicked".into(),
+            violations: if canary { Vec::new() } else { vec![violation] },
+            exercised: Exercised::default(),
+            totals: Totals::default(),
+            converged_ms: None,
+            marks: [0; 2],
+            trace: Vec::new(),
+        }
+    }
+
     /// Whether everything held.
     pub fn passed(&self) -> bool {
         self.violations.is_empty()
     }
 }
 
-/// Runs a scenario.
+/// Runs a scenario. A panic, of the core or of anything under it, is a violation like any other.
 pub fn run(scenario: &Scenario, options: Options) -> Outcome {
-    Run::new(scenario, options).whole()
+    let caught = catch_unwind(AssertUnwindSafe(|| Run::new(scenario, options).whole()));
+    caught.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Outcome::panicked(scenario, said.unwrap_or_default())
+    })
 }
 
 /// A run under way.
@@ -104,6 +131,7 @@ struct Run {
     converged_ms: Option<u64>,
     /// Marks of processes that have ended.
     marks: [u64; 2],
+    livelocked: bool,
 }
 
 impl Run {
@@ -138,6 +166,7 @@ impl Run {
             stop_early: options.stop_early,
             converged_ms: None,
             marks: [0; 2],
+            livelocked: false,
             scenario,
         }
     }
@@ -175,18 +204,38 @@ impl Run {
 
     /// Whether there is nothing more to learn.
     fn over(&self) -> bool {
-        self.stop_early && !self.checks.violations.is_empty()
+        self.stop_early && !self.checks.violations.is_empty() || self.livelocked
+    }
+
+    /// Nodes that keep each other busy for nothing would keep the simulator busy for ever.
+    fn notice_livelock(&mut self) {
+        let (handled, time_ms) = (self.world.handled, self.world.time_ms);
+        let most = MOST_HANDLED + time_ms * self.scenario.mesh.nodes as u64;
+        if handled > most && !self.livelocked {
+            self.livelocked = true;
+            let text = format!("{handled} messages and timers within {time_ms} ms; at most {most}");
+            self.checks.runner(&self.world, "no_livelock", None, Some(text));
+        }
     }
 
     /// Lets virtual time pass, with every second a look.
     fn advance(&mut self, until_ms: u64) {
         while self.world.time_ms < until_ms && !self.over() {
             let stop_ms = until_ms.min(self.next_second_ms);
+            let mut steps = 0u64;
             while self.world.step(stop_ms) {
                 self.drain();
+                steps += 1;
+                if steps.is_multiple_of(100_000) {
+                    self.notice_livelock();
+                    if self.livelocked {
+                        return;
+                    }
+                }
             }
             if self.world.time_ms >= self.next_second_ms {
                 self.next_second_ms += 1_000;
+                self.notice_livelock();
                 self.checks.faults = self.faults.mask(self.world.time_ms);
                 self.checks.second(&self.world, &self.scenario);
                 if let Some(recorder) = &mut self.recorder {

@@ -98,6 +98,7 @@ pub(crate) struct Client {
 pub(crate) struct Asking {
     op: u64,
     asked: ClientOp,
+    token: Option<Token>,
 }
 
 impl World {
@@ -159,7 +160,9 @@ impl World {
     fn remember_write(&mut self, at: usize, op: u64, client: u32, written: &Written) {
         let token = Token { partition: written.partition, dot: written.dot, hlc: written.hlc };
         if client > 0 {
-            self.clients.entry(client).or_default().token = Some(token);
+            // A skipped write names the one whose value stands, which may be older than the client's own last.
+            let held = &mut self.clients.entry(client).or_default().token;
+            *held = held.filter(|t| t.hlc > token.hlc).or(Some(token));
         }
         let Some(node) = self.nodes[at].as_mut().filter(|_| written.wrote) else { return };
         let (partition, counter) = (written.partition, written.dot.counter);
@@ -204,31 +207,31 @@ impl World {
             Lookup::Found(_) | Lookup::Fenced => false,
         };
         let linked = self.nodes[at].as_ref().is_some_and(|n| !n.links.is_empty());
+        let client = self.clients.get(&asked.client).filter(|_| asked.token);
+        let asking = Asking { op, token: client.and_then(|c| c.token), asked };
         if !unknown || !linked {
-            self.answer(at, op, asked);
+            self.answer(at, asking);
             return;
         }
-        self.asking.insert((at, op), Asking { op, asked });
+        self.asking.insert((at, op), asking);
         self.schedule(ASK_TIMEOUT_MS, super::Event::AskOver(at, op));
         self.input(at, Input::Ask { token: op, id });
     }
 
     /// The peers have answered a read, or it has waited long enough.
     pub(crate) fn ask_over(&mut self, at: usize, token: u64) {
-        if let Some(Asking { op, asked }) = self.asking.remove(&(at, token))
+        if let Some(asking) = self.asking.remove(&(at, token))
             && self.nodes[at].is_some()
         {
-            self.answer(at, op, asked);
+            self.answer(at, asking);
         }
     }
 
-    fn answer(&mut self, at: usize, op: u64, asked: ClientOp) {
+    fn answer(&mut self, at: usize, Asking { op, asked, token }: Asking) {
         let id = self.session_id(asked.session);
         let wall_ms = self.now(at).wall_ms;
         let mut reading = self.reading(at, id);
-        if let (true, Some(client)) = (asked.token, self.clients.get(&asked.client))
-            && let Some(token) = client.token.filter(|t| t.partition == id.partition(self.limits.partitions))
-        {
+        if let Some(token) = token.filter(|t| t.partition == id.partition(self.limits.partitions)) {
             let (dot, partition) = (token.dot, token.partition);
             if !self.replica(at).shared(partition, |p| p.covers(dot.origin, dot.counter)) {
                 reading = Reading::Behind;

@@ -51,7 +51,6 @@ impl Node {
 
     pub(super) fn audit(
         &mut self,
-        now: Now,
         from: Origin,
         (request, wall_ms): (u64, u64),
         sums: &[u64],
@@ -70,14 +69,14 @@ impl Node {
         }
         let answer = encode(version, &Message::AuditDiff { request, partitions: partitions.clone() });
         self.send(from, Class::Control, answer);
-        self.found_diff(now, from, partitions);
+        self.found_diff(from, partitions);
         Ok(())
     }
 
     pub(super) fn audit_answer(&mut self, now: Now, from: Origin, request: u64, partitions: &[u16]) {
         let known = partitions.iter().copied().filter(|&p| p < self.limits.partitions).collect::<Vec<_>>();
         let clean = known.is_empty();
-        self.found_diff(now, from, known);
+        self.found_diff(from, known);
         if let Some(first) = request.checked_sub(1) {
             if !clean {
                 self.marks.hit(Mark::VerifyDiffered);
@@ -88,7 +87,7 @@ impl Node {
     }
 
     /// Contents differ under equal coverage: ask for the whole partition. Both sides do, since either may lack.
-    fn found_diff(&mut self, now: Now, peer: Origin, partitions: Vec<u16>) {
+    fn found_diff(&mut self, peer: Origin, partitions: Vec<u16>) {
         if partitions.is_empty() {
             return;
         }
@@ -100,10 +99,11 @@ impl Node {
         if mutant!(AuditNeverRefetches) {
             return;
         }
-        if self.round.is_none() {
-            self.start_round(now, peer, partitions);
-        } else {
+        if self.round.is_some() {
             self.marks.hit(Mark::AuditDiffLeft);
+        }
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.refetch = partitions;
         }
     }
 }

@@ -189,6 +189,10 @@ pub(super) struct Peer {
     wanted: bool,
     /// Not before this (monotonic ms): rounds that fail or repeat do not spin.
     not_before_ms: u64,
+    /// The partition pushed last: the next push begins behind it, so that none starves.
+    pushed: u16,
+    /// Partitions an audit found different, to be asked for whole once no other round is under way.
+    refetch: Vec<u16>,
 }
 
 /// The state machine.
@@ -355,6 +359,8 @@ impl Node {
             complete: false,
             wanted: !mutant!(UpLinkWithoutRound),
             not_before_ms: now.mono_ms,
+            pushed: 0,
+            refetch: Vec::new(),
         };
         self.peers.insert(peer, fresh);
         self.phase.met_anyone(now);
@@ -443,7 +449,7 @@ impl Node {
             }
             Message::Audit { request, wall_ms, sums } => {
                 self.check_skew(now, wall_ms)?;
-                self.audit(now, peer, (request, wall_ms), &sums)?;
+                self.audit(peer, (request, wall_ms), &sums)?;
             }
             Message::AuditDiff { request, partitions } => self.audit_answer(now, peer, request, &partitions),
         }

@@ -3,7 +3,7 @@
 //! There is no flush timer. The first write goes at once; what arrives while it is on its way rides in the next
 //! push. Nothing is queued for a peer: a cursor per partition is all, and the dot index is the queue.
 
-use super::{Class, Node, Output};
+use super::{Class, Node, Output, Peer};
 use crate::core::causality::Origin;
 use crate::core::marks::Mark;
 use crate::core::replica::{Entry, Refusal};
@@ -18,6 +18,14 @@ pub(super) struct OutPush {
     pub sent_ms: u64,
     /// Partition and the claim made.
     pub parts: Vec<(u16, u64, u64)>,
+}
+
+impl Peer {
+    /// The next partition with news, in turn.
+    fn next_dirty(&self) -> Option<u16> {
+        let behind = self.dirty.range(self.pushed.saturating_add(1)..).next();
+        behind.or(self.dirty.first()).copied()
+    }
 }
 
 impl Node {
@@ -41,7 +49,7 @@ impl Node {
         let bases = Bases { wall_ms: now.wall_ms, counter: base_counter, version: peer.version };
         let mut writer = EntryWriter::new(bases, Some(self.origin));
         let (mut parts, mut body, mut until_ms) = (Vec::new(), Vec::new(), 0);
-        while let Some(partition) = peer.dirty.first().copied() {
+        while let Some(partition) = peer.next_dirty() {
             let Some(budget) = self.limits.page_bytes.checked_sub(body.len()).filter(|&b| b > 0) else {
                 break;
             };
@@ -57,7 +65,8 @@ impl Node {
                 until_ms = until_ms.max(push.until_ms);
             }
             if push.is_none_or(|p| p.hi >= own_last) {
-                peer.dirty.pop_first();
+                peer.dirty.remove(&partition);
+                peer.pushed = partition;
             }
         }
         if parts.is_empty() {

@@ -34,6 +34,8 @@ pub(super) struct Round {
     /// Partition and counter, alternating, for the closing `Adopted`.
     adopted: Vec<u64>,
     pulled: bool,
+    /// A page brought something, an entry or a claim.
+    gained: bool,
     /// A partition's page was refused for now.
     failed: bool,
 }
@@ -103,6 +105,10 @@ impl Node {
         if self.round.is_some() {
             return;
         }
+        let refetch = self.peers.iter_mut().find(|(_, p)| !p.refetch.is_empty());
+        if let Some((to, partitions)) = refetch.map(|(o, p)| (*o, std::mem::take(&mut p.refetch))) {
+            return self.start_round(now, to, partitions);
+        }
         let due = self.peers.iter().filter(|(_, p)| p.wanted && p.not_before_ms <= now.mono_ms);
         // Peers that are ready first: a joiner learns most from them.
         let Some(to) = due.max_by_key(|(_, p)| (p.ready, !p.complete)).map(|(o, _)| *o) else { return };
@@ -129,6 +135,7 @@ impl Node {
             asked: BTreeMap::new(),
             adopted: Vec::new(),
             pulled: is_full,
+            gained: is_full,
             failed: false,
         });
         if is_full {
@@ -167,7 +174,7 @@ impl Node {
         self.note_ready(peer, ready);
         let revived = self.revived_for(peer);
         if revived.is_empty() {
-            self.finish_round();
+            self.finish_round(now);
         } else if let Some(round) = &mut self.round {
             self.marks.hit(Mark::RoundEqualContinues);
             round.pulled = true;
@@ -277,7 +284,7 @@ impl Node {
             self.marks.hit(Mark::RoundWindowFull);
         }
         if next.is_empty() && round.asked.is_empty() {
-            self.finish_round();
+            self.finish_round(now);
         } else if !next.is_empty() {
             self.request(now, next, true);
         }
@@ -324,6 +331,9 @@ impl Node {
             self.marks.hit(Mark::PageOfAnotherRound);
         }
         let full = self.round.as_ref().is_some_and(|r| r.full);
+        if let Some(round) = self.round.as_mut().filter(|_| asked.is_some()) {
+            round.gained |= !page.entries.is_empty() || !header.claims.is_empty();
+        }
         let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: page.version };
         let claims = read_claims(&header.claims, &header.origins)?;
         let reader = EntryReader { bases, origins: &header.origins };
@@ -401,7 +411,7 @@ impl Node {
         Ok(())
     }
 
-    fn finish_round(&mut self) {
+    fn finish_round(&mut self, now: Now) {
         let Some(round) = self.round.take() else { return };
         let Some(peer) = self.peers.get_mut(&round.peer) else { return };
         let whole = !round.full && !round.failed;
@@ -409,6 +419,12 @@ impl Node {
         let version = peer.version;
         if round.pulled {
             self.stats.rounds_pulled += 1;
+        }
+        if round.pulled && !round.gained {
+            // Unequal, and yet nothing to fetch: the peer lacks something, or nodes disagree on when an origin is
+            // over. Asking again at once would find the same.
+            peer.not_before_ms = peer.not_before_ms.max(now.mono_ms + self.limits.sync_interval_ms);
+            self.marks.hit(Mark::RoundWithoutGain);
         }
         if !round.adopted.is_empty() {
             let frame = encode(version, &Message::Adopted { upto: round.adopted });

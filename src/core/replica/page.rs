@@ -7,7 +7,7 @@ use super::remote::{Claim, fading};
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::{Limits, MAX_RANGES};
 use crate::core::marks::Mark;
-use crate::core::session::{SessionId, State};
+use crate::core::session::{Packed, SessionId, State};
 use crate::core::time::Hlc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -120,12 +120,10 @@ impl Partition {
             State::Dead(dead) => dead.ver.origin != self.own,
             State::Live(part) => part.ops.iter().any(|op| op.ver.origin != self.own),
         };
-        // These two leave nothing to say of some ops, and an entry without an op would be refused.
-        let empty = matches!(&state, State::Live(part) if part.ops.is_empty());
-        if empty && mutant!(PushWithoutSuperseding) {
-            return 0;
-        }
-        if empty && mutant!(RemovalForgotten) {
+        // The op's session may be gone and its slot another's, of which there is nothing to say; an entry without
+        // an op would be refused.
+        if matches!(&state, State::Live(part) if part.ops.is_empty()) {
+            self.marks.hit(Mark::PushSlotGone);
             return 0;
         }
         if others {
@@ -291,14 +289,7 @@ impl Partition {
                 return None;
             }
             let mut component = |name: &str, op: u16, value: &[u8]| {
-                let ver = live.ops[op as usize].ver;
-                bytes.clear();
-                bytes.extend_from_slice(record.id().as_bytes());
-                bytes.extend_from_slice(name.as_bytes());
-                bytes.push(0xff);
-                bytes.extend_from_slice(&origin_at(&self.origins, ver.origin).to_bytes());
-                bytes.extend_from_slice(&ver.counter.to_le_bytes());
-                bytes.extend_from_slice(if mutant!(AuditOverlooksValues) { &[] } else { value });
+                self.audit_component(&record, name, &live.ops[op as usize].ver, value, &mut bytes);
                 sum = sum.wrapping_add(xxh3_64_with_seed(&bytes, 0));
             };
             for field in &live.fields {
@@ -308,7 +299,30 @@ impl Partition {
                 component("\u{1}birth", birth.op, &birth.hard_ms.to_le_bytes());
                 component("\u{1}ttl", ttl.op, &[]);
             }
+            let marks = [live.touch, live.high_sliding, live.high_absolute];
+            for (n, mark) in marks.into_iter().enumerate().filter_map(|(n, m)| Some((n, m?))) {
+                component(["\u{1}touch", "\u{1}sliding", "\u{1}absolute"][n], mark.op, &mark.ms.to_le_bytes());
+            }
+        }
+        for record in self.records().filter(|r| r.is_dead() && r.hard_ms() > wall_ms + margin) {
+            let ver = record.ver(0);
+            if !self.known[ver.origin as usize].cov.contains(ver.counter) {
+                return None;
+            }
+            self.audit_component(&record, "\u{1}dead", &ver, &record.hard_ms().to_le_bytes(), &mut bytes);
+            sum = sum.wrapping_add(xxh3_64_with_seed(&bytes, 0));
         }
         Some(sum)
+    }
+
+    /// The bytes by which one component goes into the audit sum.
+    fn audit_component(&self, record: &Packed<'_>, name: &str, ver: &Ver, value: &[u8], bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.extend_from_slice(record.id().as_bytes());
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(0xff);
+        bytes.extend_from_slice(&origin_at(&self.origins, ver.origin).to_bytes());
+        bytes.extend_from_slice(&ver.counter.to_le_bytes());
+        bytes.extend_from_slice(if mutant!(AuditOverlooksValues) { &[] } else { value });
     }
 }

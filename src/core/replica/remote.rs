@@ -154,6 +154,10 @@ impl Partition {
             self.marks.hit(Mark::PushNotAdopted);
             return Ok(false);
         }
+        // The frame's limit is the latest of all its partitions. Here only what is written here counts, or nodes would
+        // disagree for days on when the origin is over, and find each other unequal all that time.
+        let ends = entries.iter().filter_map(|(id, _)| Some(self.get(*id)?.hard_ms())).max();
+        let until_ms = ends.map_or(until_ms, |ends| ends.min(until_ms));
         let ranges = RangeSet::from_range(lo, hi);
         self.remember_teacher(from, from, &ranges);
         let from = self.intern(from);
