@@ -9,9 +9,10 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const MAX_KEY_BYTES: usize = 255;
 /// Removed fields are kept (they must beat a late set); past this many an edit is refused.
 pub const MAX_REMOVED_FIELDS: usize = 1_000;
-/// Ranges of counters remembered per origin; the smallest gaps are forgotten beyond. Forgetting coverage is
-/// always safe, it only costs retransmission.
-pub const MAX_RANGES: usize = 256;
+/// Ranges of counters remembered per origin and partition; the shortest are forgotten beyond. A node that is in the
+/// middle of taking in a partition has one for each dot it holds, so that this is about the sessions of a partition
+/// at 1 M in 256; forgetting some costs retransmission.
+pub const MAX_RANGES: usize = 4_096;
 /// One claim never spans more counters than this: about 35 years of 1,000 writes per second.
 pub const MAX_CLAIM_SPAN: u64 = 1 << 40;
 /// Entries of conflict context kept per op. They only label overwrites, so a cut costs a label.

@@ -97,6 +97,8 @@ mutants! {
         "The coverage hash sees the greatest counter of an origin and no gap below it.";
     OwnWriteUncovered = "own-write-uncovered",
         "A local write does not extend the coverage of its own origin.";
+    HeldDotUncovered = "held-dot-uncovered",
+        "A dot in the index counts as covered only once it is claimed: a page may then claim what it superseded (§4).";
     SupersededStaysIndexed = "superseded-stays-indexed",
         "A dot stays in the index after nothing carries it any more (I8).";
     CarriedLeavesIndex = "carried-leaves-index",

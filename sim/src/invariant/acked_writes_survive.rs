@@ -34,7 +34,9 @@ pub(super) fn over(look: &Look<'_>, op: &Op, wall_ms: u64) -> bool {
         return wall_ms > hard_ms;
     }
     // Nobody may have dropped it before its idle deadline, by any clock that was right to the skew.
-    let all = crate::oracle::fold(look.history.ops_of(op.session).map(|(_, op)| op));
+    // Writes that died with their writer extended it for nobody.
+    let alive = look.history.ops_of(op.session).map(|(_, op)| op).filter(|o| o.holders != 0 || o.id == op.id);
+    let all = crate::oracle::fold(alive);
     let ends = all.deadline_ms();
     ends.is_none_or(|deadline| wall_ms + limits.skew_ms >= deadline)
 }

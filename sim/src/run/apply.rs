@@ -118,6 +118,8 @@ impl Run {
         self.world.heal();
         for at in 0..n {
             self.world.slow(at, 0);
+            self.world.wake(at);
+            self.drain();
             let drift = self.world.hosts[at].clock.drift_ppm();
             if drift != 0 {
                 self.world.drift_clock(at, 0);

@@ -19,6 +19,9 @@ use super::seen::Seen;
 /// How long a read waits for peers (ms): `ask_timeout_ms` of the product.
 pub const ASK_TIMEOUT_MS: u64 = 500;
 
+/// Receipts a client carries at most: its latest.
+const MOST_TOKENS: usize = 16;
+
 /// One operation of one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientOp {
@@ -75,7 +78,8 @@ pub enum Reading {
     Behind,
 }
 
-/// The receipt a client carries from node to node.
+/// A receipt that a client carries from node to node. It carries those of its last writes, not the last one's only:
+/// a node that holds a client's last write need not hold the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The partition of its last write.
@@ -89,7 +93,8 @@ pub struct Token {
 /// What one client remembers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
-    pub token: Option<Token>,
+    /// The receipts of its last writes.
+    pub tokens: Vec<Token>,
     /// Per session: the fields it loaded, with the write each came from.
     snapshots: BTreeMap<u64, BTreeMap<String, (String, Dot)>>,
 }
@@ -98,7 +103,7 @@ pub(crate) struct Client {
 pub(crate) struct Asking {
     op: u64,
     asked: ClientOp,
-    token: Option<Token>,
+    tokens: Vec<Token>,
 }
 
 impl World {
@@ -113,7 +118,7 @@ impl World {
 
     /// Whether a node takes operations of clients now.
     pub fn takes_clients(&self, at: usize) -> bool {
-        let awake = |n: &super::SimNode| n.frozen_until_ms <= self.time_ms && !n.suspended && n.leaving_since_ms.is_none();
+        let awake = |n: &super::SimNode| n.frozen_until_ms <= self.time_ms && n.suspended_since_ms.is_none() && n.leaving_since_ms.is_none();
         self.nodes.get(at).and_then(Option::as_ref).is_some_and(awake)
     }
 
@@ -138,10 +143,11 @@ impl World {
 
     /// A node takes a client's stamp into account before anything else, if it is believable (CRDT.md A10).
     fn present_token(&mut self, at: usize, client: u32) {
-        let Some(token) = self.clients.get(&client).and_then(|c| c.token) else { return };
-        let now = self.now(at);
-        if token.hlc.ms() <= now.wall_ms + self.limits.max_drift_ms {
-            self.replica(at).clock().observe(token.hlc);
+        let Some(client) = self.clients.get(&client) else { return };
+        let latest_ms = self.now(at).wall_ms + self.limits.max_drift_ms;
+        let believable = client.tokens.iter().map(|t| t.hlc).filter(|hlc| hlc.ms() <= latest_ms);
+        if let Some(hlc) = believable.max() {
+            self.replica(at).clock().observe(hlc);
         }
     }
 
@@ -160,9 +166,11 @@ impl World {
     fn remember_write(&mut self, at: usize, op: u64, client: u32, written: &Written) {
         let token = Token { partition: written.partition, dot: written.dot, hlc: written.hlc };
         if client > 0 {
-            // A skipped write names the one whose value stands, which may be older than the client's own last.
-            let held = &mut self.clients.entry(client).or_default().token;
-            *held = held.filter(|t| t.hlc > token.hlc).or(Some(token));
+            let tokens = &mut self.clients.entry(client).or_default().tokens;
+            if tokens.len() == MOST_TOKENS {
+                tokens.remove(0);
+            }
+            tokens.push(token);
         }
         let Some(node) = self.nodes[at].as_mut().filter(|_| written.wrote) else { return };
         let (partition, counter) = (written.partition, written.dot.counter);
@@ -208,7 +216,8 @@ impl World {
         };
         let linked = self.nodes[at].as_ref().is_some_and(|n| !n.links.is_empty());
         let client = self.clients.get(&asked.client).filter(|_| asked.token);
-        let asking = Asking { op, token: client.and_then(|c| c.token), asked };
+        let tokens = client.map(|c| c.tokens.clone()).unwrap_or_default();
+        let asking = Asking { op, tokens, asked };
         if !unknown || !linked {
             self.answer(at, asking);
             return;
@@ -227,15 +236,17 @@ impl World {
         }
     }
 
-    fn answer(&mut self, at: usize, Asking { op, asked, token }: Asking) {
+    fn answer(&mut self, at: usize, Asking { op, asked, tokens }: Asking) {
         let id = self.session_id(asked.session);
         let wall_ms = self.now(at).wall_ms;
         let mut reading = self.reading(at, id);
-        if let Some(token) = token.filter(|t| t.partition == id.partition(self.limits.partitions)) {
-            let (dot, partition) = (token.dot, token.partition);
-            if !self.replica(at).shared(partition, |p| p.covers(dot.origin, dot.counter)) {
-                reading = Reading::Behind;
-            }
+        let partition = id.partition(self.limits.partitions);
+        let lacks = self.replica(at).shared(partition, |p| {
+            let here = tokens.iter().filter(|t| t.partition == partition).map(|t| t.dot);
+            here.filter(|dot| !p.covers(dot.origin, dot.counter)).count() > 0
+        });
+        if lacks {
+            reading = Reading::Behind;
         }
         if let (OpKind::Load, Reading::Found(fields)) = (&asked.kind, &reading) {
             self.keep_snapshot(at, id, &asked, fields);

@@ -194,22 +194,24 @@ impl World {
     /// Suspends a machine for this long: a crash that keeps its memory. What is sent to it is lost, its monotonic
     /// clock stands still, its wall clock has gone on when it wakes.
     pub fn suspend(&mut self, at: usize, for_ms: u64) {
-        let Some(node) = self.nodes[at].as_mut().filter(|n| !n.suspended) else { return };
-        node.suspended = true;
+        let now_ms = self.time_ms;
+        let Some(node) = self.nodes[at].as_mut().filter(|n| n.suspended_since_ms.is_none()) else { return };
+        node.suspended_since_ms = Some(now_ms);
         if let Some(board) = &mut self.board {
             board.freeze(self.time_ms, at, true);
         }
         for other in (0..self.nodes.len()).filter(|&o| o != at) {
             self.schedule(LINK_TIMEOUT_MS, Event::LinkCheck(other, at));
         }
-        self.schedule(for_ms, Event::Resume(at, for_ms));
+        self.schedule(for_ms, Event::Resume(at, now_ms));
     }
 
-    pub(super) fn resume(&mut self, at: usize, for_ms: u64) {
-        let Some(node) = self.nodes[at].as_mut().filter(|n| n.suspended) else { return };
-        node.suspended = false;
+    pub(super) fn resume(&mut self, at: usize, since_ms: u64) {
+        let same = |n: &&mut SimNode| n.suspended_since_ms == Some(since_ms);
+        let Some(node) = self.nodes[at].as_mut().filter(same) else { return };
+        node.suspended_since_ms = None;
         node.wake_ms = 0;
-        self.hosts[at].clock.suspended(for_ms);
+        self.hosts[at].clock.suspended(self.time_ms - since_ms);
         if let Some(board) = &mut self.board {
             board.freeze(self.time_ms, at, false);
             self.pump_board();
@@ -223,6 +225,18 @@ impl World {
                 self.silent_link(at, origin);
             }
             self.schedule(1_000, Event::LinkCheck(at, other));
+        }
+    }
+
+    /// Ends a freeze or a suspend now.
+    pub fn wake(&mut self, at: usize) {
+        let Some(node) = self.nodes[at].as_mut() else { return };
+        if let Some(since_ms) = node.suspended_since_ms {
+            self.resume(at, since_ms);
+        } else if node.frozen_until_ms > self.time_ms {
+            node.frozen_until_ms = self.time_ms;
+            // What waits for it was put off until the freeze was to end.
+            self.thaw(at);
         }
     }
 

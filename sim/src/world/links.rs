@@ -43,7 +43,7 @@ impl World {
 
     /// Whether packets pass both ways between two processes that can take them.
     pub(super) fn reachable(&self, a: usize, b: usize) -> bool {
-        let awake = |at: usize| self.nodes[at].as_ref().is_some_and(|n| !n.suspended);
+        let awake = |at: usize| self.nodes[at].as_ref().is_some_and(|n| n.suspended_since_ms.is_none());
         a != b
             && awake(a)
             && awake(b)
@@ -82,7 +82,7 @@ impl World {
     pub(super) fn link_check(&mut self, a: usize, b: usize) {
         for (x, y) in [(a, b), (b, a)] {
             let Some(node) = &self.nodes[x] else { continue };
-            if node.suspended {
+            if node.suspended_since_ms.is_some() {
                 continue;
             }
             let stale: Vec<Origin> =

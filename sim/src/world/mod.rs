@@ -400,7 +400,7 @@ impl World {
             Event::LinkCheck(a, b) => self.link_check(a, b),
             Event::AskOver(at, token) => self.ask_over(at, token),
             Event::Thaw(at) => self.thaw(at),
-            Event::Resume(at, for_ms) => self.resume(at, for_ms),
+            Event::Resume(at, since_ms) => self.resume(at, since_ms),
             Event::Flap(flap) => self.flap_turns(flap),
             Event::LeaveCheck(at) => self.leave_check(at),
             Event::End(at) => self.end(at, true),
@@ -415,7 +415,7 @@ impl World {
             _ => return Some(event),
         };
         let Some(node) = self.nodes[to].as_mut() else { return Some(event) };
-        if node.suspended {
+        if node.suspended_since_ms.is_some() {
             return None;
         }
         if node.frozen_until_ms > self.time_ms {

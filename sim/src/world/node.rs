@@ -56,8 +56,8 @@ pub struct SimNode {
     pub version: u16,
     /// Until when (virtual ms) the process is frozen.
     pub frozen_until_ms: u64,
-    /// Whether the machine is suspended: nothing reaches it, nothing waits for it.
-    pub suspended: bool,
+    /// Since when (virtual ms) the machine has been suspended: nothing reaches it, nothing waits for it.
+    pub suspended_since_ms: Option<u64>,
     /// Since when (virtual ms) it has been leaving: it takes no more writes.
     pub leaving_since_ms: Option<u64>,
     /// What watchers were told. Kept only while nobody looks at the world's own record of it.
@@ -89,7 +89,7 @@ impl SimNode {
             offset_ms,
             version,
             frozen_until_ms: 0,
-            suspended: false,
+            suspended_since_ms: None,
             leaving_since_ms: None,
             events: Vec::new(),
             warnings: Vec::new(),

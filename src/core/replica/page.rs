@@ -7,7 +7,7 @@ use super::remote::{Claim, fading};
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::{Limits, MAX_RANGES};
 use crate::core::marks::Mark;
-use crate::core::session::{Packed, SessionId, State};
+use crate::core::session::{Mark as Maximum, Op, Packed, SessionId, State};
 use crate::core::time::Hlc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -102,18 +102,22 @@ impl Partition {
         let state = match record.state() {
             State::Dead(dead) => State::Dead(dead),
             State::Live(live) => {
-                let touch_ver = live.touch.and_then(|t| live.ops.get(t.op as usize)).map(|op| op.ver);
+                // Maxima are not ordered by stamps: what superseded the op's own may have an earlier one.
+                let of = |mark: Option<Maximum>| mark.and_then(|m| live.ops.get(m.op as usize)).map(|op| op.ver);
+                let touch = of(live.touch).filter(|_| since.touched);
+                let marks = [live.high_sliding, live.high_absolute].map(|m| of(m).filter(|_| since.ttl));
+                let maxima = [touch, marks[0], marks[1]];
                 let wanted = |ver: &Ver| {
-                    ver.hlc >= since.hlc
-                        || (since.touched && touch_ver.is_some_and(|touch| touch.same_dot(ver)))
+                    ver.hlc >= since.hlc || maxima.iter().flatten().any(|maximum| maximum.same_dot(ver))
                 };
                 let mine =
                     |ver: &Ver| wanted(ver) && (ver.origin == self.own || !mutant!(PushWithoutSuperseding));
-                let mut part = live.restrict(&mine);
-                if since.ttl {
-                    part.take_marks(&live);
-                }
-                State::Live(part)
+                let part = live.restrict(&mine);
+                // Of our own ops from here on everything is in the part. Another's op, or an earlier one, may have
+                // written more that was superseded by what is not: a dot must never arrive without all its effects.
+                let ours = |op: &Op| op.ver.origin == self.own && op.ver.hlc >= since.hlc;
+                let whole = part.ops.iter().all(ours) || mutant!(PushWithoutSuperseding);
+                State::Live(if whole { part } else { live })
             }
         };
         let others = match &state {
@@ -175,7 +179,8 @@ impl Partition {
                     self.emit_range(ix, (lo, hi), &has, &mut emitted, limits.page_bytes, &mut full, sink);
                 let end = if mutant!(CutPageClaimsAll) { hi } else { end };
                 claimed.insert(lo, end);
-                if end < hi {
+                // As many ranges as a receiver accepts.
+                if end < hi || claimed.ranges().len() == MAX_RANGES {
                     out.complete = false;
                     break;
                 }

@@ -283,6 +283,14 @@ impl Partition {
         for ver in new.vers().filter(|ver| !held.iter().any(|held| held.same_dot(ver))) {
             let known = &mut self.known[ver.origin as usize];
             known.index.insert(ver.counter, slot);
+            // Whoever holds a dot holds all its effects (entries are whole by op), so it is covered from here on, with
+            // or without a claim. Were it not, a page could claim a dot that this one superseded without shipping it,
+            // and if its writer died nobody would ever ask for it (`docs/ALGORITHM.md` §4).
+            let uncovered = mutant!(HeldDotUncovered) || mutant!(OwnWriteUncovered) && ver.origin == self.own;
+            if !uncovered {
+                known.cov.insert(ver.counter, ver.counter);
+                known.cov.cap(MAX_RANGES);
+            }
             if !mutant!(LiveOriginPruned) {
                 known.until_ms = known.until_ms.max(hard_ms);
             }

@@ -179,25 +179,6 @@ impl<'a> Live<'a> {
     }
 }
 
-impl<'a> Live<'a> {
-    /// Adds the high-water marks of the state this is a part of, and nothing else of the ops that reached them.
-    pub fn take_marks(&mut self, whole: &Live<'a>) {
-        self.high_sliding = self.taken(whole, whole.high_sliding);
-        self.high_absolute = self.taken(whole, whole.high_absolute);
-    }
-
-    fn taken(&mut self, whole: &Live<'a>, mark: Option<Mark>) -> Option<Mark> {
-        let mark = mark?;
-        let op = whole.ops.get(mark.op as usize)?;
-        let held = self.ops.iter().position(|o| o.ver.same_dot(&op.ver));
-        let at = held.unwrap_or_else(|| {
-            self.ops.push(op.clone());
-            self.ops.len() - 1
-        });
-        Some(Mark { op: at as u16, ..mark })
-    }
-}
-
 /// The marks a ttl raises: (sliding, absolute).
 pub fn high_marks(ttl: Ttl, op: u16) -> (Option<Mark>, Option<Mark>) {
     match ttl {
