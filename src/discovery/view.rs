@@ -104,7 +104,7 @@ impl View {
             Some(before) if before.generation > now.generation => return None,
             // Nor does a newer one that was never seen alive: with a clock set back in between, it is the earlier
             // life, and the one it would end only out of reach.
-            Some(before) if before.origin != now.origin && !member.alive && !member.left => return None,
+            Some(before) if before.origin != now.origin && !member.alive => return None,
             before => before.copied(),
         };
         self.lives.insert(member.node.clone(), now);

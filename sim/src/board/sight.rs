@@ -134,9 +134,8 @@ impl Sight {
         let before = self.lives[incarnation.name as usize];
         // An older generation stands in for a newer one that fell silent, and a newer one never seen alive may be
         // the earlier life, its clock having been ahead: neither ends anything.
-        let silent = !face.alive && !face.left;
         let stands_in = |before: &Life| before.generation > now.generation;
-        if before.is_some_and(|b| stands_in(&b) || b.origin != now.origin && silent) {
+        if before.is_some_and(|b| stands_in(&b) || b.origin != now.origin && !face.alive) {
             return None;
         }
         self.lives[incarnation.name as usize] = Some(now);

@@ -2,6 +2,7 @@
 //! goes on, is at the end held by every node, or what causally or by stamp superseded it is.
 
 use super::{Invariant, Look, Verdict};
+use crate::EPOCH_MS;
 use crate::oracle::Op;
 
 /// The rule; it also counts what was lost with all its holders, which no rule can prevent.
@@ -34,8 +35,10 @@ pub(super) fn over(look: &Look<'_>, op: &Op, wall_ms: u64) -> bool {
         return wall_ms > hard_ms;
     }
     // Nobody may have dropped it before its idle deadline, by any clock that was right to the skew.
-    // Writes that died with their writer extended it for nobody.
-    let alive = look.history.ops_of(op.session).map(|(_, op)| op).filter(|o| o.holders != 0 || o.id == op.id);
+    // Writes that died with their writer extended it for nobody; nor does a clock further off than is allowed.
+    let honest = |o: &Op| o.wall_ms.abs_diff(EPOCH_MS + o.time_ms) <= limits.max_drift_ms;
+    let counts = |o: &&Op| o.holders != 0 && honest(o) || o.id == op.id;
+    let alive = look.history.ops_of(op.session).map(|(_, op)| op).filter(counts);
     let all = crate::oracle::fold(alive);
     let ends = all.deadline_ms();
     ends.is_none_or(|deadline| wall_ms + limits.skew_ms >= deadline)
