@@ -1,5 +1,6 @@
 //! The command line. One command a file.
 
+mod bench;
 mod mutants;
 mod run;
 mod shrink;
@@ -28,6 +29,8 @@ enum Command {
     Shrink(shrink::Args),
     /// Switch on seeded bugs one by one and see which seed or scenario finds each.
     Mutants(mutants::Args),
+    /// Measure how fast the simulator is.
+    Bench(bench::Args),
     /// Draw a trace as one HTML file.
     View(view::Args),
 }
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
         Command::Swarm(args) => swarm::main(&args),
         Command::Shrink(args) => shrink::main(&args),
         Command::Mutants(args) => mutants::main(&args),
+        Command::Bench(args) => bench::main(&args),
         Command::View(args) => view::main(&args),
     };
     match result {

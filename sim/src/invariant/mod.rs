@@ -105,6 +105,19 @@ pub struct Violation {
     pub text: String,
 }
 
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ms", self.at_ms)?;
+        if let Some(node) = self.node {
+            write!(f, " n{node}")?;
+        }
+        if let Some(session) = self.session {
+            write!(f, " session {session}")?;
+        }
+        write!(f, ": {}: {}", self.invariant, self.text)
+    }
+}
+
 /// What an invariant says.
 #[derive(Default)]
 pub struct Verdict {
