@@ -1,6 +1,11 @@
 //! The command line. One command a file.
 
+mod explain;
+mod new;
+mod out;
+mod report;
 mod run;
+mod schema;
 mod swarm;
 
 use std::process::ExitCode;
@@ -21,6 +26,12 @@ enum Command {
     Run(run::Args),
     /// Run random scenarios, one a seed.
     Swarm(swarm::Args),
+    /// Tell scenario files in plain English.
+    Explain(explain::Args),
+    /// Write a scenario to begin with.
+    New(new::Args),
+    /// Print the JSON Schema of scenario files.
+    Schema,
 }
 
 /// Runs the command; the exit code is 0 if everything held, 1 if a rule was broken, 2 for bad input.
@@ -28,6 +39,9 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::Swarm(args) => swarm::main(&args),
+        Command::Explain(args) => explain::main(&args),
+        Command::New(args) => new::main(&args),
+        Command::Schema => schema::main(),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
