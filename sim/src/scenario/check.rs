@@ -246,9 +246,6 @@ fn contradictions(scenario: &Scenario, wanted: &str) -> Result<(), Complaint> {
 }
 
 /// A key that two maps, or a map and a list, both name.
-pub(super) fn twice<'a, V>(
-    map: &'a BTreeMap<String, V>,
-    mut other: impl FnMut(&str) -> bool,
-) -> Option<&'a String> {
+pub(super) fn twice<V>(map: &BTreeMap<String, V>, mut other: impl FnMut(&str) -> bool) -> Option<&String> {
     map.keys().find(|key| other(key))
 }

@@ -167,7 +167,7 @@ pub struct Heal {
 }
 
 /// What must hold besides the invariants, which always must.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
     /// All nodes hold the same this long after the heal (ms); the floor computed from the settings if absent.
@@ -198,23 +198,6 @@ pub struct Expect {
     /// The invariant (or `expect`) that must be violated: a canary, which shows that the alarm works.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub violation: Option<String>,
-}
-
-impl Default for Expect {
-    fn default() -> Self {
-        Self {
-            converged_within_ms: None,
-            acked_writes_lost: 0,
-            resurrections: 0,
-            dead_at_all_within_ms: None,
-            ready_within_ms: None,
-            conflicts_at_least: None,
-            bytes_at_most: None,
-            refused_at_most: None,
-            marks: Vec::new(),
-            violation: None,
-        }
-    }
 }
 
 impl Scenario {

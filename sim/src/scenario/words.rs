@@ -7,8 +7,8 @@ use super::NodeIx;
 /// A length of time: `250 ms`, `12 s`, `1 min 5 s`, `2 h`.
 pub(super) fn span(ms: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
-    if ms < 1_000 || ms % 1_000 != 0 {
-        if ms < 60_000 && ms >= 1_000 {
+    if ms < 1_000 || !ms.is_multiple_of(1_000) {
+        if (1_000..60_000).contains(&ms) {
             let text = format!("{}.{:03}", ms / 1_000, ms % 1_000);
             return format!("{} s", text.trim_end_matches('0'));
         }
