@@ -325,3 +325,21 @@ fn a_scenario_is_called_as_its_file_unless_it_says_otherwise() {
     assert_eq!(read(&file).unwrap().name, "itself");
     assert_eq!(scenario::parse("f", "").unwrap().mesh.nodes, 3);
 }
+
+#[test]
+fn the_guide_names_every_scenario_and_its_example_passes() {
+    let guide = std::fs::read_to_string(folder("../docs/SCENARIOS.md")).unwrap();
+    for (name, below) in [("scenarios", ""), ("scenarios/canary", "canary/")] {
+        for one in scenarios(name) {
+            let link = format!("| [{0}](../sim/scenarios/{below}{0}.toml) | {1} |", one.name, one.about);
+            assert!(guide.contains(&link), "docs/SCENARIOS.md lacks: {link}");
+        }
+    }
+    let linked = guide.match_indices("](../sim/scenarios/").map(|(at, _)| &guide[at + 3..]);
+    for path in linked.filter_map(|rest| rest.split(')').next()) {
+        assert!(folder("..").join(&path[2..]).is_file(), "{path} is named and not there");
+    }
+    let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let outcome = run(&parse("docs/SCENARIOS.md", example).unwrap(), Options::default());
+    assert!(outcome.passed(), "{:?}", outcome.violations);
+}
