@@ -1,8 +1,13 @@
 //! The command line. One command a file.
 
 mod bench;
+mod explain;
 mod mutants;
+mod new;
+mod out;
+mod report;
 mod run;
+mod schema;
 mod shrink;
 mod swarm;
 mod view;
@@ -33,6 +38,12 @@ enum Command {
     Bench(bench::Args),
     /// Draw a trace as one HTML file.
     View(view::Args),
+    /// Tell scenario files in plain English.
+    Explain(explain::Args),
+    /// Write a scenario to begin with.
+    New(new::Args),
+    /// Print the JSON Schema of scenario files.
+    Schema,
 }
 
 /// Runs the command; the exit code is 0 if everything held, 1 if a rule was broken, 2 for bad input.
@@ -44,6 +55,9 @@ pub fn main() -> ExitCode {
         Command::Mutants(args) => mutants::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::View(args) => view::main(&args),
+        Command::Explain(args) => explain::main(&args),
+        Command::New(args) => new::main(&args),
+        Command::Schema => schema::main(),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -65,6 +79,5 @@ fn cores() -> usize {
 
 /// Writes a line to the standard output; if nobody reads it any more, there is nobody to tell.
 fn out(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let _ = out::Out::new().line(line);
 }

@@ -13,7 +13,7 @@ use sessionmesh::core::marks::Mark;
 pub use self::fault::FaultKind;
 use self::expect::Watcher;
 use self::fault::InForce;
-use crate::board::Board;
+use crate::board::{Board, BoardConfig, FullBoard, run_seeded};
 use crate::invariant::{Checks, Exercised, Violation};
 use crate::scenario::{Membership, Scenario, Step};
 use crate::trace::Recorder;
@@ -113,6 +113,21 @@ pub fn run(scenario: &Scenario, options: Options) -> Outcome {
         let said = panic.downcast_ref::<String>().cloned();
         let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Outcome::panicked(scenario, said.unwrap_or_default())
+    })
+}
+
+/// Runs a scenario with the product's discovery and the real chitchat in it, in virtual time. Linux only.
+///
+/// # Panics
+/// Elsewhere than on Linux.
+pub fn run_full(scenario: &Scenario, trace: bool) -> Outcome {
+    let scenario = scenario.clone();
+    run_seeded(scenario.seed, move || {
+        let board: Option<Box<dyn Board>> = match scenario.mesh.membership {
+            Membership::Board => Some(Box::new(FullBoard::new(BoardConfig::default()))),
+            Membership::Direct => None,
+        };
+        run(&scenario, Options { trace, board, ..Options::default() })
     })
 }
 

@@ -1,17 +1,26 @@
 //! What a scenario must not ask for: missing nodes, impossible times, contradictory expectations.
 
-use sessionmesh::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
+use std::collections::BTreeMap;
+
+use sessionmesh::core::marks::Mark;
 
 use super::file::nearest;
+use super::place::{Seg, line_at};
 use super::step::{Action, NodeIx, Step};
-use super::{Membership, Scenario};
+use super::{Membership, Scenario, Workload, check_step};
+use crate::net::Faults;
 
 /// Most nodes of a scenario: observers keep one bit for each.
 const MOST_NODES: usize = 64;
 /// Latest moment of a scenario (ms): 60 days, twice the longest life of a session by default.
-const LATEST_MS: u64 = 60 * 24 * 3_600_000;
+pub(super) const LATEST_MS: u64 = 60 * 24 * 3_600_000;
 /// Most operations of a workload.
 const MOST_OPS: u64 = 200_000;
+/// Invariants that are looked at only after a linger.
+const AFTER_LINGER: [&str; 2] = ["everything_ends", "quiet_when_equal"];
+
+/// What the runner checks itself, and only while frames are sealed.
+const BY_THE_RUNNER: [&str; 3] = ["converges", "expectation", "look"];
 
 /// What is wrong with a scenario, and where to look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,27 +32,29 @@ pub struct Complaint {
     place: Place,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    /// The n-th table of this name, at the line that begins with this key if there is one.
-    Table(&'static str, usize, &'static str),
+/// The way to what is wrong.
+pub(super) type Place = Vec<Seg>;
+
+/// The way to a key of a table of the file.
+pub(super) fn in_table(table: &str, key: &str) -> Place {
+    [table, key].iter().filter(|k| !k.is_empty()).map(|k| Seg::Key((*k).to_owned())).collect()
+}
+
+/// The way to a key of the n-th table of a list.
+pub(super) fn in_nth(table: &str, nth: usize, key: &str) -> Place {
+    let mut way = vec![Seg::Key(table.to_owned()), Seg::At(nth)];
+    way.extend((!key.is_empty()).then(|| Seg::Key(key.to_owned())));
+    way
 }
 
 impl Complaint {
-    fn at(place: Place, what: String) -> Self {
+    pub(super) fn at(place: Place, what: String) -> Self {
         Self { what, meant: None, place }
     }
 
     /// The line of a file it is about; 0 if that cannot be told.
     pub(super) fn line_in(&self, text: &str) -> usize {
-        let Place::Table(table, nth, key) = &self.place;
-        let (single, array) = (format!("[{table}]"), format!("[[{table}]]"));
-        let is_head = |l: &str| l == single || l == array;
-        let heads = text.lines().enumerate().filter(|(_, l)| is_head(l.trim())).map(|(n, _)| n);
-        let Some(head) = heads.clone().nth(*nth) else { return 0 };
-        let body = text.lines().enumerate().skip(head + 1).take_while(|(_, l)| !l.trim().starts_with('['));
-        let named = |l: &str| !key.is_empty() && l.trim_start().starts_with(key);
-        body.filter(|(_, l)| named(l)).map(|(n, _)| n + 1).next().unwrap_or(head + 1)
+        line_at(text, &self.place)
     }
 }
 
@@ -53,177 +64,188 @@ impl Complaint {
 /// The first complaint.
 pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
     mesh(scenario)?;
+    faults(&scenario.network, &in_table("network", ""))?;
     for (nth, step) in scenario.step.iter().enumerate() {
-        one_step(scenario, nth, step)?;
+        check_step::one_step(scenario, nth, step)?;
     }
     for (nth, workload) in scenario.workload.iter().enumerate() {
-        let at = |key| Place::Table("workload", nth, key);
-        if workload.until_ms <= workload.from_ms {
-            let what = format!("until_ms = {} is not after from_ms = {}", workload.until_ms, workload.from_ms);
-            return Err(Complaint::at(at("until_ms"), what));
-        }
-        if workload.ops > MOST_OPS || workload.until_ms > LATEST_MS {
-            let what = format!("at most {MOST_OPS} operations, until {LATEST_MS} ms at the latest");
-            return Err(Complaint::at(at("ops"), what));
-        }
-        if workload.sessions == 0 || workload.ttl_ms == 0 {
-            return Err(Complaint::at(at("sessions"), "sessions and ttl_ms must be at least 1".into()));
-        }
-        nodes(scenario, &workload.nodes, || at("nodes"))?;
+        one_workload(scenario, nth, workload)?;
     }
-    ends(scenario)
+    heal(scenario)?;
+    expect(scenario)
 }
 
 fn mesh(scenario: &Scenario) -> Result<(), Complaint> {
     let mesh = &scenario.mesh;
-    let at = |key| Place::Table("mesh", 0, key);
+    let at = |key| in_table("mesh", key);
     if !(1..=MOST_NODES).contains(&mesh.nodes) {
         let what = format!("nodes = {}: a mesh has 1 to {MOST_NODES}", mesh.nodes);
         return Err(Complaint::at(at("nodes"), what));
     }
     if let Err(what) = mesh.limits().validate() {
-        return Err(Complaint::at(at(""), what));
+        // The sentence begins with the setting's name.
+        let key = what.split(' ').next().unwrap_or_default().to_owned();
+        return Err(Complaint::at(at(&key), what));
     }
     if mesh.seeds.is_empty() && mesh.nodes > 1 && mesh.membership == Membership::Board {
         let what = "no seeds: nodes that know nobody never meet (membership = \"direct\" needs none)".into();
         return Err(Complaint::at(at("seeds"), what));
     }
-    nodes(scenario, &mesh.seeds, || at("seeds"))?;
-    nodes(scenario, &mesh.late, || at("late"))?;
-    let faults = &scenario.network;
-    if faults.delay_max_ms < faults.delay_min_ms {
-        let what = format!("delay_max_ms = {} is below delay_min_ms = {}", faults.delay_max_ms, faults.delay_min_ms);
-        return Err(Complaint::at(Place::Table("network", 0, "delay_max_ms"), what));
+    nodes(scenario, &mesh.seeds, &at("seeds"))?;
+    nodes(scenario, &mesh.late, &at("late"))?;
+    if mesh.late.len() >= mesh.nodes {
+        return Err(Complaint::at(at("late"), "every node is late: nobody is there to begin".into()));
     }
     Ok(())
 }
 
-fn nodes(scenario: &Scenario, named: &[NodeIx], place: impl Fn() -> Place) -> Result<(), Complaint> {
+/// Refuses faults that cannot be.
+pub(super) fn faults(faults: &Faults, place: &[Seg]) -> Result<(), Complaint> {
+    let at = |key: &str| place.iter().cloned().chain([Seg::Key(key.to_owned())]).collect();
+    if faults.delay_max_ms < faults.delay_min_ms {
+        let what =
+            format!("delay_max_ms = {} is below delay_min_ms = {}", faults.delay_max_ms, faults.delay_min_ms);
+        return Err(Complaint::at(at("delay_max_ms"), what));
+    }
+    let shares = [
+        ("drop_per_mille", faults.drop_per_mille),
+        ("duplicate_per_mille", faults.duplicate_per_mille),
+        ("late_per_mille", faults.late_per_mille),
+        ("flip_per_mille", faults.flip_per_mille),
+        ("truncate_per_mille", faults.truncate_per_mille),
+        ("replay_per_mille", faults.replay_per_mille),
+        ("burst_per_mille", faults.burst_per_mille),
+    ];
+    if let Some((key, share)) = shares.into_iter().find(|(_, share)| *share > 1_000) {
+        return Err(Complaint::at(at(key), format!("{key} = {share}: of a thousand")));
+    }
+    let times = [
+        ("delay_max_ms", faults.delay_max_ms),
+        ("late_max_ms", faults.late_max_ms),
+        ("replay_max_ms", faults.replay_max_ms),
+    ];
+    if let Some((key, ms)) = times.into_iter().find(|(_, ms)| *ms > LATEST_MS) {
+        return Err(Complaint::at(
+            at(key),
+            format!("{key} = {ms}: a scenario ends after {LATEST_MS} ms (60 days)"),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses nodes that are not there. The place may be of their list.
+pub(super) fn nodes(scenario: &Scenario, named: &[NodeIx], place: &[Seg]) -> Result<(), Complaint> {
     let n = scenario.mesh.nodes;
     match named.iter().find(|node| node.0 >= n) {
         None => Ok(()),
         Some(node) => {
             let what = format!("there is no {node}: the mesh has {n} nodes, n0 to n{}", n - 1);
-            Err(Complaint { what, meant: Some(NodeIx(n - 1).to_string()), place: place() })
+            Err(Complaint { what, meant: Some(NodeIx(n - 1).to_string()), place: place.to_vec() })
         }
     }
 }
 
-fn one_step(scenario: &Scenario, nth: usize, step: &Step) -> Result<(), Complaint> {
-    let action = &step.action;
-    let at = || Place::Table("step", nth, "at_ms");
-    let body = || Place::Table("step", nth, action.name());
-    if step.at_ms > LATEST_MS {
-        let what = format!("at_ms = {}: a scenario ends after {LATEST_MS} ms (60 days)", step.at_ms);
-        return Err(Complaint::at(at(), what));
+fn one_workload(scenario: &Scenario, nth: usize, workload: &Workload) -> Result<(), Complaint> {
+    let fail = |key, what: String| Err(Complaint::at(in_nth("workload", nth, key), what));
+    let (from, until, heal) = (workload.from_ms, workload.until_ms, scenario.heal.at_ms);
+    if until <= from {
+        return fail("until_ms", format!("until_ms = {until} is not after from_ms = {from}"));
     }
-    let heal = scenario.heal.at_ms;
-    if heal > 0 && step.at_ms >= heal && !matches!(action, Action::Look { .. }) {
-        let what = format!("at_ms = {}: after the heal at {heal} ms there are only looks", step.at_ms);
-        return Err(Complaint::at(at(), what));
+    if heal > 0 && until > heal {
+        return fail(
+            "until_ms",
+            format!("until_ms = {until}: after the heal at {heal} ms there are only looks"),
+        );
     }
-    nodes(scenario, &action.nodes(), body)?;
-    let fail = |what: String| Err(Complaint::at(body(), what));
-    match action {
-        Action::Cut { between, and, .. } | Action::Mend { between, and, .. } | Action::Flap { between, and, .. } => {
-            if let Some(both) = between.iter().find(|n| and.contains(n)) {
-                return fail(format!("{both} stands on both sides: a node has no link to itself"));
-            }
-            if between.is_empty() || and.is_empty() {
-                return fail("a side without nodes".into());
-            }
-        }
-        Action::Freeze { for_ms: 0, .. } | Action::Suspend { for_ms: 0, .. } => {
-            return fail("for_ms = 0: nothing would happen".into());
-        }
-        Action::Clock { drift_ppm, .. } if drift_ppm.abs() > 500_000 => {
-            return fail(format!("drift_ppm = {drift_ppm}: at most 500,000 either way"));
-        }
-        Action::Wire { version, .. } if !(WIRE_OLDEST..=WIRE_NEWEST).contains(version) => {
-            return fail(format!("version = {version}: the core speaks {WIRE_OLDEST} to {WIRE_NEWEST}"));
-        }
-        Action::Create { ttl_ms: 0, .. } | Action::Ttl { ttl_ms: 0, .. } => {
-            return fail("ttl_ms = 0: the session would never be seen".into());
-        }
-        Action::Network { faults, .. } if faults.delay_max_ms < faults.delay_min_ms => {
-            return fail("delay_max_ms is below delay_min_ms".into());
-        }
-        Action::Look { shown: Some(false), fields, .. } if !fields.is_empty() => {
-            return fail("shown = false, and yet fields: a session that is not shown has none".into());
-        }
-        _ => {}
+    if until > LATEST_MS {
+        return fail(
+            "until_ms",
+            format!("until_ms = {until}: a scenario ends after {LATEST_MS} ms (60 days)"),
+        );
+    }
+    if workload.ops > MOST_OPS {
+        return fail("ops", format!("ops = {}: at most {MOST_OPS}", workload.ops));
+    }
+    if workload.sessions == 0 {
+        return fail("sessions", "sessions = 0: operations on nothing".into());
+    }
+    if workload.ttl_ms == 0 {
+        return fail("ttl_ms", "ttl_ms = 0: the sessions would never be seen".into());
+    }
+    if workload.sticky > workload.sessions {
+        let what = format!("sticky = {}: there are {} sessions", workload.sticky, workload.sessions);
+        return fail("sticky", what);
+    }
+    let mix = &workload.mix;
+    let all = [mix.read, mix.touch, mix.destroy, mix.blind, mix.ttl, mix.remove, mix.pair, mix.request];
+    if let Some(share) = all.iter().find(|share| **share > 1_000) {
+        return fail("mix", format!("a share of {share}: of a thousand"));
+    }
+    nodes(scenario, &workload.nodes, &in_nth("workload", nth, "nodes"))
+}
+
+fn heal(scenario: &Scenario) -> Result<(), Complaint> {
+    let heal = &scenario.heal;
+    nodes(scenario, &heal.core, &in_table("heal", "core"))?;
+    let fail = |key, what: String| Err(Complaint::at(in_table("heal", key), what));
+    if heal.at_ms > LATEST_MS {
+        return fail(
+            "at_ms",
+            format!("at_ms = {}: a scenario ends after {LATEST_MS} ms (60 days)", heal.at_ms),
+        );
+    }
+    if heal.linger_ms > 2 * LATEST_MS {
+        return fail("linger_ms", format!("linger_ms = {}: at most {} ms", heal.linger_ms, 2 * LATEST_MS));
     }
     Ok(())
 }
 
-fn ends(scenario: &Scenario) -> Result<(), Complaint> {
-    let (heal, expect) = (&scenario.heal, &scenario.expect);
-    nodes(scenario, &heal.core, || Place::Table("heal", 0, "core"))?;
-    if heal.at_ms > LATEST_MS || heal.linger_ms > 2 * LATEST_MS {
-        return Err(Complaint::at(Place::Table("heal", 0, ""), format!("later than {LATEST_MS} ms (60 days)")));
-    }
-    let at = |key| Place::Table("expect", 0, key);
+fn expect(scenario: &Scenario) -> Result<(), Complaint> {
+    let expect = &scenario.expect;
+    let at = |key| in_table("expect", key);
     if expect.converged_within_ms == Some(0) {
         let what = "converged_within_ms = 0: nothing is equal at once".into();
         return Err(Complaint::at(at("converged_within_ms"), what));
     }
-    if let Some(name) = &expect.violation {
-        let known = crate::invariant::names();
-        if !known.contains(&name.as_str()) {
-            let what = format!("there is no invariant {name:?}");
-            let meant = nearest(name, known.into_iter());
-            return Err(Complaint { what, meant, place: at("violation") });
+    for (nth, name) in expect.marks.iter().enumerate() {
+        if !Mark::ALL.iter().any(|m| m.name() == name) {
+            let mut place = at("marks");
+            place.push(Seg::At(nth));
+            let meant = nearest(name, Mark::ALL.iter().map(|m| m.name()));
+            return Err(Complaint { what: format!("there is no mark {name:?}"), meant, place });
         }
-        if expect.converged_within_ms.is_some() && name == "converges" {
-            let what = "converged_within_ms contradicts violation = \"converges\"".into();
-            return Err(Complaint::at(at("violation"), what));
-        }
+    }
+    let Some(name) = &expect.violation else { return Ok(()) };
+    let known = crate::invariant::names();
+    if !known.contains(&name.as_str()) {
+        let what = format!("there is no invariant {name:?}");
+        let meant = nearest(name, known.into_iter());
+        return Err(Complaint { what, meant, place: at("violation") });
+    }
+    contradictions(scenario, name)
+}
+
+/// A canary whose alarm cannot go off.
+fn contradictions(scenario: &Scenario, wanted: &str) -> Result<(), Complaint> {
+    let fail = |what: String| Err(Complaint::at(in_table("expect", "violation"), what));
+    if AFTER_LINGER.contains(&wanted) && scenario.heal.linger_ms == 0 {
+        return fail(format!("violation = {wanted:?} is looked for after a linger, and heal.linger_ms is 0"));
+    }
+    let damages = |s: &Step| matches!(&s.action, Action::Network { faults, .. } if faults.unsealed);
+    let unsealed = scenario.network.unsealed || scenario.step.iter().any(damages);
+    if unsealed && BY_THE_RUNNER.contains(&wanted) {
+        return fail(format!(
+            "violation = {wanted:?}: with unsealed damage only bounds are promised, so it never shows"
+        ));
+    }
+    let looks = scenario.step.iter().any(|s| matches!(s.action, Action::Look { .. }));
+    if wanted == "look" && !looks {
+        return fail("violation = \"look\", and there is no look".into());
     }
     Ok(())
 }
 
-impl Action {
-    /// Every node it names.
-    pub fn nodes(&self) -> Vec<NodeIx> {
-        match self {
-            Self::Cut { between, and, .. }
-            | Self::Mend { between, and, .. }
-            | Self::Flap { between, and, .. }
-            | Self::Network { between, and, .. } => between.iter().chain(and).copied().collect(),
-            Self::Heal {} => Vec::new(),
-            Self::Crash { nodes }
-            | Self::Start { nodes, .. }
-            | Self::Leave { nodes }
-            | Self::Freeze { nodes, .. }
-            | Self::Suspend { nodes, .. }
-            | Self::Slow { nodes, .. }
-            | Self::Clock { nodes, .. }
-            | Self::Wire { nodes, .. } => nodes.clone(),
-            Self::Impersonate { node, name_of } => vec![*node, *name_of],
-            Self::Create { node, .. }
-            | Self::Set { node, .. }
-            | Self::Touch { node, .. }
-            | Self::Ttl { node, .. }
-            | Self::Destroy { node, .. }
-            | Self::Read { node, .. }
-            | Self::Load { node, .. }
-            | Self::Save { node, .. } => vec![*node],
-            Self::Look { nodes, alive, .. } => nodes.iter().chain(alive.iter().flatten()).copied().collect(),
-        }
-    }
-
-    /// Whether a client does it.
-    pub fn is_operation(&self) -> bool {
-        matches!(
-            self,
-            Self::Create { .. }
-                | Self::Set { .. }
-                | Self::Touch { .. }
-                | Self::Ttl { .. }
-                | Self::Destroy { .. }
-                | Self::Read { .. }
-                | Self::Load { .. }
-                | Self::Save { .. }
-        )
-    }
+/// A key that two maps, or a map and a list, both name.
+pub(super) fn twice<V>(map: &BTreeMap<String, V>, mut other: impl FnMut(&str) -> bool) -> Option<&String> {
+    map.keys().find(|key| other(key))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Scenario;
 use super::check::check;
+use super::place::{line_of, line_of_key};
 use super::step::Action;
 
 /// A scenario file larger than this is refused (bytes): ten thousand steps fit.
@@ -80,22 +81,19 @@ pub fn to_toml(scenario: &Scenario) -> String {
 
 fn of_toml(file: &str, text: &str, error: &toml::de::Error) -> FileError {
     let what = error.message().to_owned();
-    let mut line = error.span().map_or(0, |span| line_of(text, span.start));
-    let culprit = quoted(&what).next().map(str::to_owned);
+    let span = error.span().unwrap_or(0..text.len());
+    let mut line = line_of(text, span.start);
     let mut meant = None;
     if what.starts_with("unknown field") || what.starts_with("unknown variant") {
-        let culprit = culprit.unwrap_or_default();
-        // Some errors point at the table; the key itself stands at or below it.
-        let below = text.lines().enumerate().skip(line.saturating_sub(1));
-        line = below.filter(|(_, l)| l.contains(&culprit)).map(|(n, _)| n + 1).next().unwrap_or(line);
-        meant = nearest(&culprit, quoted(&what).skip(1));
+        let culprit = quoted(&what).next().unwrap_or_default();
+        // Some errors point at the table that holds the key.
+        line = line_of_key(text, culprit, &span).unwrap_or(line);
+        meant = nearest(culprit, quoted(&what).skip(1));
+    }
+    if what.starts_with("two actions") {
+        line = quoted(&what).filter_map(|key| line_of_key(text, key, &span)).max().unwrap_or(line);
     }
     FileError { file: file.into(), line, what, meant }
-}
-
-/// The line of a byte offset, counted from 1.
-pub(super) fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count() + 1
 }
 
 /// The words in back quotes.

@@ -1,11 +1,18 @@
 //! Scenarios: what happens to a mesh, as data. A file, a swarm's draw and a shrinker's result are all one of these.
 //!
-//! `file.rs` reads and writes TOML, `check.rs` refuses what makes no sense, `workload.rs` turns statistics into
-//! single operations, `step.rs` is the vocabulary of the timeline.
+//! `file.rs` reads and writes TOML, `check.rs` and `check_step.rs` refuse what makes no sense, `place.rs` finds its
+//! line, `workload.rs` turns statistics into single operations, `step.rs` is the vocabulary of the timeline,
+//! `schema.rs` tells editors, `prose.rs` and `words.rs` tell people, `template.rs` begins a new one.
 
 mod check;
+mod check_step;
 mod file;
+mod place;
+mod prose;
+mod schema;
 mod step;
+mod template;
+mod words;
 mod workload;
 
 use schemars::JsonSchema;
@@ -14,7 +21,10 @@ use sessionmesh::core::limits::Limits;
 
 pub use self::check::Complaint;
 pub use self::file::{FileError, parse, read, to_toml};
+pub use self::prose::explain;
+pub use self::schema::json_schema;
 pub use self::step::{Action, NodeIx, Step};
+pub use self::template::template;
 pub use self::workload::{Mix, Workload};
 use crate::net::Faults;
 
@@ -157,7 +167,7 @@ pub struct Heal {
 }
 
 /// What must hold besides the invariants, which always must.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
     /// All nodes hold the same this long after the heal (ms); the floor computed from the settings if absent.
@@ -190,23 +200,6 @@ pub struct Expect {
     pub violation: Option<String>,
 }
 
-impl Default for Expect {
-    fn default() -> Self {
-        Self {
-            converged_within_ms: None,
-            acked_writes_lost: 0,
-            resurrections: 0,
-            dead_at_all_within_ms: None,
-            ready_within_ms: None,
-            conflicts_at_least: None,
-            bytes_at_most: None,
-            refused_at_most: None,
-            marks: Vec::new(),
-            violation: None,
-        }
-    }
-}
-
 impl Scenario {
     /// The timeline with every workload expanded, in order of time.
     pub fn expanded(&self) -> Scenario {
@@ -229,7 +222,9 @@ impl Scenario {
         let n = self.mesh.nodes as u64;
         let hops = u64::from(64 - n.leading_zeros());
         let links = crate::world::LINK_TIMEOUT_MS + 2_000;
-        let waits = limits.fence_timeout_ms.max(limits.solo_after_ms) + limits.round_timeout_ms + limits.push_timeout_ms;
+        let waits = limits.fence_timeout_ms.max(limits.solo_after_ms)
+            + limits.round_timeout_ms
+            + limits.push_timeout_ms;
         let gossip = 1_000 * (10 + 2 * hops);
         links + waits + gossip + limits.sync_interval_ms * (6 * hops + 2 * n)
     }

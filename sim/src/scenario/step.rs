@@ -47,7 +47,7 @@ impl JsonSchema for NodeIx {
 }
 
 /// One step of the timeline.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
     /// When (virtual ms).
     pub at_ms: u64,
@@ -333,13 +333,16 @@ impl<'de> Deserialize<'de> for Step {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Step, A::Error> {
-                let (mut at_ms, mut action) = (None, None);
+                let (mut at_ms, mut action, mut first) = (None, None, String::new());
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "at_ms" {
                         at_ms = Some(map.next_value()?);
                     } else if action.is_some() {
-                        return Err(de::Error::custom(format!("a second action in one step: {key:?}")));
+                        return Err(de::Error::custom(format!(
+                            "two actions in one step: `{first}` and `{key}`"
+                        )));
                     } else {
+                        first.clone_from(&key);
                         action = Some(Action::deserialize(Named { key, map: &mut map })?);
                     }
                 }
@@ -398,7 +401,11 @@ impl<'de, A: MapAccess<'de>> VariantAccess<'de> for Body<'_, A> {
         self.0.next_value_seed(AsMap(visitor))
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, A::Error> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
         self.0.next_value_seed(AsMap(visitor))
     }
 }

@@ -114,7 +114,16 @@ impl Workload {
     fn create(&self, node: NodeIx, session: u64, client: u32, draw: Draw) -> Action {
         let fields = [("cart".to_owned(), format!("c{}", draw.at(3) % 1_000))].into();
         let (ttl_ms, life_ms) = (self.ttl_ms, self.life_ms);
-        Action::Create { node, session, client, fields, big: BTreeMap::new(), ttl_ms, ends_in_ms: None, life_ms }
+        Action::Create {
+            node,
+            session,
+            client,
+            fields,
+            big: BTreeMap::new(),
+            ttl_ms,
+            ends_in_ms: None,
+            life_ms,
+        }
     }
 
     fn stick(&self, out: &mut Vec<Step>, node: NodeIx, session: u64, from_ms: u64) {
