@@ -204,8 +204,7 @@ pub struct Checks {
 /// More violations of one run say nothing new.
 const MOST_VIOLATIONS: usize = 20;
 /// What still holds when damaged frames reach the nodes.
-const BOUNDS: [&str; 5] =
-    ["backlog_is_bounded", "frames_are_bounded", "index_matches_records", "memory_is_bounded", "dots_are_unique"];
+const BOUNDS: [&str; 4] = ["backlog_is_bounded", "frames_are_bounded", "memory_is_bounded", "dots_are_unique"];
 
 impl Checks {
     /// Checks of a fresh run.
