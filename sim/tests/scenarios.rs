@@ -244,6 +244,10 @@ fn contradictions_are_refused() {
         "the core speaks 1 to 2",
         None,
     );
+}
+
+#[test]
+fn expectations_and_settings_that_cannot_be_are_refused() {
     says("[expect]\nconverged_within_ms = 0\n", 6, "nothing is equal at once", None);
     says("[expect]\nviolation = \"everything_ends\"\n", 6, "after a linger", None);
     says("[expect]\nviolation = \"look\"\n", 6, "there is no look", None);

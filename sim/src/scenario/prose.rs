@@ -238,15 +238,7 @@ fn action(action: &Action) -> String {
             span(*up_ms),
             span(*for_ms)
         ),
-        Action::Network { between, and, faults } => {
-            let side = |side: &[NodeIx]| if side.is_empty() { "all".into() } else { nodes(side) };
-            let place = match (&between[..], &and[..]) {
-                ([], []) => "everywhere".to_owned(),
-                _ => format!("between {} and {}", side(between), side(and)),
-            };
-            let vices = network(faults).unwrap_or_else(|| "nothing wrong any more".into());
-            format!("the network changes {place}: {vices}")
-        }
+        Action::Network { between, and, faults } => changed(between, and, faults),
         Action::Crash { nodes: who } => {
             subject(&nodes(who), "crashes, its memory lost", "crash, their memory lost")
         }
@@ -282,6 +274,16 @@ fn action(action: &Action) -> String {
         }
         other => operation(other),
     }
+}
+
+fn changed(between: &[NodeIx], and: &[NodeIx], faults: &Faults) -> String {
+    let side = |side: &[NodeIx]| if side.is_empty() { "all".into() } else { nodes(side) };
+    let place = match (between, and) {
+        ([], []) => "everywhere".to_owned(),
+        _ => format!("between {} and {}", side(between), side(and)),
+    };
+    let vices = network(faults).unwrap_or_else(|| "nothing wrong any more".into());
+    format!("the network changes {place}: {vices}")
 }
 
 fn clock(who: &str, jump_ms: i64, drift_ppm: i64) -> String {

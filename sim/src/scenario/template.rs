@@ -40,10 +40,16 @@ create = {{ node = "n0", session = 900, fields = {{ user = "ada" }} }}
         until = number(settle_ms + 20_000),
         settle = number(settle_ms),
     );
-    let at = |ms: u64| number(settle_ms + ms);
     if nodes > 1 {
-        text += &format!(
-            r#"
+        text += &partition(settle_ms, &everybody, &rest);
+    }
+    text + &ending(settle_ms, writer)
+}
+
+/// The nodes agree, and then are cut apart.
+fn partition(settle_ms: u64, everybody: &str, rest: &str) -> String {
+    format!(
+        r#"
 # A look fails the run if the nodes do not show this.
 [[step]]
 at_ms = {}
@@ -53,11 +59,14 @@ look = {{ nodes = [{everybody}], session = 900, fields = {{ user = "ada" }} }}
 at_ms = {}
 cut = {{ between = ["n0"], and = [{rest}] }}
 "#,
-            at(4_000),
-            at(5_000)
-        );
-    }
-    text += &format!(
+        number(settle_ms + 4_000),
+        number(settle_ms + 5_000)
+    )
+}
+
+/// A write, the heal, and what is expected.
+fn ending(settle_ms: u64, writer: &str) -> String {
+    format!(
         r#"
 [[step]]
 at_ms = {}
@@ -72,10 +81,9 @@ at_ms = {}
 acked_writes_lost = 0
 marks = []
 "#,
-        at(10_000),
-        at(22_000)
-    );
-    text
+        number(settle_ms + 10_000),
+        number(settle_ms + 22_000)
+    )
 }
 
 /// A number with its thousands apart, as TOML allows.
