@@ -103,7 +103,7 @@ fn network(draw: Draw) -> Faults {
 }
 
 fn workloads(draw: Draw, mesh: &Mesh, short_lives: bool) -> Vec<Workload> {
-    let ops = draw.range(0, 520, 760);
+    let ops = draw.range(0, 640, 860);
     let sessions = draw.pick(1, &[5, 15, 40, 120]);
     let ttl_ms = if short_lives { draw.range(2, 20_000, 90_000) } else { draw.pick(3, &[40_000, 120_000, 1_800_000]) };
     let mix = Mix {

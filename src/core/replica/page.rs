@@ -192,7 +192,21 @@ impl Partition {
                 break;
             }
         }
+        if out.complete && out.claims.is_empty() {
+            self.tell_ends(now_ms, limits, &mut out);
+        }
         out
+    }
+
+    /// Nothing is lacking, and yet the requester found us unequal: it may think an origin about to be over that is not
+    /// by what we know. Claims without counters tell it until when those matter that nothing here depends on.
+    fn tell_ends(&self, now_ms: u64, limits: &Limits, out: &mut PageOut) {
+        for (&origin, known) in self.origins.iter().zip(&self.known) {
+            let idle = known.index.is_empty() && !known.cov.is_empty();
+            if idle && !fading(known.until_ms, now_ms, limits) {
+                out.claims.push((origin, RangeSet::default(), known.until_ms));
+            }
+        }
     }
 
     /// Emits the sessions of `lo..=hi` of one origin; returns the last counter that may be claimed.

@@ -310,7 +310,12 @@ impl Partition {
             // different times.
             if fading(until_ms, gate.wall_ms, gate.limits) {
                 self.marks.hit(Mark::FadingClaimIgnored);
-            } else if !ranges.is_empty() {
+            } else if ranges.is_empty() {
+                if let Some(ix) = self.find_origin(origin) {
+                    let known = &mut self.known[ix as usize];
+                    known.until_ms = known.until_ms.max(until_ms);
+                }
+            } else {
                 self.remember_teacher(from, origin, &ranges);
                 let ix = self.intern(origin);
                 self.add_cover(ix, &ranges, until_ms);
