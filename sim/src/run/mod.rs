@@ -357,6 +357,23 @@ impl Run {
             self.world.replica(at).shared(ix, |p| p.coverage().map(|(o, r)| (o, r.clone())).collect())
         };
         for ix in 0..self.world.limits.partitions {
+            if core.windows(2).all(|w| self.hashes(w[0])[usize::from(ix)] == self.hashes(w[1])[usize::from(ix)]) {
+                continue;
+            }
+            let ends = |at: usize| -> Vec<(Origin, u64, usize)> {
+                self.world.replica(at).shared(ix, |p| p.ends().collect())
+            };
+            for (&a, &b) in core.iter().flat_map(|a| core.iter().map(move |b| (a, b))) {
+                let theirs = ends(b);
+                for (origin, until_ms, live) in ends(a) {
+                    let held = theirs.iter().find(|e| e.0 == origin);
+                    if held.is_some_and(|held| (held.1, held.2) != (until_ms, live)) {
+                        return Some(format!(
+                            " in partition {ix} n{a} keeps life {origin} until {until_ms} for {live} dots, n{b} {held:?}"
+                        ));
+                    }
+                }
+            }
             for (&a, &b) in core.iter().flat_map(|a| core.iter().map(move |b| (a, b))) {
                 let theirs = cover(b, ix);
                 for (origin, ranges) in cover(a, ix) {

@@ -173,6 +173,14 @@ impl Partition {
     /// as long as the clock was ahead.
     pub fn reset_wall(&mut self, wall_ms: u64) {
         self.high_wall_ms = wall_ms;
+        // Looks that were put off by the other clock would come as much too late as it was ahead.
+        self.wheel.clear();
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].used {
+                self.slots[slot].wheel = 0;
+                self.queue(slot as u32, wall_ms);
+            }
+        }
     }
 
     /// The local index of an origin, adding it if new.
@@ -452,6 +460,12 @@ impl Partition {
     /// Every coverage entry: origin and its ranges.
     pub fn coverage(&self) -> impl Iterator<Item = (Origin, &RangeSet)> {
         self.origins.iter().zip(&self.known).filter(|(_, k)| !k.cov.is_empty()).map(|(o, k)| (*o, &k.cov))
+    }
+
+    /// What keeps each origin known: until when (ms) what it wrote can matter, and how many of its dots are live.
+    pub fn ends(&self) -> impl Iterator<Item = (Origin, u64, usize)> + '_ {
+        let named = self.origins.iter().zip(&self.known).filter(|(o, _)| **o != Origin::default());
+        named.map(|(o, k)| (*o, k.until_ms, k.index.len()))
     }
 
     /// Starts a new life under `own` (CRDT.md §7): data and coverage stay, our old dots become a foreign origin's.
