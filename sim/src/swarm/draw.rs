@@ -167,7 +167,7 @@ fn faults(draw: Draw, n: usize, mesh: &Mesh) -> Vec<Step> {
     out
 }
 
-const KINDS: u64 = 13;
+const KINDS: u64 = 15;
 
 fn fault(draw: Draw, at_ms: u64, n: usize, kind: u64, mesh: &Mesh, out: &mut Vec<Step>) {
     let node = NodeIx(draw.at(3) as usize % n);
@@ -238,6 +238,18 @@ fn fault(draw: Draw, at_ms: u64, n: usize, kind: u64, mesh: &Mesh, out: &mut Vec
             let nodes = mesh.seeds.clone();
             push(at_ms, Action::Crash { nodes: nodes.clone() });
             push(end, Action::Start { nodes, alone: false });
+        }
+        12 => {
+            // A cut between two, whom all others reach.
+            let (between, and) = (vec![node], vec![NodeIx((node.0 + 1 + draw.at(9) as usize % (n - 1)) % n)]);
+            push(at_ms, Action::Cut { between: between.clone(), and: and.clone(), one_way: false });
+            push(end, Action::Mend { between, and, one_way: false });
+        }
+        13 => {
+            // A rolling deploy from one version to the next, and sometimes back.
+            let version = if draw.chance(9, 700) { 1 } else { 2 };
+            push(at_ms, Action::Wire { nodes: vec![node], version });
+            push(at_ms, Action::Start { nodes: vec![node], alone: false });
         }
         _ => {
             // A far jump and back: a new life each time.
