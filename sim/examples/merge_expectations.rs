@@ -37,7 +37,10 @@ fn merge(
     world.run(2_000);
     right(&mut world, id);
     world.run(20_000);
-    assert!(world.visible(1, id), "seed {seed}: while it lasts, the right side cannot know of a logout on the left");
+    assert!(
+        world.visible(1, id),
+        "seed {seed}: while it lasts, the right side cannot know of a logout on the left"
+    );
     world.heal();
     world.settle();
     let field = |at, key: &str| Some((key.to_owned(), world.field(at, id, key)?));
