@@ -16,7 +16,8 @@ pub(super) fn reflects(look: &Look<'_>, at: usize, op: &Op) -> bool {
     let wall_ms = look.world.now(at).wall_ms;
     look.world.replica(at).shared(session.partition, |p| {
         let Some(record) = p.get(session.id) else { return over(look, op, wall_ms) };
-        if record.is_dead() {
+        // A copy that is over may be left behind by those that reaped it as expired-stable.
+        if record.is_dead() || !record.visible(wall_ms) && over(look, op, wall_ms) {
             return true;
         }
         let newer = |key: &str| {

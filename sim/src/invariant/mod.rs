@@ -204,7 +204,8 @@ pub struct Checks {
 /// More violations of one run say nothing new.
 const MOST_VIOLATIONS: usize = 20;
 /// What still holds when damaged frames reach the nodes.
-const BOUNDS: [&str; 4] = ["backlog_is_bounded", "frames_are_bounded", "memory_is_bounded", "dots_are_unique"];
+const BOUNDS: [&str; 4] =
+    ["backlog_is_bounded", "frames_are_bounded", "memory_is_bounded", "dots_are_unique"];
 
 impl Checks {
     /// Checks of a fresh run.
@@ -228,7 +229,8 @@ impl Checks {
         scenario: &Scenario,
         mut f: impl FnMut(&mut dyn Invariant, &Look<'_>, &mut Verdict),
     ) {
-        let look = Look { world, history: &self.history, scenario, core: self.core, healed_ms: self.healed_ms };
+        let look =
+            Look { world, history: &self.history, scenario, core: self.core, healed_ms: self.healed_ms };
         for (ix, (name, invariant)) in self.all.iter_mut().enumerate() {
             f(invariant.as_mut(), &look, &mut self.verdict);
             if self.verdict.checked == 0 {

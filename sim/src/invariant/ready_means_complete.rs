@@ -1,5 +1,5 @@
 //! CRDT.md §9, ALGORITHM.md §9: a node is ready after joining only when it holds what a ready member held. A write
-//! that all ready members covered when it started, it covers when it says it is ready.
+//! that all ready members covered when it started and cover still, it covers when it says it is ready.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,16 @@ pub struct ReadyMeansComplete {
     owed: BTreeMap<usize, Vec<u32>>,
 }
 
+/// The other nodes that are ready: one bit each.
+fn ready_others(look: &Look<'_>, at: usize) -> u64 {
+    look.world.up().into_iter().filter(|&o| o != at && look.world.ready(o)).map(|o| 1 << o).sum()
+}
+
 impl Invariant for ReadyMeansComplete {
     fn seen(&mut self, look: &Look<'_>, seen: &Seen, verdict: &mut Verdict) {
         match seen {
             Seen::Started { at, why, .. } if *why != "new life" => {
-                let ready: u64 = look.world.up().into_iter().filter(|o| o != at && look.world.ready(*o)).map(|o| 1 << o).sum();
+                let ready = ready_others(look, *at);
                 let ops = look.history.ops.iter().enumerate().filter(|(_, op)| ready != 0 && op.holders & ready == ready);
                 self.owed.insert(*at, ops.map(|(ix, _)| ix as u32).collect());
             }
@@ -29,7 +34,10 @@ impl Invariant for ReadyMeansComplete {
                     return;
                 }
                 let wall_ms = look.world.now(*at).wall_ms;
-                for op in owed.into_iter().map(|ix| &look.history.ops[ix as usize]) {
+                let ready = ready_others(look, *at);
+                let ops = owed.into_iter().map(|ix| &look.history.ops[ix as usize]);
+                // It may have learnt from any member that is ready now.
+                for op in ops.filter(|op| ready != 0 && op.holders & ready == ready) {
                     let partition = look.history.sessions[&op.session].partition;
                     let covers = look.world.replica(*at).shared(partition, |p| p.covers(op.life, op.counter));
                     let over = super::acked_writes_survive::over(look, op, wall_ms);

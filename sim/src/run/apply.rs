@@ -83,7 +83,9 @@ impl Run {
                     self.world.leave(at);
                 }
             }
-            Action::Freeze { nodes, for_ms } => places(nodes).into_iter().for_each(|at| world.freeze(at, *for_ms)),
+            Action::Freeze { nodes, for_ms } => {
+                places(nodes).into_iter().for_each(|at| world.freeze(at, *for_ms))
+            }
             Action::Suspend { nodes, for_ms } => {
                 places(nodes).into_iter().for_each(|at| world.suspend(at, *for_ms));
             }
@@ -111,7 +113,10 @@ impl Run {
         let n = self.scenario.mesh.nodes;
         let chosen = places(&self.scenario.heal.core);
         let core: Vec<usize> = if chosen.is_empty() { (0..n).collect() } else { chosen };
-        self.world.fault(format!("heal {}", core.iter().map(|at| format!("n{at} ")).collect::<String>()), Vec::new());
+        self.world.fault(
+            format!("heal {}", core.iter().map(|at| format!("n{at} ")).collect::<String>()),
+            Vec::new(),
+        );
         self.drain();
         self.world.net.faults = Faults::default();
         self.world.net.links.clear();
@@ -148,14 +153,20 @@ impl Run {
     fn look(&mut self, action: &Action) {
         let Action::Look { nodes, .. } = action else { return };
         for at in places(nodes) {
-            let broken = if self.world.nodes[at].is_some() { self.differs(at, action) } else { Some("is down".into()) };
+            let broken = if self.world.nodes[at].is_some() {
+                self.differs(at, action)
+            } else {
+                Some("is down".into())
+            };
             self.checks.runner(&self.world, "look", Some(at), broken);
         }
     }
 
     /// What a node does not show that a look wants to see.
     fn differs(&self, at: usize, action: &Action) -> Option<String> {
-        let Action::Look { session, shown, fields, absent, ready, records, alive, .. } = action else { return None };
+        let Action::Look { session, shown, fields, absent, ready, records, alive, .. } = action else {
+            return None;
+        };
         if let Some(wanted) = ready.filter(|r| *r != self.world.ready(at)) {
             return Some(format!("ready should be {wanted}"));
         }
@@ -253,7 +264,9 @@ pub fn describe(action: &Action) -> String {
             list(between),
             list(and)
         ),
-        Action::Network { between, and, .. } if between.is_empty() && and.is_empty() => "the network changes".into(),
+        Action::Network { between, and, .. } if between.is_empty() && and.is_empty() => {
+            "the network changes".into()
+        }
         Action::Network { between, and, .. } => {
             format!("the network changes between {} and {}", list(between), list(and))
         }
