@@ -104,10 +104,15 @@ impl Recorder {
     }
 
     /// Writes down a rule that was broken.
-    pub fn violation(&mut self, violation: &Violation) {
+    pub fn violation(&mut self, world: &World, violation: &Violation) {
+        let session = violation.session.map(|number| session_name(world, number));
+        let text = match violation.session {
+            Some(number) => format!("session {number}: {}", violation.text),
+            None => violation.text.clone(),
+        };
         self.line(json!({
-            "t": violation.at_ms, "k": "violation", "invariant": violation.invariant, "text": violation.text,
-            "node": violation.node, "session": violation.session.map(|s| s.to_string()),
+            "t": violation.at_ms, "k": "violation", "invariant": violation.invariant, "text": text,
+            "node": violation.node, "session": session,
         }));
     }
 
@@ -143,10 +148,10 @@ fn spell(world: &World, history: &History, seen: &Seen) -> Option<Value> {
             let ok = matches!(reading, Reading::Found(_));
             op_line(world, *at, *op, asked, json!({ "ok": ok, "note": format!("{reading:?}") }))
         }
-        Seen::Refused { at, asked } => op_line(
+        Seen::Refused { at, op, asked } => op_line(
             world,
             *at,
-            0,
+            *op,
             asked,
             json!({ "ok": false, "note": "the node does not take clients now" }),
         ),
@@ -171,6 +176,15 @@ fn spell(world: &World, history: &History, seen: &Seen) -> Option<Value> {
             json!({ "t": t, "k": "warn", "node": at, "text": format!("closed a link: {why}") })
         }
         Seen::Warned { at, text } => json!({ "t": t, "k": "warn", "node": at, "text": text }),
+        Seen::Still { at, how: "freeze", until_ms } => {
+            json!({ "t": t, "k": "freeze", "node": at, "until": until_ms })
+        }
+        Seen::Still { at, how: "suspend", .. } => json!({ "t": t, "k": "suspend", "node": at }),
+        Seen::Still { at, how: "resume", .. } => {
+            let life = world.origin(*at);
+            json!({ "t": t, "k": "start", "node": at, "life": short(life), "why": "resume" })
+        }
+        Seen::Still { .. } => return None,
         Seen::Fault { text, nodes } => json!({ "t": t, "k": "fault", "text": text, "nodes": nodes }),
         Seen::Sent { id, from, to, kind, bytes, cause, arrive, fate } => json!({
             "t": t, "k": "msg", "id": id, "from": from, "to": to, "kind": kind_word(*kind), "bytes": bytes,

@@ -192,3 +192,27 @@ fn the_page_asks_for_nothing() {
         }
     }
 }
+
+/// What the runner writes the viewer must read: of every scenario, the failing ones among the canaries included.
+#[test]
+fn the_trace_of_every_scenario_can_be_drawn() {
+    for folder in ["scenarios", "scenarios/canary"] {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for entry in std::fs::read_dir(folder).expect("scenarios").flatten() {
+            let file = entry.path();
+            if file.extension().is_none_or(|e| e != "toml") {
+                continue;
+            }
+            let scenario = sessionmesh_sim::scenario::read(&file).expect("a scenario");
+            let options = sessionmesh_sim::run::Options { trace: true, ..Default::default() };
+            let trace = sessionmesh_sim::run::run(&scenario, options).trace.join("\n");
+            let page = render(std::io::Cursor::new(trace));
+            assert!(
+                page.is_ok(),
+                "{}: {}",
+                scenario.name,
+                page.err().map(|e| e.to_string()).unwrap_or_default()
+            );
+        }
+    }
+}

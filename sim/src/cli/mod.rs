@@ -81,3 +81,8 @@ fn cores() -> usize {
 fn out(line: &str) {
     let _ = out::Out::new().line(line);
 }
+
+/// A number of nodes from the command line.
+fn node_count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| (1..=64).contains(n)).ok_or("a mesh has 1 to 64 nodes".into())
+}

@@ -14,14 +14,17 @@ pub(super) struct Args {
     /// A seed of the swarm, or a scenario file. With --mutant it may be left out: then the first seed that kills
     /// the mutant is shrunk.
     what: Option<String>,
+    /// Nodes of the seed, as given to `swarm`.
+    #[arg(long, value_parser = super::node_count)]
+    nodes: Option<usize>,
     /// With this seeded bug switched on (see `mutants --list`).
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     mutant: Option<String>,
     /// Give up after this many seconds, with the smallest found so far.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Where the shrunk scenario goes; beside the name of what was shrunk if absent.
-    #[arg(short, long)]
+    /// Where the shrunk scenario goes; NAME-shrunk.toml in this folder if absent.
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Most seeds tried to find one that kills the mutant.
     #[arg(long, default_value_t = 500)]
@@ -48,7 +51,9 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
     let shrunk = shrink::shrink(&scenario, Duration::from_secs(args.seconds), &mut progress);
     bar.finish_and_clear();
     let Some(shrunk) = shrunk else {
-        return Err(format!("{} does not fail: nothing to shrink", scenario.name).into());
+        let canary = scenario.expect.violation.as_ref();
+        let why = canary.map_or(String::new(), |wanted| format!(" (it expects {wanted} to be violated)"));
+        return Err(format!("{} does not fail with this build{why}: nothing to shrink", scenario.name).into());
     };
     let file = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.toml", shrunk.scenario.name)));
     std::fs::write(&file, to_toml(&shrunk.scenario)).map_err(|e| format!("{}: {e}", file.display()))?;
@@ -71,7 +76,10 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
 fn chosen(args: &Args) -> Result<Scenario, Failure> {
     match &args.what {
         Some(what) => match what.parse() {
-            Ok(seed) => Ok(swarm::scenario(seed, None)),
+            Ok(seed) => Ok(swarm::scenario(seed, args.nodes)),
+            Err(_) if !std::path::Path::new(what).exists() => {
+                Err(format!("{what}: neither a seed nor a scenario file").into())
+            }
             Err(_) => Ok(scenario::read(what.as_ref())?),
         },
         None if args.mutant.is_some() => {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sessionmesh::core::marks::Mark;
-use sessionmesh_sim::invariant::names;
 use sessionmesh_sim::run::{FaultKind, Options, Outcome, mark_names, run};
 use sessionmesh_sim::scenario::to_toml;
 use sessionmesh_sim::swarm::{Campaign, Report, median, scenario};
@@ -15,24 +14,27 @@ use super::{Failure, out};
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// How many seeds.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     seeds: u64,
     /// The first seed.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1 << 62))]
     from: u64,
     /// Threads. Results do not depend on their number.
     #[arg(long, default_value_t = super::cores())]
     jobs: usize,
     /// Nodes of every seed; drawn if absent.
-    #[arg(long)]
+    #[arg(long, value_parser = super::node_count)]
     nodes: Option<usize>,
-    /// Write a trace of each failing seed into this folder, for `view`.
-    #[arg(long)]
+    /// Write a trace of each failing seed into this folder, for `view`; of a single seed in any case.
+    #[arg(long, value_name = "DIR")]
     trace: Option<PathBuf>,
-    /// Print each seed's whole choice, expanded to single steps, as a scenario file. A single seed's is always
-    /// printed.
+    /// Print each seed's whole choice, expanded to single steps, as a scenario file; the report goes to the error
+    /// output then.
     #[arg(long)]
     show: bool,
+    /// Name every mark that was not hit.
+    #[arg(long)]
+    marks: bool,
     /// Print the whole table of invariants by faults.
     #[arg(long)]
     matrix: bool,
@@ -42,10 +44,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args) -> Result<bool, Failure> {
-    if args.seeds == 0 || args.nodes.is_some_and(|n| !(1..=64).contains(&n)) {
-        return Err("at least one seed, and 1 to 64 nodes".into());
-    }
-    if args.show || args.seeds == 1 && !args.hashes {
+    let say = |line: &str| if args.show { eprintln!("{line}") } else { out(line) };
+    if args.show {
         for seed in args.from..args.from + args.seeds {
             out(&to_toml(&scenario(seed, args.nodes).expanded()));
         }
@@ -74,41 +74,44 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
         report.hashes.iter().for_each(|(seed, hash)| out(&format!("{seed} {hash}")));
         return Ok(report.failed.is_empty());
     }
-    report.failed.iter().for_each(print_failed);
+    report.failed.iter().for_each(|outcome| print_failed(args, outcome, &say));
     if let Some(folder) = &args.trace {
         traces(folder, args, &report)?;
     }
-    print_report(args, &report);
+    print_report(args, &report, &say);
     Ok(report.failed.is_empty())
 }
 
-fn print_failed(outcome: &Outcome) {
-    out(&format!("seed {} FAILED ({})", outcome.seed, outcome.hash));
+fn print_failed(args: &Args, outcome: &Outcome, say: &dyn Fn(&str)) {
+    say(&format!("seed {} FAILED ({})", outcome.seed, outcome.hash));
     for violation in outcome.violations.iter().take(5) {
-        out(&format!("     {violation}"));
+        say(&format!("     {violation}"));
     }
+    let nodes = args.nodes.map_or(String::new(), |n| format!(" --nodes {n}"));
     let seed = outcome.seed;
-    out(&format!(
-        "     again: sessionmesh-sim swarm --from {seed} --seeds 1    small: sessionmesh-sim shrink {seed}"
-    ));
+    say(&format!("     again: sessionmesh-sim swarm --from {seed} --seeds 1{nodes}"));
+    say(&format!("     small: sessionmesh-sim shrink {seed}{nodes}"));
 }
 
 fn traces(folder: &Path, args: &Args, report: &Report) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    for outcome in &report.failed {
-        let traced = run(&scenario(outcome.seed, args.nodes), Options { trace: true, ..Options::default() });
-        let file = folder.join(format!("seed-{}.jsonl", outcome.seed));
-        std::fs::write(&file, traced.trace.join("\n")).map_err(|e| format!("{}: {e}", file.display()))?;
+    let failed = report.failed.iter().map(|outcome| outcome.seed);
+    let wanted: Vec<u64> = if args.seeds == 1 { vec![args.from] } else { failed.collect() };
+    for seed in wanted {
+        let traced = run(&scenario(seed, args.nodes), Options { trace: true, ..Options::default() });
+        let file = folder.join(format!("seed-{seed}.jsonl"));
+        std::fs::write(&file, traced.trace.join("\n") + "\n")
+            .map_err(|e| format!("{}: {e}", file.display()))?;
     }
     Ok(())
 }
 
-fn print_report(args: &Args, report: &Report) {
+fn print_report(args: &Args, report: &Report, say: &dyn Fn(&str)) {
     if args.matrix {
         matrix(report);
     }
     let least = |numbers: &[u64]| numbers.iter().min().copied().unwrap_or(0);
-    out(&format!(
+    say(&format!(
         "each seed: {} client operations in the median (least {}), {} faults (least {}), equal {} ms after the heal",
         median(&report.ops),
         least(&report.ops),
@@ -118,19 +121,23 @@ fn print_report(args: &Args, report: &Report) {
     ));
     let (rarest, never) = report.rarest();
     if let Some(((invariant, fault), count)) = rarest {
-        out(&format!("rarest pair exercised: {invariant} under {fault}, {count} times"));
+        say(&format!("rarest pair exercised: {invariant} under {fault}, {count} times"));
     }
-    let kinds = FaultKind::ALL.len() * names().len();
-    out(&format!(
+    let kinds = FaultKind::ALL.len() * Report::invariants().len();
+    say(&format!(
         "{} of {kinds} pairs of invariant and fault exercised{}",
         kinds - never.len(),
         some(&never)
     ));
     let hit = mark_names(report.marks);
     let unhit: Vec<&str> = Mark::ALL.iter().map(|m| m.name()).filter(|m| !hit.contains(m)).collect();
-    let list = if unhit.is_empty() { String::new() } else { format!("; never: {}", unhit.join(" ")) };
-    out(&format!("{} of {} marks hit{list}", hit.len(), Mark::ALL.len()));
-    out(&format!(
+    let list = match unhit.len() {
+        0 => String::new(),
+        _ if args.marks => format!("; never: {}", unhit.join(" ")),
+        n => format!("; {n} never (--marks names them; scenarios reach rarer ones)"),
+    };
+    say(&format!("{} of {} marks hit{list}", hit.len(), Mark::ALL.len()));
+    say(&format!(
         "{} seeds in {:.1} s: {:.1} seeds/s, {:.2} M events/s, {:.0} x real time",
         report.seeds,
         report.seconds,
@@ -138,7 +145,7 @@ fn print_report(args: &Args, report: &Report) {
         report.handled as f64 / report.seconds / 1e6,
         report.virtual_ms as f64 / 1e3 / report.seconds
     ));
-    out(&format!("{} passed, {} failed", report.seeds - report.failed.len() as u64, report.failed.len()));
+    say(&format!("{} passed, {} failed", report.seeds - report.failed.len() as u64, report.failed.len()));
 }
 
 fn some(never: &[(&str, &str)]) -> String {
@@ -152,8 +159,8 @@ fn some(never: &[(&str, &str)]) -> String {
 
 fn matrix(report: &Report) {
     let heads: Vec<&str> = FaultKind::ALL.iter().map(|k| k.name()).collect();
-    out(&format!("{:<28} {}", "", heads.iter().map(|h| format!("{h:>11}")).collect::<String>()));
-    for (invariant, counts) in names().iter().zip(&report.exercised.0) {
-        out(&format!("{invariant:<28} {}", counts.iter().map(|n| format!("{n:>11}")).collect::<String>()));
+    out(&format!("{:<28} {}", "", heads.iter().map(|h| format!("{h:>12}")).collect::<String>()));
+    for (invariant, counts) in Report::invariants().iter().zip(&report.exercised.0) {
+        out(&format!("{invariant:<28} {}", counts.iter().map(|n| format!("{n:>12}")).collect::<String>()));
     }
 }

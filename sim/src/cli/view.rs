@@ -13,7 +13,7 @@ pub(super) struct Args {
     /// A trace written by `run --trace` or `swarm --trace`, or by a node with `--trace`.
     trace: PathBuf,
     /// Where the page goes.
-    #[arg(short, long, default_value = "run.html")]
+    #[arg(short, long, value_name = "FILE", default_value = "run.html")]
     output: PathBuf,
 }
 

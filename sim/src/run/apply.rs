@@ -180,7 +180,8 @@ impl Run {
         if let Some(wanted) = alive {
             let view = self.watcher.view(at);
             if view != places(wanted) {
-                return Some(format!("believes {view:?} alive, not {}", list(wanted)));
+                let view: Vec<NodeIx> = view.into_iter().map(NodeIx).collect();
+                return Some(format!("believes {} alive, not {}", list(&view), list(wanted)));
             }
         }
         let id = self.world.session_id((*session)?);

@@ -146,6 +146,8 @@ struct Run {
     /// Marks of processes that have ended.
     marks: [u64; 2],
     livelocked: bool,
+    /// Violations that are in the trace already.
+    told: usize,
 }
 
 impl Run {
@@ -181,6 +183,7 @@ impl Run {
             converged_ms: None,
             marks: [0; 2],
             livelocked: false,
+            told: 0,
             scenario,
         }
     }
@@ -277,13 +280,21 @@ impl Run {
             }
             self.watcher.seen(&self.world, seen);
         }
-        let before = self.checks.violations.len();
         self.checks.take_in(&self.world, &self.scenario, &self.buffer);
         if let Some(recorder) = &mut self.recorder {
             recorder.take_in(&self.world, &self.checks.history, &self.buffer);
-            self.checks.violations[before..].iter().for_each(|v| recorder.violation(v));
         }
         self.buffer.clear();
+        self.tell_violations();
+    }
+
+    /// Writes the violations found since the last call into the trace.
+    fn tell_violations(&mut self) {
+        let Some(recorder) = &mut self.recorder else { return };
+        for violation in &self.checks.violations[self.told..] {
+            recorder.violation(&self.world, violation);
+        }
+        self.told = self.checks.violations.len();
     }
 
     /// Phase two: runs until all of the core serve and cover the same, within the floor; then looks at everything.
@@ -399,6 +410,7 @@ impl Run {
         if !self.over() {
             self.expectations();
         }
+        self.tell_violations();
         for at in self.world.up() {
             self.take_marks(at);
         }

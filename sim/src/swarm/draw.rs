@@ -27,7 +27,7 @@ pub fn scenario(seed: u64, nodes: Option<usize>) -> Scenario {
         about: String::new(),
         seed,
         network: network(draw.of("network")),
-        workload: workloads(draw.of("workload"), &mesh, short_lives),
+        workload: workloads(draw.of("workload"), short_lives),
         step,
         heal: Heal { at_ms: LENGTH_MS, core, linger_ms },
         expect: Expect { acked_writes_lost: u64::MAX, ..Expect::default() },
@@ -103,7 +103,7 @@ fn network(draw: Draw) -> Faults {
     faults
 }
 
-fn workloads(draw: Draw, mesh: &Mesh, short_lives: bool) -> Vec<Workload> {
+fn workloads(draw: Draw, short_lives: bool) -> Vec<Workload> {
     let ops = draw.range(0, 640, 860);
     let sessions = draw.pick(1, &[5, 15, 40, 120]);
     let ttl_ms =
@@ -140,7 +140,6 @@ fn workloads(draw: Draw, mesh: &Mesh, short_lives: bool) -> Vec<Workload> {
         sticky: 0,
         ..main.clone()
     });
-    let _ = mesh;
     std::iter::once(main.clone()).chain(bursts).collect()
 }
 

@@ -128,12 +128,12 @@ impl World {
 
     /// Carries out a client's operation on a node; what comes of it is among the things seen.
     pub fn client(&mut self, at: usize, asked: ClientOp) {
-        if !self.takes_clients(at) {
-            self.see(Seen::Refused { at, asked });
-            return;
-        }
         self.next_message += 1;
         let op = self.next_message;
+        if !self.takes_clients(at) {
+            self.see(Seen::Refused { at, op, asked });
+            return;
+        }
         self.cause = op;
         let id = self.session_id(asked.session);
         if asked.token {

@@ -174,6 +174,8 @@ impl World {
     pub fn freeze(&mut self, at: usize, for_ms: u64) {
         let Some(node) = &mut self.nodes[at] else { return };
         node.frozen_until_ms = node.frozen_until_ms.max(self.time_ms + for_ms);
+        let until_ms = node.frozen_until_ms;
+        self.see(Seen::Still { at, how: "freeze", until_ms });
         if let Some(board) = &mut self.board {
             board.freeze(self.time_ms, at, true);
         }
@@ -197,6 +199,7 @@ impl World {
         let now_ms = self.time_ms;
         let Some(node) = self.nodes[at].as_mut().filter(|n| n.suspended_since_ms.is_none()) else { return };
         node.suspended_since_ms = Some(now_ms);
+        self.see(Seen::Still { at, how: "suspend", until_ms: now_ms + for_ms });
         if let Some(board) = &mut self.board {
             board.freeze(self.time_ms, at, true);
         }
@@ -212,6 +215,7 @@ impl World {
         node.suspended_since_ms = None;
         node.wake_ms = 0;
         self.hosts[at].clock.suspended(self.time_ms - since_ms);
+        self.see(Seen::Still { at, how: "resume", until_ms: self.time_ms });
         if let Some(board) = &mut self.board {
             board.freeze(self.time_ms, at, false);
             self.pump_board();
@@ -235,6 +239,7 @@ impl World {
             self.resume(at, since_ms);
         } else if node.frozen_until_ms > self.time_ms {
             node.frozen_until_ms = self.time_ms;
+            self.see(Seen::Still { at, how: "thaw", until_ms: self.time_ms });
             // What waits for it was put off until the freeze was to end.
             self.thaw(at);
         }

@@ -104,6 +104,8 @@ pub enum Seen {
     Refused {
         /// Where.
         at: usize,
+        /// The operation's number.
+        op: u64,
         /// What was asked.
         asked: ClientOp,
     },
@@ -163,6 +165,15 @@ pub enum Seen {
         at: usize,
         /// Of what.
         text: String,
+    },
+    /// A process froze, or its machine was suspended, or it goes on.
+    Still {
+        /// Where.
+        at: usize,
+        /// `freeze`, `suspend`, `thaw` or `resume`.
+        how: &'static str,
+        /// Until when (virtual ms), as far as was said.
+        until_ms: u64,
     },
     /// The world did something to the mesh.
     Fault {
