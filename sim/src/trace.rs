@@ -145,8 +145,8 @@ fn spell(world: &World, history: &History, seen: &Seen) -> Option<Value> {
             op_line(world, *at, *op, asked, json!({ "ok": ok, "note": note, "dot": dot }))
         }
         Seen::Read { at, op, asked, reading, .. } => {
-            let ok = matches!(reading, Reading::Found(_));
-            op_line(world, *at, *op, asked, json!({ "ok": ok, "note": format!("{reading:?}") }))
+            let (ok, note) = reading_words(reading);
+            op_line(world, *at, *op, asked, json!({ "ok": ok, "note": note }))
         }
         Seen::Refused { at, op, asked } => op_line(
             world,
@@ -192,6 +192,20 @@ fn spell(world: &World, history: &History, seen: &Seen) -> Option<Value> {
         }),
         Seen::Gone { .. } | Seen::Step { .. } => return None,
     })
+}
+
+/// Whether a read was answered, and with what.
+fn reading_words(reading: &Reading) -> (bool, String) {
+    match reading {
+        Reading::Found(fields) => {
+            let fields: Vec<String> = fields.iter().map(|(k, v)| format!("{k} = {v:.40}")).collect();
+            (true, format!("found: {}", fields.join(", ")))
+        }
+        Reading::Absent => (true, "absent".into()),
+        Reading::NotYetKnown => (false, "not yet known: the node is joining".into()),
+        Reading::Fenced => (false, "fenced: the node does not trust its memory yet".into()),
+        Reading::Behind => (false, "behind: the node lacks a write of this client".into()),
+    }
 }
 
 fn op_line(world: &World, at: usize, id: u64, asked: &ClientOp, more: Value) -> Value {

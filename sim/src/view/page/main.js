@@ -147,7 +147,12 @@ function start() {
   listenToLanes();
   listenToStrips();
   listenToControls();
-  if (!readAddress()) fit();
+  if (!readAddress()) {
+    fit();
+    // Where it is worth looking first: where a rule was broken, else when faults were in force, else the end.
+    const fault = D.items.find((it) => it.k === 'fault');
+    S.cursor = D.violations.length ? D.violations[0].t : fault ? fault.t + 1 : D.end;
+  }
   setTheme(S.theme);
   syncControls();
   painters.push(paintLanes, paintCurve, paintMini, paintLag, paintDetails, paintList);

@@ -57,7 +57,7 @@ const ITEM_WORDS = {
   fault: (it) => it.text,
   cuts: (it) => (it.pairs.length ? `cut: ${cutLabel(it)}` : 'no link is cut'),
   link: (it) => `link to ${D.name(it.peer)} is ${it.up ? 'up' : 'down'}${it.text ? `: ${it.text}` : ''}`,
-  members: (it) => `thinks alive ${it.alive.map(D.name).join(' ')}${it.dead && it.dead.length ? `, dead ${it.dead.map(D.name).join(' ')}` : ''}`,
+  members: (it) => `thinks ${it.alive.length ? it.alive.map(D.name).join(' ') : 'nobody'} alive${it.dead && it.dead.length ? `, dead ${it.dead.map(D.name).join(' ')}` : ''}`,
   event: (it) => [it.event, it.session, it.text].filter(Boolean).join(' '),
   warn: (it) => it.text,
   note: (it) => [it.peer === undefined ? '' : `${D.name(it.peer)}:`, it.session, it.text].filter(Boolean).join(' '),
