@@ -54,6 +54,7 @@ impl World {
         self.end(at, false);
         let life = node.node.origin();
         self.nodes[at] = Some(node);
+        self.places.insert(life, at);
         self.see(Seen::Started { at, life, why: if again { "restart" } else { "start" } });
         self.pump(at);
         if let Some(old) = old.filter(|_| self.board.is_none()) {

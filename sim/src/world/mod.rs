@@ -91,6 +91,8 @@ pub struct World {
     board_wake_ms: u64,
     clients: BTreeMap<u32, Client>,
     asking: BTreeMap<(usize, u64), Asking>,
+    /// Where each life lived last.
+    places: BTreeMap<Origin, usize>,
     flaps: BTreeMap<u64, faults::Flap>,
     next_flap: u64,
 }
@@ -156,6 +158,7 @@ impl World {
             board_wake_ms: u64::MAX,
             clients: BTreeMap::new(),
             asking: BTreeMap::new(),
+            places: BTreeMap::new(),
             flaps: BTreeMap::new(),
             next_flap: 0,
         }
@@ -240,6 +243,7 @@ impl World {
                 Output::Send { peer, frame, .. } => self.transmit(at, peer, frame),
                 Output::NewLife(life) => {
                     reborn = true;
+                    self.places.insert(life, at);
                     self.see(Seen::Started { at, life, why: "new life" });
                 }
                 Output::CloseLink { peer, why } => self.close_link(at, peer, why),
@@ -450,7 +454,8 @@ impl World {
     }
 
     pub(crate) fn at_origin(&self, origin: Origin) -> Option<usize> {
-        self.nodes.iter().position(|n| n.as_ref().is_some_and(|n| n.node.origin() == origin))
+        let at = *self.places.get(&origin)?;
+        self.nodes[at].as_ref().is_some_and(|n| n.node.origin() == origin).then_some(at)
     }
 
     /// The replica of a live node.

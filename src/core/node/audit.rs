@@ -102,8 +102,7 @@ impl Node {
         if self.round.is_some() {
             self.marks.hit(Mark::AuditDiffLeft);
         }
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.refetch = partitions;
-        }
+        self.refetch.retain(|(of, _)| *of != peer);
+        self.refetch.push_back((peer, partitions));
     }
 }

@@ -191,8 +191,6 @@ pub(super) struct Peer {
     not_before_ms: u64,
     /// The partition pushed last: the next push begins behind it, so that none starves.
     pushed: u16,
-    /// Partitions an audit found different, to be asked for whole once no other round is under way.
-    refetch: Vec<u16>,
 }
 
 /// The state machine.
@@ -207,6 +205,8 @@ pub struct Node {
     inc: BTreeMap<Origin, u64>,
     outputs: VecDeque<Output>,
     round: Option<Round>,
+    /// What an audit found different: partitions to be asked for whole once no other round is under way.
+    refetch: VecDeque<(Origin, Vec<u16>)>,
     next_round: u64,
     /// Numbers pushes to all peers, never reset: an acknowledgement that outlived its link must match nothing.
     next_seq: u64,
@@ -242,6 +242,7 @@ impl Node {
             inc: BTreeMap::new(),
             outputs: VecDeque::new(),
             round: None,
+            refetch: VecDeque::new(),
             next_round: 1,
             next_seq: 1,
             next_sync_ms: now.mono_ms,
@@ -304,14 +305,18 @@ impl Node {
 
     /// When the node wants its next [`Input::Tick`] (monotonic ms).
     pub fn next_wake_ms(&self) -> u64 {
-        let pushes = self
-            .peers
-            .values()
-            .filter_map(|p| p.out.as_ref().map(|o| o.sent_ms + self.limits.push_timeout_ms));
-        let round = self.round.as_ref().map(|r| r.heard_ms + self.limits.round_timeout_ms);
-        let wanted =
-            self.peers.values().filter(|p| p.wanted && self.round.is_none()).map(|p| p.not_before_ms);
-        pushes.chain(round).chain(wanted).chain([self.next_sync_ms, self.next_reap_ms]).min().unwrap_or(0)
+        let round = self.round.as_ref().map_or(u64::MAX, |r| r.heard_ms + self.limits.round_timeout_ms);
+        let mut wake = self.next_sync_ms.min(self.next_reap_ms).min(round);
+        // One pass: this is asked after every input.
+        for peer in self.peers.values() {
+            if let Some(out) = &peer.out {
+                wake = wake.min(out.sent_ms + self.limits.push_timeout_ms);
+            }
+            if peer.wanted && self.round.is_none() {
+                wake = wake.min(peer.not_before_ms);
+            }
+        }
+        wake
     }
 
     /// Takes in one input. Everything it causes is in the outputs when this returns.
@@ -360,7 +365,6 @@ impl Node {
             wanted: !mutant!(UpLinkWithoutRound),
             not_before_ms: now.mono_ms,
             pushed: 0,
-            refetch: Vec::new(),
         };
         self.peers.insert(peer, fresh);
         self.phase.met_anyone(now);

@@ -105,8 +105,7 @@ impl Node {
         if self.round.is_some() {
             return;
         }
-        let refetch = self.peers.iter_mut().find(|(_, p)| !p.refetch.is_empty());
-        if let Some((to, partitions)) = refetch.map(|(o, p)| (*o, std::mem::take(&mut p.refetch))) {
+        if let Some((to, partitions)) = self.refetch.pop_front() {
             return self.start_round(now, to, partitions);
         }
         let due = self.peers.iter().filter(|(_, p)| p.wanted && p.not_before_ms <= now.mono_ms);
