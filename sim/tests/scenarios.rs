@@ -43,6 +43,22 @@ fn every_scenario_passes() {
 }
 
 #[test]
+fn every_regression_passes() {
+    let all = scenarios("regressions");
+    assert!(all.len() >= 7, "{} regressions", all.len());
+    assert!(all.iter().all(|s| s.about.ends_with('.')), "each tells what happened");
+    every_one_passes(&all);
+}
+
+/// On the day one of them holds, it fails here: then it is a scenario like any other.
+#[test]
+fn every_known_limit_is_still_one() {
+    let all = scenarios("scenarios/limits");
+    assert!(all.iter().all(|s| s.about.starts_with("A known limit: ") && s.expect.violation.is_some()));
+    every_one_passes(&all);
+}
+
+#[test]
 fn every_canary_sounds() {
     let all = scenarios("scenarios/canary");
     assert!(all.len() >= 3 && all.iter().all(|s| s.expect.violation.is_some()));
@@ -74,8 +90,7 @@ fn the_same_scenario_gives_the_same_hash() {
 
 #[test]
 fn every_scenario_reads_back_as_it_was_written() {
-    let files =
-        ["scenarios", "scenarios/canary", "scenarios/failing"].into_iter().filter(|f| folder(f).is_dir());
+    let files = ["scenarios", "scenarios/canary", "scenarios/limits", "regressions"].into_iter();
     let seeds = (0..50).map(|seed| sessionmesh_sim::swarm::scenario(seed, None));
     for one in files.flat_map(scenarios).chain(seeds) {
         let text = to_toml(&one);
@@ -333,13 +348,13 @@ fn a_scenario_is_called_as_its_file_unless_it_says_otherwise() {
 #[test]
 fn the_guide_names_every_scenario_and_its_example_passes() {
     let guide = std::fs::read_to_string(folder("../docs/SCENARIOS.md")).unwrap();
-    for (name, below) in [("scenarios", ""), ("scenarios/canary", "canary/")] {
+    for name in ["scenarios", "scenarios/canary", "scenarios/limits", "regressions"] {
         for one in scenarios(name) {
-            let link = format!("| [{0}](../sim/scenarios/{below}{0}.toml) | {1} |", one.name, one.about);
+            let link = format!("| [{0}](../sim/{name}/{0}.toml) | {1} |", one.name, one.about);
             assert!(guide.contains(&link), "docs/SCENARIOS.md lacks: {link}");
         }
     }
-    let linked = guide.match_indices("](../sim/scenarios/").map(|(at, _)| &guide[at + 3..]);
+    let linked = guide.match_indices("](../sim/").map(|(at, _)| &guide[at + 3..]);
     for path in linked.filter_map(|rest| rest.split(')').next()) {
         assert!(folder("..").join(&path[2..]).is_file(), "{path} is named and not there");
     }
