@@ -299,6 +299,15 @@ fn rename(step: &mut Step, renamed: &dyn Fn(NodeIx) -> Option<NodeIx>, in_group:
             }
             both.0.is_some() && both.1.is_some()
         }
+        Action::Tamper { node, to, .. } => {
+            let all = to.is_empty();
+            in_group(to);
+            *node = match renamed(*node) {
+                Some(new) => new,
+                None => return false,
+            };
+            all || !to.is_empty()
+        }
         Action::Create { node, .. }
         | Action::Set { node, .. }
         | Action::Touch { node, .. }
