@@ -37,7 +37,7 @@ fn every_one_passes(scenarios: &[Scenario]) {
 #[test]
 fn every_scenario_passes() {
     let all = scenarios("scenarios");
-    assert!(all.len() >= 46, "{} scenarios", all.len());
+    assert!(all.len() >= 90, "{} scenarios", all.len());
     assert!(all.iter().all(|s| s.about.ends_with('.')), "each says what it would catch");
     every_one_passes(&all);
 }
@@ -259,6 +259,46 @@ fn contradictions_are_refused() {
         "the core speaks 1 to 2",
         None,
     );
+    says(
+        "[[step]]\nat_ms = 5\ntamper = { node = \"n0\", how = \"off\", to = [\"n0\"] }\n",
+        7,
+        "no link to itself",
+        None,
+    );
+    says(
+        "[[step]]\nat_ms = 5\ntamper = { node = \"n0\", how = \"value_of_page\" }\n",
+        7,
+        "unknown variant",
+        Some("value_of_pages"),
+    );
+}
+
+#[test]
+fn what_is_said_and_counted_can_be_expected() {
+    let run_with = |expect: &str| {
+        let lie = "tamper = { node = \"n2\", how = \"push_without_entries\" }";
+        let create = "create = { node = \"n2\", session = 900 }";
+        let text = format!(
+            "[mesh]\naudit_interval_ms = 1_000\n[[step]]\nat_ms = 6_000\n{lie}\n[[step]]\nat_ms = 7_000\n{create}\n\
+             [heal]\nat_ms = 90_000\n[expect]\n{expect}\n"
+        );
+        let outcome = run(&parse("f", &text).unwrap(), Options::default());
+        outcome.violations.into_iter().map(|v| v.text).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(run_with("conflicts_at_most = 0\nlinks_closed_at_most = 0\nwarnings = [\"differ from peer\"]"), "");
+    assert_eq!(run_with("warnings = [\"an elephant\"]"), "no node warned of \"an elephant\"");
+}
+
+#[test]
+fn memory_and_fence_settings_are_those_of_the_core() {
+    let text = "max_memory_bytes = 1\nhard_memory_bytes = 2\nfence_after_ms = 5_000\nfence_timeout_ms = 7_000\n";
+    let scenario = parse("f", &format!("[mesh]\n{text}")).unwrap();
+    let limits = scenario.mesh.limits();
+    assert_eq!((limits.max_memory_bytes, limits.hard_memory_bytes), (1, 2));
+    assert_eq!((limits.fence_after_ms, limits.fence_timeout_ms), (5_000, 7_000));
+    assert_eq!(scenario::Mesh::default().limits().max_memory_bytes, u64::MAX);
+    let told = explain(&scenario);
+    assert!(told.contains("a fence after 5 s of standing still, for 7 s at most"), "{told}");
 }
 
 #[test]

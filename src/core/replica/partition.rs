@@ -294,7 +294,8 @@ impl Partition {
             // Whoever holds a dot holds all its effects (entries are whole by op), so it is covered from here on, with
             // or without a claim. Were it not, a page could claim a dot that this one superseded without shipping it,
             // and if its writer died nobody would ever ask for it (`docs/ALGORITHM.md` §4).
-            let uncovered = mutant!(HeldDotUncovered) || mutant!(OwnWriteUncovered) && ver.origin == self.own;
+            let uncovered =
+                if mutant!(OwnWriteUncovered) { ver.origin == self.own } else { mutant!(HeldDotUncovered) };
             if !uncovered {
                 known.cov.insert(ver.counter, ver.counter);
                 known.cov.cap(MAX_RANGES);
