@@ -41,6 +41,12 @@ fn page_of(frame: &[u8]) -> PageHeader {
     }
 }
 
+/// What `a` covers of `b`'s writes.
+fn ranges_of(a: &Life, b: &Life) -> Vec<(u64, u64)> {
+    let of = a.partition.coverage().find(|(origin, _)| *origin == b.origin);
+    of.map(|(_, ranges)| ranges.ranges().to_vec()).unwrap_or_default()
+}
+
 /// Sessions that `a` has reaped (it knows of no other member) while `b` kept them alive by touches.
 fn reaped_here_alive_there(n: u64) -> (Life, Life) {
     let (mut a, mut b) = (life('A'), life('B'));
@@ -184,33 +190,49 @@ fn f4_an_expired_session_stays_until_no_member_can_extend_it() {
 }
 
 /// F5. A page computed against the base of a node's previous life arrived after its restart; adopting its claims
-/// covered what the new life never received.
+/// covered what the new life never received. Here the page claims a write without shipping it, since the previous life
+/// held what superseded it; another node still has that write, and must be asked for it.
 #[test]
 fn f5_an_answer_to_a_previous_life_is_joined_but_claims_nothing() {
-    let (mut a, mut b) = (life('A'), life('B'));
-    born(&mut b, id(1), "1");
-    a.pull(&mut b);
+    let [mut a, mut b, mut c, mut d, mut old] = ['A', 'B', 'C', 'D', 'O'].map(life);
+    born(&mut b, id(1), "0");
+    [&mut a, &mut c, &mut old].into_iter().for_each(|l| _ = l.pull(&mut b));
+    set(&mut b, id(1), "of B");
+    d.pull(&mut b);
+    c.wall_ms += 1_000;
+    set(&mut c, id(1), "of C");
+    a.pull(&mut c);
+    b.pull(&mut c);
     born(&mut b, id(2), "2");
     let late = b.page_for(&a, &[]);
+    assert_eq!(page_of(&late).claims[1..4], [1, 2, 1], "one range, 2..=3 of B");
     let mut reborn = Life::new(origin('Z'), EPOCH_MS);
-    assert_eq!(reborn.take_page(b.origin, &late, &[]), Ok(PageOutcome::Stale));
-    assert!(reborn.visible(id(2)), "the join is always safe");
-    assert_eq!(reborn.partition.coverage().count(), 0);
-    reborn.pull(&mut b);
-    assert!(reborn.visible(id(1)));
+    reborn.pull(&mut old);
+    let outcome = reborn.take_page(b.origin, &late, &[]);
+    assert!(reborn.visible(id(2)) && reborn.partition.covers(b.origin, 3), "the join is always safe");
+    assert!(!reborn.partition.covers(b.origin, 2), "it has neither this write nor what superseded it");
+    assert_eq!(outcome, Ok(PageOutcome::Stale));
+    // B and C crash.
+    reborn.pull(&mut d);
+    assert_eq!(reborn.field(id(1), "f").as_deref(), Some("of B"));
 }
 
-/// F5 within one process: a new life began (a jump of the clock) between the request and its answer.
+/// F5 within one process: a new life began (a jump of the clock) between the request and its answer. What the answer
+/// holds is covered, since it is held; what it only claims is not.
 #[test]
 fn f5_an_answer_from_before_a_new_life_claims_nothing() {
     let (mut a, mut b) = (life('A'), life('B'));
     born(&mut b, id(1), "1");
     a.pull(&mut b);
-    born(&mut b, id(2), "2");
+    set(&mut b, id(1), "superseded");
+    set(&mut b, id(1), "3");
     let late = b.page_for(&a, &[]);
     a.partition.reincarnate(origin('Z'));
-    assert_eq!(a.take_page(b.origin, &late, &[]), Ok(PageOutcome::Stale));
-    assert!(!a.partition.covers(b.origin, 2));
+    let outcome = a.take_page(b.origin, &late, &[]);
+    assert_eq!(ranges_of(&a, &b), [(1, 1), (3, 3)]);
+    assert_eq!(outcome, Ok(PageOutcome::Stale));
+    a.pull(&mut b);
+    assert_eq!(ranges_of(&a, &b), [(1, 3)]);
 }
 
 /// F6. A peer dropped and re-created its partition between two pages; its short "complete" page made the claims of
@@ -218,15 +240,20 @@ fn f5_an_answer_from_before_a_new_life_claims_nothing() {
 #[test]
 fn f6_claims_of_an_earlier_epoch_are_dropped() {
     let (mut a, mut b) = (life('A'), life('B'));
-    (1..20).for_each(|n| born(&mut b, id(n), "1"));
+    born(&mut b, id(1), "1");
+    set(&mut b, id(1), "superseded");
+    set(&mut b, id(1), "3");
+    (2..20).for_each(|n| born(&mut b, id(n), "1"));
     b.limits.page_bytes = 300;
     let first = b.page_for(&a, &[]);
     assert_eq!(a.take_page(b.origin, &first, &[]), Ok(PageOutcome::More(vec![])));
+    let held = ranges_of(&a, &b);
+    assert_eq!(held[0], (1, 1), "the second write lives in the claim only");
     let header =
         PageHeader { epoch: page_of(&first).epoch + 1, complete: true, claims: vec![], ..page_of(&first) };
     let empty = encode_page(2, &header, 0, &[]);
     assert_eq!(a.take_page(b.origin, &empty, &[]), Ok(PageOutcome::Adopted));
-    assert_eq!(a.partition.coverage().count(), 0);
+    assert_eq!(ranges_of(&a, &b), held);
 }
 
 /// F7. A hand-off dropped the tombstones with the partition, and a late copy showed a session this very node had seen
@@ -697,9 +724,10 @@ fn a15_a_slow_peer_has_one_push_on_its_way_and_no_queue() {
     assert!(ids.iter().all(|&id| world.visible(1, id)));
 }
 
-/// A10. A session read through from a peer enters by join, with its stamps observed, and claims nothing.
+/// A10. A session read through from a peer enters by join, with its stamps observed, and claims nothing: covered is what
+/// it holds, not what its writer wrote before.
 #[test]
-fn a10_a_session_read_through_is_joined_and_claims_nothing() {
+fn a10_a_session_read_through_is_joined_and_covers_what_it_holds() {
     let mut world = World::new(12, 2);
     world.settle();
     world.tamper = Some(|_, frame| match decode(&frame) {
@@ -708,12 +736,15 @@ fn a10_a_session_read_through_is_joined_and_claims_nothing() {
         _ => vec![2, 99],
     });
     let id = world.create(0, &[("f", "1")]);
+    assert!(world.edit(0, id, &[("f", Some("superseded"))]).is_ok());
+    assert!(world.edit(0, id, &[("f", Some("3"))]).is_ok());
     world.input(1, Input::Ask { token: 7, id });
     world.run(100);
     assert_eq!(world.nodes[1].as_ref().map(|n| n.asked.clone()), Some(vec![(7, true, 0)]));
-    assert_eq!(world.field(1, id, "f").as_deref(), Some("1"));
+    assert_eq!(world.field(1, id, "f").as_deref(), Some("3"));
     let ix = id.partition(world.limits.partitions);
     let zero = world.origin(0);
-    assert!(!world.replica(1).shared(ix, |p| p.covers(zero, 1)));
+    let covered = [1, 2, 3].map(|counter| world.replica(1).shared(ix, |p| p.covers(zero, counter)));
+    assert_eq!(covered, [true, false, true]);
     assert!(world.replica(1).clock().latest() >= world.replica(0).clock().latest());
 }

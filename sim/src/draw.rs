@@ -31,7 +31,7 @@ impl Draw {
     }
 
     /// Draws within this index.
-    pub fn sub(self, index: u64) -> Self {
+    pub fn within(self, index: u64) -> Self {
         Self(self.at(index))
     }
 

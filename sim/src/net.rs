@@ -222,8 +222,8 @@ impl Net {
             return Carried::none(Fate::Cut);
         }
         let faults = *self.faults_of(from, to);
-        let link = self.draw.sub((from * 4_096 + to) as u64);
-        let draw = link.sub(now_ms).sub(nth);
+        let link = self.draw.within((from * 4_096 + to) as u64);
+        let draw = link.within(now_ms).within(nth);
         if datagram && faults.datagram_bytes > 0 && bytes as u64 > faults.datagram_bytes {
             return Carried::none(Fate::Size);
         }
@@ -236,7 +236,7 @@ impl Net {
         let mut carried = Carried::none(Fate::Ok);
         let copies = if draw.chance(1, faults.duplicate_per_mille) { 2 } else { 1 };
         for copy in 0..copies {
-            let draw = draw.sub(10 + copy);
+            let draw = draw.within(10 + copy);
             let spread = faults.delay_max_ms.saturating_sub(faults.delay_min_ms).max(1);
             let mut delay = wait_ms + faults.delay_min_ms + draw.at(0) % spread;
             if draw.chance(1, faults.late_per_mille) {

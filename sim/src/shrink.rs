@@ -35,7 +35,11 @@ struct Shrinker<'p> {
 }
 
 /// Shrinks a scenario that fails, in at most this time; `None` if it does not fail.
-pub fn shrink(scenario: &Scenario, patience: Duration, progress: &mut dyn FnMut(&Scenario, u64)) -> Option<Shrunk> {
+pub fn shrink(
+    scenario: &Scenario,
+    patience: Duration,
+    progress: &mut dyn FnMut(&Scenario, u64),
+) -> Option<Shrunk> {
     let expanded = scenario.expanded();
     let first = run(&expanded, Options { stop_early: true, ..Options::default() });
     let violation = first.violations.first()?.clone();
@@ -262,9 +266,15 @@ fn without_node(scenario: &mut Scenario, victim: usize, heir: Option<usize>) {
 }
 
 /// Renames the nodes of a step. Whether anything is left of it.
-fn rename(step: &mut Step, renamed: &dyn Fn(NodeIx) -> Option<NodeIx>, in_group: &dyn Fn(&mut Vec<NodeIx>)) -> bool {
+fn rename(
+    step: &mut Step,
+    renamed: &dyn Fn(NodeIx) -> Option<NodeIx>,
+    in_group: &dyn Fn(&mut Vec<NodeIx>),
+) -> bool {
     match &mut step.action {
-        Action::Cut { between, and, .. } | Action::Mend { between, and, .. } | Action::Flap { between, and, .. } => {
+        Action::Cut { between, and, .. }
+        | Action::Mend { between, and, .. }
+        | Action::Flap { between, and, .. } => {
             in_group(between);
             in_group(and);
             !between.is_empty() && !and.is_empty()
@@ -341,7 +351,9 @@ fn plain_payload(action: &mut Action) {
 }
 
 fn halve_duration(action: &mut Action) {
-    if let Action::Freeze { for_ms, .. } | Action::Suspend { for_ms, .. } | Action::Flap { for_ms, .. } = action {
+    if let Action::Freeze { for_ms, .. } | Action::Suspend { for_ms, .. } | Action::Flap { for_ms, .. } =
+        action
+    {
         *for_ms = (*for_ms / 2).max(1);
     }
 }

@@ -30,7 +30,18 @@ fn session_name(world: &World, number: u64) -> String {
 /// The word of a frame's kind.
 pub fn kind_word(kind: u8) -> &'static str {
     const WORDS: [&str; 13] = [
-        "gossip", "digest", "equal", "unequal", "sync", "page", "adopted", "push", "ack", "ask", "tell", "audit",
+        "gossip",
+        "digest",
+        "equal",
+        "unequal",
+        "sync",
+        "page",
+        "adopted",
+        "push",
+        "ack",
+        "ask",
+        "tell",
+        "audit",
         "audit_diff",
     ];
     WORDS.get(usize::from(kind)).copied().unwrap_or("unknown")
@@ -119,7 +130,9 @@ fn spell(world: &World, history: &History, seen: &Seen) -> Option<Value> {
         Seen::Started { at, life, why } => {
             json!({ "t": t, "k": "start", "node": at, "life": short(*life), "why": why })
         }
-        Seen::Ended { at, left, .. } => json!({ "t": t, "k": if *left { "leave" } else { "crash" }, "node": at }),
+        Seen::Ended { at, left, .. } => {
+            json!({ "t": t, "k": if *left { "leave" } else { "crash" }, "node": at })
+        }
         Seen::Event { at, event, cause } => event_line(world, history, *at, event, *cause)?,
         Seen::Wrote { at, op, asked, result, .. } => {
             let (ok, note) = (result.is_ok(), result.as_ref().err().map(ToString::to_string));
@@ -130,9 +143,13 @@ fn spell(world: &World, history: &History, seen: &Seen) -> Option<Value> {
             let ok = matches!(reading, Reading::Found(_));
             op_line(world, *at, *op, asked, json!({ "ok": ok, "note": format!("{reading:?}") }))
         }
-        Seen::Refused { at, asked } => {
-            op_line(world, *at, 0, asked, json!({ "ok": false, "note": "the node does not take clients now" }))
-        }
+        Seen::Refused { at, asked } => op_line(
+            world,
+            *at,
+            0,
+            asked,
+            json!({ "ok": false, "note": "the node does not take clients now" }),
+        ),
         Seen::Acked { op, .. } => json!({ "t": t, "k": "acked", "op": op, "copies": 2 }),
         Seen::Serving { at, serving, why } => {
             let word = match serving {

@@ -285,13 +285,17 @@ fn what_is_said_and_counted_can_be_expected() {
         let outcome = run(&parse("f", &text).unwrap(), Options::default());
         outcome.violations.into_iter().map(|v| v.text).collect::<Vec<_>>().join("; ")
     };
-    assert_eq!(run_with("conflicts_at_most = 0\nlinks_closed_at_most = 0\nwarnings = [\"differ from peer\"]"), "");
+    assert_eq!(
+        run_with("conflicts_at_most = 0\nlinks_closed_at_most = 0\nwarnings = [\"differ from peer\"]"),
+        ""
+    );
     assert_eq!(run_with("warnings = [\"an elephant\"]"), "no node warned of \"an elephant\"");
 }
 
 #[test]
 fn memory_and_fence_settings_are_those_of_the_core() {
-    let text = "max_memory_bytes = 1\nhard_memory_bytes = 2\nfence_after_ms = 5_000\nfence_timeout_ms = 7_000\n";
+    let text =
+        "max_memory_bytes = 1\nhard_memory_bytes = 2\nfence_after_ms = 5_000\nfence_timeout_ms = 7_000\n";
     let scenario = parse("f", &format!("[mesh]\n{text}")).unwrap();
     let limits = scenario.mesh.limits();
     assert_eq!((limits.max_memory_bytes, limits.hard_memory_bytes), (1, 2));

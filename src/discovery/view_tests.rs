@@ -95,6 +95,24 @@ fn an_older_generation_standing_in_ends_nothing_and_the_view_is_sent_only_when_i
     assert_eq!(view.replace(same), []);
 }
 
+/// B's clock was set back and B began a new life: its earlier one has the greater generation. A cut hid B, so that of two
+/// lives out of sight the greater generation stood for the name: the living life was declared gone for good, and what
+/// it wrote in the cut was no longer waited for by anybody.
+#[test]
+fn a_greater_generation_that_nobody_sees_alive_ends_nothing() {
+    let mut view = View::new("a");
+    assert_eq!(look(&mut view, &[incarnation("b", 1, 11, true), incarnation("b", 2, 22, false)]), []);
+    let cut = [incarnation("b", 1, 11, false), incarnation("b", 2, 22, false)];
+    assert_eq!(look(&mut view, &cut), []);
+    assert_eq!(look(&mut view, &[incarnation("b", 1, 11, true), incarnation("b", 2, 22, false)]), []);
+    // Nor one that said goodbye before the clock was set back.
+    let mut left = incarnation("b", 2, 22, false);
+    left.left = true;
+    assert_eq!(look(&mut view, &[incarnation("b", 1, 11, false), left]), []);
+    // Seen alive, it does.
+    assert_eq!(look(&mut view, &[incarnation("b", 3, 33, true)]), gone(11));
+}
+
 #[test]
 fn lives_are_bounded() {
     let mut view = View::new("a");

@@ -60,7 +60,8 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
     // A mutant that panics is a mutant killed: its backtrace is noise.
     std::panic::set_hook(Box::new(|_| {}));
     let begun = Instant::now();
-    let wanted = mutants::list().into_iter().filter(|(n, _)| args.only.is_empty() || args.only.iter().any(|o| o == n));
+    let wanted =
+        mutants::list().into_iter().filter(|(n, _)| args.only.is_empty() || args.only.iter().any(|o| o == n));
     super::out(&format!("{:<34} {:>6}  killed by", "mutant", "seeds"));
     let fates: Vec<Fate> = wanted.map(|(name, _)| hunt(args, name, &scenarios)).collect();
     mutants::select(None);
@@ -70,7 +71,8 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
 /// Builds the binary that holds the mutants, in a folder of its own, and runs it with the same arguments.
 pub(super) fn instrumented(arguments: &[String]) -> Result<bool, Failure> {
     let exe = std::env::current_exe()?;
-    let target = exe.parent().and_then(Path::parent).ok_or("this binary is not in a target folder")?.join("mutants");
+    let target =
+        exe.parent().and_then(Path::parent).ok_or("this binary is not in a target folder")?.join("mutants");
     eprintln!("building the instrumented binary in {}", target.display());
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     let built = Command::new(std::env::var("CARGO").unwrap_or("cargo".into()))
@@ -100,9 +102,12 @@ fn named(folder: &Path) -> Result<Vec<Scenario>, Failure> {
 /// A suite that fails without a mutant proves nothing with one.
 fn healthy(args: &Args, scenarios: &[Scenario]) -> Result<(), Failure> {
     mutants::select(None);
-    let campaign = Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, nodes: None, stop_early: true };
+    let campaign =
+        Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, nodes: None, stop_early: true };
     if let Some(failed) = campaign.run(|_| {}).failed.first() {
-        return Err(format!("seed {} fails without any mutant: {}", failed.seed, failed.violations[0].text).into());
+        return Err(
+            format!("seed {} fails without any mutant: {}", failed.seed, failed.violations[0].text).into()
+        );
     }
     let fails = |s: &&Scenario| !run(s, Options { stop_early: true, ..Options::default() }).passed();
     match scenarios.iter().find(fails) {
@@ -113,7 +118,8 @@ fn healthy(args: &Args, scenarios: &[Scenario]) -> Result<(), Failure> {
 
 fn hunt(args: &Args, name: &'static str, scenarios: &[Scenario]) -> Fate {
     mutants::select(Some(name));
-    let campaign = Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, nodes: None, stop_early: true };
+    let campaign =
+        Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, nodes: None, stop_early: true };
     let report = campaign.run(|_| {});
     let mut fate = Fate { name, seeds: None, scenario: None, invariant: "SURVIVED".into() };
     if let Some(first) = report.failed.first() {

@@ -75,9 +75,18 @@ fn chosen(args: &Args) -> Result<Scenario, Failure> {
             Err(_) => Ok(scenario::read(what.as_ref())?),
         },
         None if args.mutant.is_some() => {
-            let campaign = swarm::Campaign { from: 0, seeds: args.seeds, jobs: super::cores(), nodes: None, stop_early: true };
+            let campaign = swarm::Campaign {
+                from: 0,
+                seeds: args.seeds,
+                jobs: super::cores(),
+                nodes: None,
+                stop_early: true,
+            };
             let report = campaign.run(|_| {});
-            let first = report.failed.first().ok_or(format!("no seed below {} kills it: name a scenario", args.seeds))?;
+            let first = report
+                .failed
+                .first()
+                .ok_or(format!("no seed below {} kills it: name a scenario", args.seeds))?;
             Ok(swarm::scenario(first.seed, None))
         }
         None => Err("a seed or a scenario file is needed".into()),

@@ -50,8 +50,13 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
             out(&to_toml(&scenario(seed, args.nodes).expanded()));
         }
     }
-    let campaign =
-        Campaign { from: args.from, seeds: args.seeds, jobs: args.jobs, nodes: args.nodes, stop_early: false };
+    let campaign = Campaign {
+        from: args.from,
+        seeds: args.seeds,
+        jobs: args.jobs,
+        nodes: args.nodes,
+        stop_early: false,
+    };
     let bar = ProgressBar::new(args.seeds);
     let style = "{bar:32} {pos}/{len} seeds, {per_sec}, {eta} left {msg}";
     bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
@@ -83,7 +88,9 @@ fn print_failed(outcome: &Outcome) {
         out(&format!("     {violation}"));
     }
     let seed = outcome.seed;
-    out(&format!("     again: sessionmesh-sim swarm --from {seed} --seeds 1    small: sessionmesh-sim shrink {seed}"));
+    out(&format!(
+        "     again: sessionmesh-sim swarm --from {seed} --seeds 1    small: sessionmesh-sim shrink {seed}"
+    ));
 }
 
 fn traces(folder: &Path, args: &Args, report: &Report) -> Result<(), Failure> {
@@ -110,11 +117,15 @@ fn print_report(args: &Args, report: &Report) {
         median(&report.converged_ms)
     ));
     let (rarest, never) = report.rarest();
-    if let Some((invariant, fault, count)) = rarest {
+    if let Some(((invariant, fault), count)) = rarest {
         out(&format!("rarest pair exercised: {invariant} under {fault}, {count} times"));
     }
     let kinds = FaultKind::ALL.len() * names().len();
-    out(&format!("{} of {kinds} pairs of invariant and fault exercised{}", kinds - never.len(), some(&never)));
+    out(&format!(
+        "{} of {kinds} pairs of invariant and fault exercised{}",
+        kinds - never.len(),
+        some(&never)
+    ));
     let hit = mark_names(report.marks);
     let unhit: Vec<&str> = Mark::ALL.iter().map(|m| m.name()).filter(|m| !hit.contains(m)).collect();
     let list = if unhit.is_empty() { String::new() } else { format!("; never: {}", unhit.join(" ")) };

@@ -206,7 +206,8 @@ pub struct Checks {
 /// More violations of one run say nothing new.
 const MOST_VIOLATIONS: usize = 20;
 /// What still holds when damaged frames reach the nodes.
-const BOUNDS: [&str; 4] = ["backlog_is_bounded", "frames_are_bounded", "memory_is_bounded", "dots_are_unique"];
+const BOUNDS: [&str; 4] =
+    ["backlog_is_bounded", "frames_are_bounded", "memory_is_bounded", "dots_are_unique"];
 
 /// What cannot hold while a member lies, and why. At the end, when an audit has made the lie good, it must again.
 const UNDER_LIES: [(&str, &str); 5] = [

@@ -169,15 +169,22 @@ impl History {
     }
 
     /// Records a write that happened. Returns its index.
-    pub(crate) fn wrote(&mut self, world: &World, at: usize, op: u64, asked: &ClientOp, written: &Written, wall_ms: u64) -> u32 {
+    pub(crate) fn wrote(
+        &mut self,
+        world: &World,
+        at: usize,
+        op: u64,
+        asked: &ClientOp,
+        written: &Written,
+        wall_ms: u64,
+    ) -> u32 {
         self.meet(world, asked.session);
         let session = &self.sessions[&asked.session];
         let (id, partition, life, counter) =
             (session.id, session.partition, written.dot.origin, written.dot.counter);
         let saw = session.ops.iter().copied().filter(|&ix| self.holds(at, ix)).collect();
-        let own = |ver: &Ver, origins: &[Origin]| {
-            ver.counter == counter && origin_at(origins, ver.origin) == life
-        };
+        let own =
+            |ver: &Ver, origins: &[Origin]| ver.counter == counter && origin_at(origins, ver.origin) == life;
         let effect = world.replica(at).shared(partition, |p| {
             p.get(id).map(|r| effect_of(&r, &|ver| own(ver, p.origins()))).unwrap_or_default()
         });

@@ -83,7 +83,9 @@ impl Run {
                     self.world.leave(at);
                 }
             }
-            Action::Freeze { nodes, for_ms } => places(nodes).into_iter().for_each(|at| world.freeze(at, *for_ms)),
+            Action::Freeze { nodes, for_ms } => {
+                places(nodes).into_iter().for_each(|at| world.freeze(at, *for_ms))
+            }
             Action::Suspend { nodes, for_ms } => {
                 places(nodes).into_iter().for_each(|at| world.suspend(at, *for_ms));
             }
@@ -115,7 +117,10 @@ impl Run {
         let n = self.scenario.mesh.nodes;
         let chosen = places(&self.scenario.heal.core);
         let core: Vec<usize> = if chosen.is_empty() { (0..n).collect() } else { chosen };
-        self.world.fault(format!("heal {}", core.iter().map(|at| format!("n{at} ")).collect::<String>()), Vec::new());
+        self.world.fault(
+            format!("heal {}", core.iter().map(|at| format!("n{at} ")).collect::<String>()),
+            Vec::new(),
+        );
         self.drain();
         self.world.net.faults = Faults::default();
         self.world.net.links.clear();
@@ -153,14 +158,20 @@ impl Run {
     fn look(&mut self, action: &Action) {
         let Action::Look { nodes, .. } = action else { return };
         for at in places(nodes) {
-            let broken = if self.world.nodes[at].is_some() { self.differs(at, action) } else { Some("is down".into()) };
+            let broken = if self.world.nodes[at].is_some() {
+                self.differs(at, action)
+            } else {
+                Some("is down".into())
+            };
             self.checks.runner(&self.world, "look", Some(at), broken);
         }
     }
 
     /// What a node does not show that a look wants to see.
     fn differs(&self, at: usize, action: &Action) -> Option<String> {
-        let Action::Look { session, shown, fields, absent, ready, records, alive, .. } = action else { return None };
+        let Action::Look { session, shown, fields, absent, ready, records, alive, .. } = action else {
+            return None;
+        };
         if let Some(wanted) = ready.filter(|r| *r != self.world.ready(at)) {
             return Some(format!("ready should be {wanted}"));
         }
@@ -218,7 +229,9 @@ pub(crate) fn operation(action: &Action, world: &World) -> Option<(usize, Client
     let op = |node: &NodeIx, session: &u64, client: u32, token: bool, kind: OpKind| {
         Some((node.0, ClientOp { client, session: *session, kind, token, stalled_ms: 0 }))
     };
-    let late = |op: Option<(usize, ClientOp)>, stalled_ms: u64| op.map(|(at, op)| (at, ClientOp { stalled_ms, ..op }));
+    let late = |op: Option<(usize, ClientOp)>, stalled_ms: u64| {
+        op.map(|(at, op)| (at, ClientOp { stalled_ms, ..op }))
+    };
     match action {
         Action::Create { node, session, client, fields, big: sizes, ttl_ms, ends_in_ms, life_ms } => {
             let mut all: Vec<(String, String)> = fields.clone().into_iter().collect();
@@ -261,7 +274,9 @@ pub fn describe(action: &Action) -> String {
             list(between),
             list(and)
         ),
-        Action::Network { between, and, .. } if between.is_empty() && and.is_empty() => "the network changes".into(),
+        Action::Network { between, and, .. } if between.is_empty() && and.is_empty() => {
+            "the network changes".into()
+        }
         Action::Network { between, and, .. } => {
             format!("the network changes between {} and {}", list(between), list(and))
         }

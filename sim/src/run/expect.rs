@@ -96,12 +96,16 @@ impl Run {
         if let Some(most) = expect.dead_at_all_within_ms {
             let open = self.watcher.deaths.iter().map(|d| now_ms - d.1).max().unwrap_or(0);
             let slowest = self.watcher.slowest_notice_ms.max(open);
-            broken.extend((slowest > most).then(|| format!("a death noticed by all after {slowest} ms; at most {most}")));
+            broken.extend(
+                (slowest > most)
+                    .then(|| format!("a death noticed by all after {slowest} ms; at most {most}")),
+            );
         }
         if let Some(most) = expect.ready_within_ms {
             let open = self.watcher.joining.values().map(|since| now_ms - since).max().unwrap_or(0);
             let slowest = self.watcher.slowest_join_ms.max(open);
-            broken.extend((slowest > most).then(|| format!("a node ready after {slowest} ms; at most {most}")));
+            broken
+                .extend((slowest > most).then(|| format!("a node ready after {slowest} ms; at most {most}")));
         }
         let at_least = |name: &str, held: u64, wanted: Option<u64>| {
             let wanted = wanted.filter(|wanted| held < *wanted)?;

@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sessionmesh::core::causality::{Origin, RangeSet};
 use sessionmesh::core::marks::Mark;
 
-pub use self::fault::FaultKind;
 use self::expect::Watcher;
+pub use self::fault::FaultKind;
 use self::fault::InForce;
 use crate::board::{Board, BoardConfig, FullBoard, run_seeded};
 use crate::invariant::{Checks, Exercised, Violation};
@@ -86,8 +86,7 @@ pub struct Outcome {
 
 impl Outcome {
     fn panicked(scenario: &Scenario, text: String) -> Self {
-        let violation =
-            Violation { invariant: "no_panic".into(), at_ms: 0, node: None, session: None, text };
+        let violation = Violation { invariant: "no_panic".into(), at_ms: 0, node: None, session: None, text };
         let canary = scenario.expect.violation.as_deref() == Some("no_panic");
         Self {
             name: scenario.name.clone(),
@@ -331,9 +330,9 @@ impl Run {
         core.iter().all(|&at| self.world.ready(at))
             && core.windows(2).all(|w| self.hashes(w[0]) == self.hashes(w[1]))
             && self.watcher.views_are(&core)
-            && core.iter().all(|&at| {
-                self.world.nodes[at].as_ref().is_some_and(|n| n.links().count() + 1 == core.len())
-            })
+            && core
+                .iter()
+                .all(|&at| self.world.nodes[at].as_ref().is_some_and(|n| n.links().count() + 1 == core.len()))
     }
 
     fn hashes(&self, at: usize) -> Vec<u64> {
@@ -361,7 +360,10 @@ impl Run {
             self.world.replica(at).shared(ix, |p| p.coverage().map(|(o, r)| (o, r.clone())).collect())
         };
         for ix in 0..self.world.limits.partitions {
-            if core.windows(2).all(|w| self.hashes(w[0])[usize::from(ix)] == self.hashes(w[1])[usize::from(ix)]) {
+            if core
+                .windows(2)
+                .all(|w| self.hashes(w[0])[usize::from(ix)] == self.hashes(w[1])[usize::from(ix)])
+            {
                 continue;
             }
             let ends = |at: usize| -> Vec<(Origin, u64, usize)> {
@@ -381,7 +383,8 @@ impl Run {
             for (&a, &b) in core.iter().flat_map(|a| core.iter().map(move |b| (a, b))) {
                 let theirs = cover(b, ix);
                 for (origin, ranges) in cover(a, ix) {
-                    let held = theirs.iter().find(|(o, _)| *o == origin).map(|(_, r)| r.clone()).unwrap_or_default();
+                    let held =
+                        theirs.iter().find(|(o, _)| *o == origin).map(|(_, r)| r.clone()).unwrap_or_default();
                     let lacking = ranges.minus(&held);
                     if let Some((lo, hi)) = lacking.ranges().first() {
                         let whose = self.checks.history.lives.get(&origin).map_or(usize::MAX, |l| l.at);

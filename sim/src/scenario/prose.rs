@@ -211,12 +211,12 @@ fn expect(scenario: &Scenario) -> Vec<String> {
             .map(|n| format!("At least {} reported.", subject(&count(n, "conflict"), "is", "are"))),
     );
     lines.extend(
-        e.conflicts_at_most.map(|n| format!("At most {} reported.", subject(&count(n, "conflict"), "is", "are"))),
+        e.conflicts_at_most
+            .map(|n| format!("At most {} reported.", subject(&count(n, "conflict"), "is", "are"))),
     );
-    lines.extend(
-        e.links_closed_at_most
-            .map(|n| format!("At most {} for a broken rule.", subject(&count(n, "link"), "is closed", "are closed"))),
-    );
+    lines.extend(e.links_closed_at_most.map(|n| {
+        format!("At most {} for a broken rule.", subject(&count(n, "link"), "is closed", "are closed"))
+    }));
     lines.extend(e.warnings.iter().map(|text| format!("Some node must warn of {text:?}.")));
     lines.extend(e.bytes_at_most.map(|n| format!("Replication sends at most {n} bytes.")));
     lines.extend(
@@ -296,9 +296,15 @@ fn lie(node: NodeIx, how: Lie, to: &[NodeIx]) -> String {
     let whom = if to.is_empty() { String::new() } else { format!(" to {}", nodes(to)) };
     match how {
         Lie::Off => format!("{node} lies no longer"),
-        Lie::PushWithoutEntries => format!("the pushes of {node}{whom} begin to claim writes they do not hold"),
-        Lie::ValueOfPushes => format!("the pushes of {node}{whom} begin to tell other values than were written"),
-        Lie::ValueOfPages => format!("the pages of {node}{whom} begin to tell other values than were written"),
+        Lie::PushWithoutEntries => {
+            format!("the pushes of {node}{whom} begin to claim writes they do not hold")
+        }
+        Lie::ValueOfPushes => {
+            format!("the pushes of {node}{whom} begin to tell other values than were written")
+        }
+        Lie::ValueOfPages => {
+            format!("the pages of {node}{whom} begin to tell other values than were written")
+        }
     }
 }
 

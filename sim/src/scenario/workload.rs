@@ -82,19 +82,19 @@ pub(crate) const KEYS: [&str; 5] = ["cart", "user", "lang", "seen", "theme"];
 impl Workload {
     /// The single operations.
     pub(super) fn expand(&self, seed: u64, ix: u64, nodes: usize) -> Vec<Step> {
-        let draw = Draw::new(seed).of("workload").sub(ix);
+        let draw = Draw::new(seed).of("workload").within(ix);
         let mut nodes_of: Vec<NodeIx> = self.nodes.clone();
         if nodes_of.is_empty() {
             nodes_of = (0..nodes).map(NodeIx).collect();
         }
         let span = self.until_ms.saturating_sub(self.from_ms).max(1);
         let mut order: Vec<(u64, u64)> =
-            (0..self.ops).map(|n| (self.from_ms + draw.sub(n).at(0) % span, n)).collect();
+            (0..self.ops).map(|n| (self.from_ms + draw.within(n).at(0) % span, n)).collect();
         order.sort_unstable();
         let mut created = BTreeSet::new();
         let mut out = Vec::new();
         for (at_ms, n) in order {
-            let draw = draw.sub(n);
+            let draw = draw.within(n);
             let session = self.first_session + draw.at(1) % self.sessions.max(1);
             let node = draw.pick(2, &nodes_of);
             // A client follows one session and moves from node to node.

@@ -51,6 +51,9 @@ pub struct Report {
     pub hashes: Vec<(u64, String)>,
 }
 
+/// An invariant and a fault, by their names.
+pub type Pair = (&'static str, &'static str);
+
 /// The middle of a list of numbers, 0 if it is empty.
 pub fn median(numbers: &[u64]) -> u64 {
     let mut sorted = numbers.to_vec();
@@ -116,15 +119,15 @@ impl Report {
         }
     }
 
-    /// The rarest exercised pair of invariant and fault, and the pairs never exercised.
-    pub fn rarest(&self) -> (Option<(&'static str, &'static str, u64)>, Vec<(&'static str, &'static str)>) {
-        let (mut rarest, mut never): (Option<(&str, &str, u64)>, Vec<_>) = (None, Vec::new());
+    /// The rarest exercised pair with its count, and the pairs never exercised.
+    pub fn rarest(&self) -> (Option<(Pair, u64)>, Vec<Pair>) {
+        let (mut rarest, mut never): (Option<(Pair, u64)>, Vec<Pair>) = (None, Vec::new());
         for (invariant, counts) in names().into_iter().zip(&self.exercised.0) {
             for (kind, &count) in FaultKind::ALL.iter().zip(counts) {
                 if count == 0 {
                     never.push((invariant, kind.name()));
-                } else if rarest.is_none_or(|r| count < r.2) {
-                    rarest = Some((invariant, kind.name(), count));
+                } else if rarest.is_none_or(|r| count < r.1) {
+                    rarest = Some(((invariant, kind.name()), count));
                 }
             }
         }

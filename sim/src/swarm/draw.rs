@@ -18,7 +18,8 @@ pub fn scenario(seed: u64, nodes: Option<usize>) -> Scenario {
     let mut step = faults(draw.of("faults"), n, &mesh);
     late_joiners(draw.of("late"), &mesh, &mut step);
     step.sort_by_key(|s| s.at_ms);
-    let linger_ms = if short_lives { mesh.max_lifetime_ms + mesh.limits().prune_after_ms() + 120_000 } else { 0 };
+    let linger_ms =
+        if short_lives { mesh.max_lifetime_ms + mesh.limits().prune_after_ms() + 120_000 } else { 0 };
     // Sometimes only a part of the mesh is healed: it must come together without the others.
     let core = if draw.of("core").chance(0, 150) && n > 3 { core(draw.of("core"), n) } else { Vec::new() };
     Scenario {
@@ -105,7 +106,8 @@ fn network(draw: Draw) -> Faults {
 fn workloads(draw: Draw, mesh: &Mesh, short_lives: bool) -> Vec<Workload> {
     let ops = draw.range(0, 640, 860);
     let sessions = draw.pick(1, &[5, 15, 40, 120]);
-    let ttl_ms = if short_lives { draw.range(2, 20_000, 90_000) } else { draw.pick(3, &[40_000, 120_000, 1_800_000]) };
+    let ttl_ms =
+        if short_lives { draw.range(2, 20_000, 90_000) } else { draw.pick(3, &[40_000, 120_000, 1_800_000]) };
     let mix = Mix {
         destroy: draw.pick(4, &[10, 40, 120]),
         blind: draw.pick(5, &[0, 10, 30]),
@@ -157,7 +159,7 @@ fn faults(draw: Draw, n: usize, mesh: &Mesh) -> Vec<Step> {
     let count = draw.range(0, 6, 16);
     let mut out = Vec::new();
     for k in 0..count {
-        let draw = draw.sub(k);
+        let draw = draw.within(k);
         let at_ms = draw.range(1, QUIET_MS, LENGTH_MS - 5_000);
         let kind = draw.pick(2, &kinds);
         fault(draw, at_ms, n, kind, mesh, &mut out);
@@ -165,17 +167,19 @@ fn faults(draw: Draw, n: usize, mesh: &Mesh) -> Vec<Step> {
     out
 }
 
-const KINDS: u64 = 13;
+const KINDS: u64 = 15;
 
 fn fault(draw: Draw, at_ms: u64, n: usize, kind: u64, mesh: &Mesh, out: &mut Vec<Step>) {
     let node = NodeIx(draw.at(3) as usize % n);
-    let others = |without: &[NodeIx]| -> Vec<NodeIx> { (0..n).map(NodeIx).filter(|x| !without.contains(x)).collect() };
+    let others =
+        |without: &[NodeIx]| -> Vec<NodeIx> { (0..n).map(NodeIx).filter(|x| !without.contains(x)).collect() };
     let long = draw.pick(4, &[2_000, 8_000, 20_000, 60_000]) + draw.at(5) % 5_000;
     let end = (at_ms + long).min(LENGTH_MS - 1_000);
     let mut push = |at_ms: u64, action: Action| out.push(Step { at_ms, action });
     match kind {
         0 => {
-            let side: Vec<NodeIx> = (0..n).map(NodeIx).filter(|x| draw.sub(6).chance(x.0 as u64, 500)).collect();
+            let side: Vec<NodeIx> =
+                (0..n).map(NodeIx).filter(|x| draw.within(6).chance(x.0 as u64, 500)).collect();
             let side = if side.is_empty() || side.len() == n { vec![node] } else { side };
             let (between, and) = (side.clone(), others(&side));
             push(at_ms, Action::Cut { between: between.clone(), and: and.clone(), one_way: false });
@@ -196,8 +200,14 @@ fn fault(draw: Draw, at_ms: u64, n: usize, kind: u64, mesh: &Mesh, out: &mut Vec
             push(at_ms, Action::Leave { nodes: vec![node] });
             push((end + 8_000).min(LENGTH_MS - 1_000), Action::Start { nodes: vec![node], alone: false });
         }
-        5 => push(at_ms, Action::Freeze { nodes: vec![node], for_ms: draw.pick(9, &[900, 4_000, 8_000, 40_000]) }),
-        6 => push(at_ms, Action::Suspend { nodes: vec![node], for_ms: draw.pick(9, &[2_000, 10_000, 45_000, 100_000]) }),
+        5 => push(
+            at_ms,
+            Action::Freeze { nodes: vec![node], for_ms: draw.pick(9, &[900, 4_000, 8_000, 40_000]) },
+        ),
+        6 => push(
+            at_ms,
+            Action::Suspend { nodes: vec![node], for_ms: draw.pick(9, &[2_000, 10_000, 45_000, 100_000]) },
+        ),
         7 => {
             push(at_ms, Action::Slow { nodes: vec![node], by_ms: draw.pick(9, &[5, 30, 200]) });
             push(end, Action::Slow { nodes: vec![node], by_ms: 0 });
@@ -207,17 +217,39 @@ fn fault(draw: Draw, at_ms: u64, n: usize, kind: u64, mesh: &Mesh, out: &mut Vec
             push(at_ms, Action::Clock { nodes: vec![node], jump_ms, drift_ppm: 0 });
             push(end, Action::Clock { nodes: vec![node], jump_ms: -jump_ms, drift_ppm: 0 });
         }
-        9 => push(at_ms, Action::Clock { nodes: vec![node], jump_ms: 0, drift_ppm: draw.range(9, 0, 4_000) as i64 - 2_000 }),
+        9 => push(
+            at_ms,
+            Action::Clock {
+                nodes: vec![node],
+                jump_ms: 0,
+                drift_ppm: draw.range(9, 0, 4_000) as i64 - 2_000,
+            },
+        ),
         10 => {
             let (down_ms, up_ms) = (draw.range(9, 300, 6_000), draw.range(10, 300, 6_000));
             let (between, and) = (vec![node], others(&[node]));
-            push(at_ms, Action::Flap { between, and, down_ms, up_ms, for_ms: long, one_way: draw.chance(11, 300) });
+            push(
+                at_ms,
+                Action::Flap { between, and, down_ms, up_ms, for_ms: long, one_way: draw.chance(11, 300) },
+            );
         }
         11 => {
             // All seeds at once, and back.
             let nodes = mesh.seeds.clone();
             push(at_ms, Action::Crash { nodes: nodes.clone() });
             push(end, Action::Start { nodes, alone: false });
+        }
+        12 => {
+            // A cut between two, whom all others reach.
+            let (between, and) = (vec![node], vec![NodeIx((node.0 + 1 + draw.at(9) as usize % (n - 1)) % n)]);
+            push(at_ms, Action::Cut { between: between.clone(), and: and.clone(), one_way: false });
+            push(end, Action::Mend { between, and, one_way: false });
+        }
+        13 => {
+            // A rolling deploy from one version to the next, and sometimes back.
+            let version = if draw.chance(9, 700) { 1 } else { 2 };
+            push(at_ms, Action::Wire { nodes: vec![node], version });
+            push(at_ms, Action::Start { nodes: vec![node], alone: false });
         }
         _ => {
             // A far jump and back: a new life each time.

@@ -4,5 +4,5 @@
 mod campaign;
 mod draw;
 
-pub use self::campaign::{Campaign, Report, median};
+pub use self::campaign::{Campaign, Pair, Report, median};
 pub use self::draw::scenario;

@@ -111,7 +111,7 @@ pub(crate) struct Asking {
 impl World {
     /// The id of a session by its number: the same for the same seed.
     pub fn session_id(&self, number: u64) -> SessionId {
-        let draw = self.draw.of("session").sub(number);
+        let draw = self.draw.of("session").within(number);
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&draw.at(0).to_le_bytes());
         bytes[8..].copy_from_slice(&draw.at(1).to_le_bytes());
@@ -120,7 +120,11 @@ impl World {
 
     /// Whether a node takes operations of clients now.
     pub fn takes_clients(&self, at: usize) -> bool {
-        let awake = |n: &super::SimNode| n.frozen_until_ms <= self.time_ms && n.suspended_since_ms.is_none() && n.leaving_since_ms.is_none();
+        let awake = |n: &super::SimNode| {
+            n.frozen_until_ms <= self.time_ms
+                && n.suspended_since_ms.is_none()
+                && n.leaving_since_ms.is_none()
+        };
         self.nodes.get(at).and_then(Option::as_ref).is_some_and(awake)
     }
 
@@ -190,9 +194,7 @@ impl World {
             }
             OpKind::Edit(fields) => replica.edit(id, now, &change_of(optional(fields))),
             OpKind::Touch => replica.edit(id, now, &Change::default()),
-            OpKind::SetTtl(ttl) => {
-                replica.edit(id, now, &Change { ttl: Some(*ttl), ..Change::default() })
-            }
+            OpKind::SetTtl(ttl) => replica.edit(id, now, &Change { ttl: Some(*ttl), ..Change::default() }),
             OpKind::Destroy(blind) => replica.destroy(id, now, *blind),
             OpKind::Save(changes) => {
                 let snapshot = self.clients.entry(asked.client).or_default().snapshots.remove(&asked.session);
@@ -213,9 +215,7 @@ impl World {
         let replica = self.replica(at);
         let unknown = match self.lookup(at, id) {
             Lookup::NotYetKnown => true,
-            Lookup::Absent => {
-                replica.shared(id.partition(self.limits.partitions), |p| p.get(id).is_none())
-            }
+            Lookup::Absent => replica.shared(id.partition(self.limits.partitions), |p| p.get(id).is_none()),
             Lookup::Found(_) | Lookup::Fenced => false,
         };
         let linked = self.nodes[at].as_ref().is_some_and(|n| !n.links.is_empty());
@@ -255,11 +255,22 @@ impl World {
         if let (OpKind::Load, Reading::Found(fields)) = (&asked.kind, &reading) {
             self.keep_snapshot(at, id, &asked, fields);
         }
-        self.hash.absorb([self.time_ms, at as u64 | 2 << 32, matches!(reading, Reading::Found(_)).into(), op]);
+        self.hash.absorb([
+            self.time_ms,
+            at as u64 | 2 << 32,
+            matches!(reading, Reading::Found(_)).into(),
+            op,
+        ]);
         self.see(Seen::Read { at, op, asked, reading, wall_ms });
     }
 
-    fn keep_snapshot(&mut self, at: usize, id: SessionId, asked: &ClientOp, fields: &BTreeMap<String, String>) {
+    fn keep_snapshot(
+        &mut self,
+        at: usize,
+        id: SessionId,
+        asked: &ClientOp,
+        fields: &BTreeMap<String, String>,
+    ) {
         let seen = self.replica(at).shared(id.partition(self.limits.partitions), |p| p.seen(id));
         let dots = seen.map(|s| s.fields).unwrap_or_default();
         let snapshot = fields.iter().zip(dots).map(|((k, v), dot)| (k.clone(), (v.clone(), dot)));

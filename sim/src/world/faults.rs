@@ -284,7 +284,7 @@ impl World {
     }
 
     fn redial(&mut self, a: usize, b: usize) {
-        let draw = self.draw.of("redial").sub(self.time_ms).at((a * 4_096 + b) as u64);
+        let draw = self.draw.of("redial").within(self.time_ms).at((a * 4_096 + b) as u64);
         self.schedule(1 + draw % 1_000, Event::LinkCheck(a, b));
     }
 
@@ -311,7 +311,10 @@ impl World {
         for (from, to) in pairs {
             if down { self.cut_one_way(from, to) } else { self.mend_one_way(from, to) }
         }
-        self.see(Seen::Fault { text: if down { "flap: down" } else { "flap: up" }.into(), nodes: Vec::new() });
+        self.see(Seen::Fault {
+            text: if down { "flap: down" } else { "flap: up" }.into(),
+            nodes: Vec::new(),
+        });
     }
 
     /// Moves a node's wall clock by this much, once.

@@ -44,11 +44,7 @@ impl World {
     /// Whether packets pass both ways between two processes that can take them.
     pub(super) fn reachable(&self, a: usize, b: usize) -> bool {
         let awake = |at: usize| self.nodes[at].as_ref().is_some_and(|n| n.suspended_since_ms.is_none());
-        a != b
-            && awake(a)
-            && awake(b)
-            && !self.net.cuts.contains(&(a, b))
-            && !self.net.cuts.contains(&(b, a))
+        a != b && awake(a) && awake(b) && !self.net.cuts.contains(&(a, b)) && !self.net.cuts.contains(&(b, a))
     }
 
     /// Whether one of two processes would dial the other.

@@ -25,11 +25,11 @@ use sessionmesh::core::time::Now;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::client::{ASK_TIMEOUT_MS, ClientOp, OpKind, Reading, Token};
+use self::client::{Asking, Client};
 pub use self::links::LINK_TIMEOUT_MS;
 pub use self::node::{Host, SimNode};
 pub use self::seen::{Given, Seen, Watch};
 pub use self::tamper::Lie;
-use self::client::{Asking, Client};
 use crate::board::{Board, BoardConfig, Packet, scuttlebutt::Scuttlebutt};
 use crate::draw::{Draw, TraceHash};
 use crate::net::{Fate, Net};
@@ -332,7 +332,13 @@ impl World {
         let (id, time_ms) = (self.next_message, self.time_ms);
         if self.watch == Watch::All {
             let arrive = carried.copies().iter().map(|c| time_ms + c.0).collect();
-            self.sent_message(id, (from, to), (frame.get(1).copied().unwrap_or(0), frame.len()), arrive, carried.fate);
+            self.sent_message(
+                id,
+                (from, to),
+                (frame.get(1).copied().unwrap_or(0), frame.len()),
+                arrive,
+                carried.fate,
+            );
         }
         let mut frame = Some(frame);
         let last = carried.copies().len();

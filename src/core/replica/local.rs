@@ -186,7 +186,8 @@ impl Partition {
         let fields = changed_fields(&packed, change, &self.origins);
         // As with fields: only an adapter's diff skips what would not change. A sliding time set again must beat an
         // earlier concurrent one; an absolute end is saved by adapters of every kind on every request.
-        let says_anew = |wanted: &Ttl| *wanted != ttl || !change.skip_unchanged && matches!(wanted, Ttl::Sliding(_));
+        let says_anew =
+            |wanted: &Ttl| *wanted != ttl || !change.skip_unchanged && matches!(wanted, Ttl::Sliding(_));
         let new_ttl = change.ttl.map(Ttl::bounded).filter(says_anew);
         let touch = new_ttl.is_some()
             || !mutant!(EditsNeverTouch) && now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);

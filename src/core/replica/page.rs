@@ -103,7 +103,8 @@ impl Partition {
             State::Dead(dead) => State::Dead(dead),
             State::Live(live) => {
                 // Maxima are not ordered by stamps: what superseded the op's own may have an earlier one.
-                let of = |mark: Option<Maximum>| mark.and_then(|m| live.ops.get(m.op as usize)).map(|op| op.ver);
+                let of =
+                    |mark: Option<Maximum>| mark.and_then(|m| live.ops.get(m.op as usize)).map(|op| op.ver);
                 let touch = of(live.touch).filter(|_| since.touched);
                 let marks = [live.high_sliding, live.high_absolute].map(|m| of(m).filter(|_| since.ttl));
                 let maxima = [touch, marks[0], marks[1]];
@@ -320,7 +321,11 @@ impl Partition {
             }
             let marks = [live.touch, live.high_sliding, live.high_absolute];
             for (n, mark) in marks.into_iter().enumerate().filter_map(|(n, m)| Some((n, m?))) {
-                component(["\u{1}touch", "\u{1}sliding", "\u{1}absolute"][n], mark.op, &mark.ms.to_le_bytes());
+                component(
+                    ["\u{1}touch", "\u{1}sliding", "\u{1}absolute"][n],
+                    mark.op,
+                    &mark.ms.to_le_bytes(),
+                );
             }
         }
         for record in self.records().filter(|r| r.is_dead() && r.hard_ms() > wall_ms + margin) {

@@ -294,11 +294,12 @@ impl Partition {
             // Whoever holds a dot holds all its effects (entries are whole by op), so it is covered from here on, with
             // or without a claim. Were it not, a page could claim a dot that this one superseded without shipping it,
             // and if its writer died nobody would ever ask for it (`docs/ALGORITHM.md` §4).
-            let uncovered =
-                if mutant!(OwnWriteUncovered) { ver.origin == self.own } else { mutant!(HeldDotUncovered) };
-            if !uncovered {
+            let own_spared = mutant!(OwnWriteUncovered) && ver.origin == self.own;
+            if !mutant!(HeldDotUncovered) && !own_spared {
                 known.cov.insert(ver.counter, ver.counter);
-                known.cov.cap(MAX_RANGES);
+                if known.cov.cap(MAX_RANGES) {
+                    self.marks.hit(Mark::CoverageForgotten);
+                }
             }
             if !mutant!(LiveOriginPruned) {
                 known.until_ms = known.until_ms.max(hard_ms);
