@@ -5,6 +5,7 @@ use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::Change;
 use sessionmesh::core::session::{SessionId, Ttl};
 use sessionmesh_sim::World;
+use sessionmesh_sim::world::Lie;
 
 const HALF_HOUR: Ttl = Ttl::Sliding(1_800_000);
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -147,11 +148,11 @@ fn a_peer_that_claims_what_it_did_not_send_is_found_named_and_made_good() {
     let limits = Limits { partitions: 8, audit_interval_ms: 5_000, ..Limits::default() };
     let mut world = World::with_limits(11, 3, limits);
     world.settle();
-    world.tamper = Some(without_entries);
+    world.lies.insert(2, (Lie::PushWithoutEntries, Vec::new()));
     let id = world.create(2, &[("user", "ada")]);
     let liar = world.origin(2);
     world.run(3_000);
-    world.tamper = None;
+    world.lies.clear();
     assert!(!world.visible(0, id) && !world.visible(1, id), "nothing arrived");
     let counter = world.replica(2).counter();
     let partition = id.partition(world.limits.partitions);
@@ -166,19 +167,4 @@ fn a_peer_that_claims_what_it_did_not_send_is_found_named_and_made_good() {
         );
     }
     world.settle();
-}
-
-/// Node 2's pushes keep their claims and lose their entries.
-fn without_entries(from: usize, frame: Vec<u8>) -> Vec<u8> {
-    use sessionmesh::core::replication::{Message, decode, encode_push, encode_push_part};
-    match (from, decode(&frame)) {
-        (2, Ok(Message::Push(push))) => {
-            let (mut parts, base) = (Vec::new(), push.header.base_counter);
-            for part in &push.parts {
-                encode_push_part(base, part.partition, (part.lo, part.hi), 0, &[], &mut parts);
-            }
-            encode_push(push.version, &push.header, push.parts.len() as u32, &parts)
-        }
-        _ => frame,
-    }
 }

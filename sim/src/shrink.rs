@@ -315,6 +315,15 @@ fn rename(
             }
             both.0.is_some() && both.1.is_some()
         }
+        Action::Tamper { node, to, .. } => {
+            let all = to.is_empty();
+            in_group(to);
+            *node = match renamed(*node) {
+                Some(new) => new,
+                None => return false,
+            };
+            all || !to.is_empty()
+        }
         Action::Create { node, .. }
         | Action::Set { node, .. }
         | Action::Touch { node, .. }

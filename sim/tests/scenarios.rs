@@ -37,8 +37,24 @@ fn every_one_passes(scenarios: &[Scenario]) {
 #[test]
 fn every_scenario_passes() {
     let all = scenarios("scenarios");
-    assert!(all.len() >= 46, "{} scenarios", all.len());
+    assert!(all.len() >= 90, "{} scenarios", all.len());
     assert!(all.iter().all(|s| s.about.ends_with('.')), "each says what it would catch");
+    every_one_passes(&all);
+}
+
+#[test]
+fn every_regression_passes() {
+    let all = scenarios("regressions");
+    assert!(all.len() >= 7, "{} regressions", all.len());
+    assert!(all.iter().all(|s| s.about.ends_with('.')), "each tells what happened");
+    every_one_passes(&all);
+}
+
+/// On the day one of them holds, it fails here: then it is a scenario like any other.
+#[test]
+fn every_known_limit_is_still_one() {
+    let all = scenarios("scenarios/limits");
+    assert!(all.iter().all(|s| s.about.starts_with("A known limit: ") && s.expect.violation.is_some()));
     every_one_passes(&all);
 }
 
@@ -74,8 +90,7 @@ fn the_same_scenario_gives_the_same_hash() {
 
 #[test]
 fn every_scenario_reads_back_as_it_was_written() {
-    let files =
-        ["scenarios", "scenarios/canary", "scenarios/failing"].into_iter().filter(|f| folder(f).is_dir());
+    let files = ["scenarios", "scenarios/canary", "scenarios/limits", "regressions"].into_iter();
     let seeds = (0..50).map(|seed| sessionmesh_sim::swarm::scenario(seed, None));
     for one in files.flat_map(scenarios).chain(seeds) {
         let text = to_toml(&one);
@@ -244,6 +259,50 @@ fn contradictions_are_refused() {
         "the core speaks 1 to 2",
         None,
     );
+    says(
+        "[[step]]\nat_ms = 5\ntamper = { node = \"n0\", how = \"off\", to = [\"n0\"] }\n",
+        7,
+        "no link to itself",
+        None,
+    );
+    says(
+        "[[step]]\nat_ms = 5\ntamper = { node = \"n0\", how = \"value_of_page\" }\n",
+        7,
+        "unknown variant",
+        Some("value_of_pages"),
+    );
+}
+
+#[test]
+fn what_is_said_and_counted_can_be_expected() {
+    let run_with = |expect: &str| {
+        let lie = "tamper = { node = \"n2\", how = \"push_without_entries\" }";
+        let create = "create = { node = \"n2\", session = 900 }";
+        let text = format!(
+            "[mesh]\naudit_interval_ms = 1_000\n[[step]]\nat_ms = 6_000\n{lie}\n[[step]]\nat_ms = 7_000\n{create}\n\
+             [heal]\nat_ms = 90_000\n[expect]\n{expect}\n"
+        );
+        let outcome = run(&parse("f", &text).unwrap(), Options::default());
+        outcome.violations.into_iter().map(|v| v.text).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(
+        run_with("conflicts_at_most = 0\nlinks_closed_at_most = 0\nwarnings = [\"differ from peer\"]"),
+        ""
+    );
+    assert_eq!(run_with("warnings = [\"an elephant\"]"), "no node warned of \"an elephant\"");
+}
+
+#[test]
+fn memory_and_fence_settings_are_those_of_the_core() {
+    let text =
+        "max_memory_bytes = 1\nhard_memory_bytes = 2\nfence_after_ms = 5_000\nfence_timeout_ms = 7_000\n";
+    let scenario = parse("f", &format!("[mesh]\n{text}")).unwrap();
+    let limits = scenario.mesh.limits();
+    assert_eq!((limits.max_memory_bytes, limits.hard_memory_bytes), (1, 2));
+    assert_eq!((limits.fence_after_ms, limits.fence_timeout_ms), (5_000, 7_000));
+    assert_eq!(scenario::Mesh::default().limits().max_memory_bytes, u64::MAX);
+    let told = explain(&scenario);
+    assert!(told.contains("a fence after 5 s of standing still, for 7 s at most"), "{told}");
 }
 
 #[test]
@@ -333,13 +392,13 @@ fn a_scenario_is_called_as_its_file_unless_it_says_otherwise() {
 #[test]
 fn the_guide_names_every_scenario_and_its_example_passes() {
     let guide = std::fs::read_to_string(folder("../docs/SCENARIOS.md")).unwrap();
-    for (name, below) in [("scenarios", ""), ("scenarios/canary", "canary/")] {
+    for name in ["scenarios", "scenarios/canary", "scenarios/limits", "regressions"] {
         for one in scenarios(name) {
-            let link = format!("| [{0}](../sim/scenarios/{below}{0}.toml) | {1} |", one.name, one.about);
+            let link = format!("| [{0}](../sim/{name}/{0}.toml) | {1} |", one.name, one.about);
             assert!(guide.contains(&link), "docs/SCENARIOS.md lacks: {link}");
         }
     }
-    let linked = guide.match_indices("](../sim/scenarios/").map(|(at, _)| &guide[at + 3..]);
+    let linked = guide.match_indices("](../sim/").map(|(at, _)| &guide[at + 3..]);
     for path in linked.filter_map(|rest| rest.split(')').next()) {
         assert!(folder("..").join(&path[2..]).is_file(), "{path} is named and not there");
     }

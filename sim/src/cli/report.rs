@@ -36,6 +36,7 @@ fn one(outcome: &Outcome) -> Value {
             "refused": t.refused,
             "faults": t.faults,
             "conflicts": t.conflicts,
+            "links_closed": t.links_closed,
             "handled": t.handled,
             "virtual_ms": t.virtual_ms,
             "sent_bytes": t.sent_bytes,

@@ -8,7 +8,7 @@ use sessionmesh::core::session::Ttl;
 use super::Run;
 use crate::net::Faults;
 use crate::scenario::{Action, NodeIx};
-use crate::world::{ClientOp, OpKind, World};
+use crate::world::{ClientOp, Lie, OpKind, World};
 
 fn list(nodes: &[NodeIx]) -> String {
     nodes.iter().map(NodeIx::to_string).collect::<Vec<_>>().join(" ")
@@ -104,6 +104,10 @@ impl Run {
             Action::Wire { nodes, version } => {
                 places(nodes).into_iter().for_each(|at| world.hosts[at].version = *version);
             }
+            Action::Tamper { node, how, to } => {
+                self.checks.lied_to = true;
+                world.lies.insert(node.0, (*how, places(to)));
+            }
             _ => {}
         }
     }
@@ -120,6 +124,7 @@ impl Run {
         self.drain();
         self.world.net.faults = Faults::default();
         self.world.net.links.clear();
+        self.world.lies.clear();
         self.world.heal();
         for at in 0..n {
             self.world.slow(at, 0);
@@ -223,7 +228,10 @@ pub(crate) fn operation(action: &Action, world: &World) -> Option<(usize, Client
         set.chain(remove.iter().map(|k| (k.clone(), None))).collect()
     };
     let op = |node: &NodeIx, session: &u64, client: u32, token: bool, kind: OpKind| {
-        Some((node.0, ClientOp { client, session: *session, kind, token }))
+        Some((node.0, ClientOp { client, session: *session, kind, token, stalled_ms: 0 }))
+    };
+    let late = |op: Option<(usize, ClientOp)>, stalled_ms: u64| {
+        op.map(|(at, op)| (at, ClientOp { stalled_ms, ..op }))
     };
     match action {
         Action::Create { node, session, client, fields, big: sizes, ttl_ms, ends_in_ms, life_ms } => {
@@ -234,12 +242,14 @@ pub(crate) fn operation(action: &Action, world: &World) -> Option<(usize, Client
             let life_ms = life_ms.unwrap_or(world.limits.max_lifetime_ms);
             op(node, session, *client, false, OpKind::Create { fields: all, ttl, life_ms })
         }
-        Action::Set { node, session, client, token, fields, big: sizes, remove } => {
+        Action::Set { node, session, client, token, fields, big: sizes, remove, stalled_ms } => {
             let mut all = changes(fields, remove);
             all.extend(big(sizes).into_iter().map(|(k, v)| (k, Some(v))));
-            op(node, session, *client, *token, OpKind::Edit(all))
+            late(op(node, session, *client, *token, OpKind::Edit(all)), *stalled_ms)
         }
-        Action::Touch { node, session } => op(node, session, 0, false, OpKind::Touch),
+        Action::Touch { node, session, stalled_ms } => {
+            late(op(node, session, 0, false, OpKind::Touch), *stalled_ms)
+        }
         Action::Ttl { node, session, ttl_ms } => {
             op(node, session, 0, false, OpKind::SetTtl(Ttl::Sliding(*ttl_ms)))
         }
@@ -282,6 +292,8 @@ pub fn describe(action: &Action) -> String {
         }
         Action::Impersonate { node, name_of } => format!("{node}'s machine takes the name of {name_of}"),
         Action::Wire { nodes, version } => format!("{} will speak wire version {version}", list(nodes)),
+        Action::Tamper { node, how: Lie::Off, .. } => format!("{node} lies no longer"),
+        Action::Tamper { node, how, .. } => format!("{node} begins to lie: {how:?}"),
         other => other.name().to_owned(),
     }
 }

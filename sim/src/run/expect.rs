@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Run, mark_names};
+use crate::scenario::Scenario;
 use crate::world::{Seen, World};
 use sessionmesh::core::replica::Serving;
 
@@ -16,9 +17,15 @@ pub(super) struct Watcher {
     joining: BTreeMap<usize, u64>,
     slowest_join_ms: u64,
     left: BTreeSet<usize>,
+    /// Texts that no warning has said yet.
+    pub unsaid: Vec<String>,
 }
 
 impl Watcher {
+    pub fn of(scenario: &Scenario) -> Self {
+        Self { unsaid: scenario.expect.warnings.clone(), ..Self::default() }
+    }
+
     pub fn seen(&mut self, world: &World, seen: &Seen) {
         let now_ms = world.time_ms;
         match seen {
@@ -109,6 +116,9 @@ impl Run {
             Some(format!("{name}: {held}, at most {wanted} expected"))
         };
         broken.extend(at_least("conflicts", self.totals.conflicts, expect.conflicts_at_least));
+        broken.extend(at_most("conflicts", self.totals.conflicts, expect.conflicts_at_most));
+        broken.extend(at_most("links closed", self.totals.links_closed, expect.links_closed_at_most));
+        broken.extend(self.watcher.unsaid.iter().map(|text| format!("no node warned of {text:?}")));
         broken.extend(at_most("bytes of replication", self.world.sent.0, expect.bytes_at_most));
         broken.extend(at_most("refused operations", self.totals.refused, expect.refused_at_most));
         broken.extend(at_most("acknowledged writes lost", self.acked_lost(), Some(expect.acked_writes_lost)));

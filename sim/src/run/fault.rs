@@ -2,6 +2,7 @@
 
 use crate::net::Faults;
 use crate::scenario::{Action, Scenario};
+use crate::world::Lie;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $word:literal),* $(,)?) => {
@@ -68,6 +69,8 @@ kinds! {
     Seeds = "seed-outage",
     /// A node speaks an older wire version.
     OldWire = "old-wire",
+    /// A member lies about what it holds.
+    Lie = "lie",
 }
 
 /// Which faults are in force until when (virtual ms).
@@ -149,6 +152,8 @@ impl InForce {
                 }
             }
             Action::Wire { .. } => self.set(FaultKind::OldWire, u64::MAX),
+            Action::Tamper { how: Lie::Off, .. } => self.until[FaultKind::Lie as usize] = soon,
+            Action::Tamper { .. } => self.set(FaultKind::Lie, u64::MAX),
             _ => {}
         }
         if all_seeds_down {

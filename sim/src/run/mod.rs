@@ -51,6 +51,8 @@ pub struct Totals {
     pub faults: u64,
     /// Conflicts reported.
     pub conflicts: u64,
+    /// Links closed because a peer broke a rule.
+    pub links_closed: u64,
     /// Messages and timers handled by nodes.
     pub handled: u64,
     /// Virtual time (ms).
@@ -173,7 +175,7 @@ impl Run {
         Self {
             world,
             checks,
-            watcher: Watcher::default(),
+            watcher: Watcher::of(&scenario),
             faults,
             recorder,
             totals: Totals::default(),
@@ -273,6 +275,8 @@ impl Run {
                 Seen::Wrote { result: Ok(written), .. } => self.totals.writes += u64::from(written.wrote),
                 Seen::Wrote { .. } | Seen::Refused { .. } => self.totals.refused += 1,
                 Seen::Acked { .. } => self.totals.acked += 1,
+                Seen::Closed { .. } => self.totals.links_closed += 1,
+                Seen::Warned { text, .. } => self.watcher.unsaid.retain(|wanted| !text.contains(wanted)),
                 Seen::Event { event: sessionmesh::core::replica::Happened::Conflict(_), .. } => {
                     self.totals.conflicts += 1;
                 }

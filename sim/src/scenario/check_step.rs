@@ -85,6 +85,9 @@ fn fault(action: &Action) -> Wrong {
         Action::Impersonate { node, name_of } if node == name_of => {
             wrong("name_of", format!("{node} has that name already"))
         }
+        Action::Tamper { node, to, .. } if to.contains(node) => {
+            wrong("to", format!("{node} has no link to itself"))
+        }
         _ => None,
     }
 }
@@ -164,6 +167,7 @@ impl Action {
             | Self::Clock { nodes, .. }
             | Self::Wire { nodes, .. } => nodes.clone(),
             Self::Impersonate { node, name_of } => vec![*node, *name_of],
+            Self::Tamper { node, to, .. } => [node].into_iter().chain(to).copied().collect(),
             Self::Create { node, .. }
             | Self::Set { node, .. }
             | Self::Touch { node, .. }

@@ -126,6 +126,7 @@ impl Action {
             Self::Clock { .. } => "clock",
             Self::Impersonate { .. } => "impersonate",
             Self::Wire { .. } => "wire",
+            Self::Tamper { .. } => "tamper",
             Self::Create { .. } => "create",
             Self::Set { .. } => "set",
             Self::Touch { .. } => "touch",

@@ -110,6 +110,16 @@ pub struct Mesh {
     pub max_drift_ms: u64,
     /// How long past its deadline an expired payload stays at least (ms).
     pub grace_ms: u64,
+    /// Above this many bytes of records no session is created; unlimited if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_memory_bytes: Option<u64>,
+    /// Above this many bytes of records nothing is adopted from peers; unlimited if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hard_memory_bytes: Option<u64>,
+    /// A process that stood still for longer (ms) trusts nothing until a full round.
+    pub fence_after_ms: u64,
+    /// How long it waits for one at most (ms).
+    pub fence_timeout_ms: u64,
 }
 
 impl Default for Mesh {
@@ -130,6 +140,10 @@ impl Default for Mesh {
             skew_ms: limits.skew_ms,
             max_drift_ms: limits.max_drift_ms,
             grace_ms: limits.grace_ms,
+            max_memory_bytes: None,
+            hard_memory_bytes: None,
+            fence_after_ms: limits.fence_after_ms,
+            fence_timeout_ms: limits.fence_timeout_ms,
         }
     }
 }
@@ -148,6 +162,10 @@ impl Mesh {
             skew_ms: self.skew_ms,
             max_drift_ms: self.max_drift_ms,
             grace_ms: self.grace_ms,
+            max_memory_bytes: self.max_memory_bytes.unwrap_or(u64::MAX),
+            hard_memory_bytes: self.hard_memory_bytes.unwrap_or(u64::MAX),
+            fence_after_ms: self.fence_after_ms,
+            fence_timeout_ms: self.fence_timeout_ms,
             ..Limits::default()
         }
     }
@@ -186,6 +204,15 @@ pub struct Expect {
     /// Conflicts reported, at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conflicts_at_least: Option<u64>,
+    /// Conflicts reported, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflicts_at_most: Option<u64>,
+    /// Links closed because a peer broke a rule, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub links_closed_at_most: Option<u64>,
+    /// Texts of which each must be part of some node's warning.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Bytes of replication sent in the whole run, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_at_most: Option<u64>,

@@ -3,6 +3,7 @@
 use super::words::{count, fields, list, nodes, share, short, span};
 use super::{Action, Expect, Membership, Mesh, NodeIx, Scenario, Workload};
 use crate::net::Faults;
+use crate::world::Lie;
 
 /// Tells a scenario to a person.
 pub fn explain(scenario: &Scenario) -> String {
@@ -80,6 +81,12 @@ fn mesh(mesh: &Mesh) -> Vec<String> {
         mesh.grace_ms != default.grace_ms,
         format!("expired payloads kept {} at least", span(mesh.grace_ms)),
     );
+    set.extend(mesh.max_memory_bytes.map(|n| format!("nothing created above {n} bytes of records")));
+    set.extend(mesh.hard_memory_bytes.map(|n| format!("nothing adopted above {n} bytes of records")));
+    let fence = (mesh.fence_after_ms, mesh.fence_timeout_ms);
+    if fence != (default.fence_after_ms, default.fence_timeout_ms) {
+        set.push(format!("a fence after {} of standing still, for {} at most", span(fence.0), span(fence.1)));
+    }
     lines.extend((!set.is_empty()).then(|| format!("Settings: {}.", list(set))));
     lines
 }
@@ -203,6 +210,14 @@ fn expect(scenario: &Scenario) -> Vec<String> {
             .filter(|n| *n > 0)
             .map(|n| format!("At least {} reported.", subject(&count(n, "conflict"), "is", "are"))),
     );
+    lines.extend(
+        e.conflicts_at_most
+            .map(|n| format!("At most {} reported.", subject(&count(n, "conflict"), "is", "are"))),
+    );
+    lines.extend(e.links_closed_at_most.map(|n| {
+        format!("At most {} for a broken rule.", subject(&count(n, "link"), "is closed", "are closed"))
+    }));
+    lines.extend(e.warnings.iter().map(|text| format!("Some node must warn of {text:?}.")));
     lines.extend(e.bytes_at_most.map(|n| format!("Replication sends at most {n} bytes.")));
     lines.extend(
         e.refused_at_most
@@ -272,7 +287,32 @@ fn action(action: &Action) -> String {
                 nodes(who)
             )
         }
+        Action::Tamper { node, how, to } => lie(*node, *how, to),
         other => operation(other),
+    }
+}
+
+fn lie(node: NodeIx, how: Lie, to: &[NodeIx]) -> String {
+    let whom = if to.is_empty() { String::new() } else { format!(" to {}", nodes(to)) };
+    match how {
+        Lie::Off => format!("{node} lies no longer"),
+        Lie::PushWithoutEntries => {
+            format!("the pushes of {node}{whom} begin to claim writes they do not hold")
+        }
+        Lie::ValueOfPushes => {
+            format!("the pushes of {node}{whom} begin to tell other values than were written")
+        }
+        Lie::ValueOfPages => {
+            format!("the pages of {node}{whom} begin to tell other values than were written")
+        }
+    }
+}
+
+/// How a client's thread came to write late.
+fn late(stalled_ms: u64) -> String {
+    match stalled_ms {
+        0 => String::new(),
+        ms => format!(" by a thread that read the clock {} before", span(ms)),
     }
 }
 
@@ -319,16 +359,18 @@ fn operation(action: &Action) -> String {
             parts.extend(life_ms.map(|ms| format!("a longest life of {}", span(ms))));
             format!("a client creates session {session} at {node} with {}", list(parts))
         }
-        Action::Set { node, session, fields: set, big, remove, token, .. } => {
+        Action::Set { node, session, fields: set, big, remove, token, stalled_ms, .. } => {
             let mut parts = Vec::new();
             parts.extend((!set.is_empty()).then(|| format!("sets {}", fields(set))));
             parts.extend(big.iter().map(|(k, n)| format!("sets {} to {n} bytes", short(k))));
             parts.extend((!remove.is_empty()).then(|| format!("removes {}", list(remove))));
             parts.extend(parts.is_empty().then(|| "changes nothing".to_owned()));
             let with = if *token { ", showing the token of its last write" } else { "" };
-            format!("a client {} in session {session} at {node}{with}", list(parts))
+            format!("a client {} in session {session} at {node}{with}{}", list(parts), late(*stalled_ms))
         }
-        Action::Touch { node, session } => format!("a client touches session {session} at {node}"),
+        Action::Touch { node, session, stalled_ms } => {
+            format!("a client touches session {session} at {node}{}", late(*stalled_ms))
+        }
         Action::Ttl { node, session, ttl_ms } => {
             format!("a client gives session {session} a time-to-live of {} at {node}", span(*ttl_ms))
         }

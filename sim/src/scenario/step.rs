@@ -8,6 +8,7 @@ use serde::de::{self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::net::Faults;
+use crate::world::Lie;
 
 /// A node by its name: `n0`, `n1`, …
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -174,6 +175,16 @@ pub enum Action {
         /// The version.
         version: u16,
     },
+    /// Lets a member lie: from now on its frames of one kind are rewritten on their way out.
+    Tamper {
+        /// Who lies.
+        node: NodeIx,
+        /// How; `off` ends it.
+        how: Lie,
+        /// To whom; to all if empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        to: Vec<NodeIx>,
+    },
     /// A client creates a session.
     Create {
         /// Where.
@@ -220,6 +231,9 @@ pub enum Action {
         /// Fields to remove.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         remove: Vec<String>,
+        /// Its thread read the clock this long (ms) before it got to write.
+        #[serde(default, skip_serializing_if = "super::is_default")]
+        stalled_ms: u64,
     },
     /// A client extends a session.
     Touch {
@@ -227,6 +241,9 @@ pub enum Action {
         node: NodeIx,
         /// Which.
         session: u64,
+        /// As that of `set`.
+        #[serde(default, skip_serializing_if = "super::is_default")]
+        stalled_ms: u64,
     },
     /// A client changes the time-to-live.
     Ttl {

@@ -129,7 +129,7 @@ impl Workload {
     fn stick(&self, out: &mut Vec<Step>, node: NodeIx, session: u64, from_ms: u64) {
         let every = (self.ttl_ms / 3).max(1);
         let times = (1..).map(|k| from_ms + k * every).take_while(|&at| at < self.until_ms).take(200);
-        out.extend(times.map(|at_ms| Step { at_ms, action: Action::Touch { node, session } }));
+        out.extend(times.map(|at_ms| Step { at_ms, action: Action::Touch { node, session, stalled_ms: 0 } }));
     }
 
     fn one(&self, out: &mut Vec<Step>, at_ms: u64, (node, session, client): (NodeIx, u64, u32), draw: Draw) {
@@ -144,6 +144,7 @@ impl Workload {
             fields,
             big: BTreeMap::new(),
             remove,
+            stalled_ms: 0,
         };
         let mut roll = draw.at(4) % 1_000;
         let mut within = |share: u64| {
@@ -154,7 +155,7 @@ impl Workload {
         let action = if within(mix.read) {
             Action::Read { node, session, client, token }
         } else if within(mix.touch) {
-            Action::Touch { node, session }
+            Action::Touch { node, session, stalled_ms: 0 }
         } else if within(mix.destroy) {
             Action::Destroy { node, session, blind: false }
         } else if within(mix.blind) {

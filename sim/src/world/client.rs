@@ -33,6 +33,8 @@ pub struct ClientOp {
     pub kind: OpKind,
     /// Whether the client presents the token of its last write.
     pub token: bool,
+    /// How long before it gets to write its thread read the clock (ms).
+    pub stalled_ms: u64,
 }
 
 /// What a client asks.
@@ -182,7 +184,9 @@ impl World {
     }
 
     fn write(&mut self, at: usize, id: SessionId, asked: &ClientOp) -> Result<Written, WriteError> {
-        let (now, replica) = (self.now(at), self.replica(at));
+        let (mut now, replica) = (self.now(at), self.replica(at));
+        now.wall_ms = now.wall_ms.saturating_sub(asked.stalled_ms);
+        now.mono_ms = now.mono_ms.saturating_sub(asked.stalled_ms);
         match &asked.kind {
             OpKind::Create { fields, ttl, life_ms } => {
                 let change = change_of(fields.iter().map(|(k, v)| (k.as_str(), Some(v.as_str()))));

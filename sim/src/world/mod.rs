@@ -2,7 +2,7 @@
 //!
 //! Reader's order: this file (the loop, inputs and outputs), `links.rs` (who can talk to whom), `faults.rs` (what
 //! is done to processes), `client.rs` (what applications do), `direct.rs` (the small language of tests),
-//! `seen.rs` (what can be observed).
+//! `seen.rs` (what can be observed), `tamper.rs` (members that lie).
 
 mod client;
 mod direct;
@@ -10,6 +10,7 @@ mod faults;
 mod links;
 mod node;
 mod seen;
+mod tamper;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use self::client::{Asking, Client};
 pub use self::links::LINK_TIMEOUT_MS;
 pub use self::node::{Host, SimNode};
 pub use self::seen::{Given, Seen, Watch};
+pub use self::tamper::Lie;
 use crate::board::{Board, BoardConfig, Packet, scuttlebutt::Scuttlebutt};
 use crate::draw::{Draw, TraceHash};
 use crate::net::{Fate, Net};
@@ -73,8 +75,10 @@ pub struct World {
     pub gossiped: (u64, u64),
     /// Messages and timers handled by nodes so far.
     pub handled: u64,
-    /// Sees every frame before it is sent; may rewrite it (the lying peer of the audit test).
+    /// Sees every frame before it is sent; may rewrite it.
     pub tamper: Option<Tamper>,
+    /// Who lies now, how, and to whom; to all if that is empty.
+    pub lies: BTreeMap<usize, (Lie, Vec<usize>)>,
     /// How much of what happens is kept.
     pub watch: Watch,
     /// What happened since it was last taken.
@@ -144,6 +148,7 @@ impl World {
             gossiped: (0, 0),
             handled: 0,
             tamper: None,
+            lies: BTreeMap::new(),
             watch: Watch::Off,
             seen: Vec::new(),
             seed,
@@ -316,6 +321,10 @@ impl World {
         let Some(to) = self.at_origin(peer) else { return };
         let frame = match self.tamper {
             Some(tamper) => tamper(from, frame),
+            None => frame,
+        };
+        let frame = match self.lies.get(&from).filter(|(_, whom)| whom.is_empty() || whom.contains(&to)) {
+            Some((lie, _)) => lie.tell(self.origin(from), frame),
             None => frame,
         };
         self.sent.0 += frame.len() as u64;
