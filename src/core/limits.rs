@@ -11,7 +11,8 @@ pub const MAX_KEY_BYTES: usize = 255;
 pub const MAX_REMOVED_FIELDS: usize = 1_000;
 /// Ranges of counters remembered per origin and partition; the shortest are forgotten beyond. A node that is in the
 /// middle of taking in a partition has one for each dot it holds, so that this is about the sessions of a partition
-/// at 1 M in 256; forgetting some costs retransmission.
+/// at 1 M in 256. Forgetting some costs retransmission; held dots of a writer that died in that moment and that nobody
+/// else covers are then not passed on (`docs/ALGORITHM.md` §4).
 pub const MAX_RANGES: usize = 4_096;
 /// One claim never spans more counters than this: about 35 years of 1,000 writes per second.
 pub const MAX_CLAIM_SPAN: u64 = 1 << 40;

@@ -295,9 +295,9 @@ impl Partition {
         hash
     }
 
-    /// The audit sum (CRDT.md §9): over sessions far from expiry, of (id, component, version, value). Equal
-    /// coverage with unequal sums means a bug, bit rot, or a peer that claimed what it did not send. `None` while
-    /// something here is not covered yet (read through, or of an unfinished round): then it is no evidence.
+    /// The audit sum (CRDT.md §9): over sessions and tombstones far from their end, of (id, component, version, value).
+    /// Equal coverage with unequal sums means a bug, bit rot, or a peer that claimed what it did not send. `None` if
+    /// something held is not covered (more gaps than are remembered): then it is no evidence.
     pub fn audit_sum(&self, wall_ms: u64, limits: &Limits) -> Option<u64> {
         let margin = 2 * limits.max_drift_ms;
         let mut sum = 0u64;
