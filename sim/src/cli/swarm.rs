@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sessionmesh::core::marks::Mark;
-use sessionmesh_sim::run::{FaultKind, Options, Outcome, mark_names, run};
+use sessionmesh_sim::run::{Options, Outcome, mark_names, run};
 use sessionmesh_sim::scenario::to_toml;
 use sessionmesh_sim::swarm::{Campaign, Report, median, scenario};
 
@@ -123,7 +123,7 @@ fn print_report(args: &Args, report: &Report, say: &dyn Fn(&str)) {
     if let Some(((invariant, fault), count)) = rarest {
         say(&format!("rarest pair exercised: {invariant} under {fault}, {count} times"));
     }
-    let kinds = FaultKind::ALL.len() * Report::invariants().len();
+    let kinds = Report::faults().len() * Report::invariants().len();
     say(&format!(
         "{} of {kinds} pairs of invariant and fault exercised{}",
         kinds - never.len(),
@@ -158,7 +158,7 @@ fn some(never: &[(&str, &str)]) -> String {
 }
 
 fn matrix(report: &Report) {
-    let heads: Vec<&str> = FaultKind::ALL.iter().map(|k| k.name()).collect();
+    let heads: Vec<&str> = Report::faults().iter().map(|k| k.name()).collect();
     out(&format!("{:<28} {}", "", heads.iter().map(|h| format!("{h:>12}")).collect::<String>()));
     for (invariant, counts) in Report::invariants().iter().zip(&report.exercised.0) {
         out(&format!("{invariant:<28} {}", counts.iter().map(|n| format!("{n:>12}")).collect::<String>()));

@@ -95,7 +95,12 @@ impl Workload {
         let mut out = Vec::new();
         for (at_ms, n) in order {
             let draw = draw.within(n);
-            let session = self.first_session + draw.at(1) % self.sessions.max(1);
+            let mut session = self.first_session + draw.at(1) % self.sessions.max(1);
+            let others = self.sessions.saturating_sub(self.sticky);
+            if others > 0 && session - self.first_session < self.sticky && created.contains(&session) {
+                // A sticky session has its own operations: this one is another's.
+                session = self.first_session + self.sticky + draw.at(10) % others;
+            }
             let node = draw.pick(2, &nodes_of);
             // A client follows one session and moves from node to node.
             let client = (ix * 10_000 + session + 1) as u32;

@@ -33,6 +33,7 @@ impl Partition {
         events: &mut Vec<Happened>,
     ) {
         let now_ms = self.clamp_wall(wall_ms);
+        self.wait_for_nobody_gone(inc);
         let due = u32::try_from(now_ms / 1_000).unwrap_or(u32::MAX);
         while let Some((&bucket, _)) = self.wheel.first_key_value() {
             if bucket > due || budget == 0 {
@@ -54,6 +55,19 @@ impl Partition {
                 }
             }
         }
+    }
+
+    /// A revived session waits for every member's word; a life that is over will never give it.
+    fn wait_for_nobody_gone(&mut self, inc: &BTreeMap<Origin, u64>) {
+        if self.revived.is_empty() {
+            return;
+        }
+        let own = &self.inc;
+        let gone = |m: &Origin| [own.get(m), inc.get(m)].into_iter().flatten().any(|v| v & GONE != 0);
+        self.revived.retain(|_, waiting| {
+            waiting.retain(|member| !gone(member));
+            !waiting.is_empty()
+        });
     }
 
     fn look(
