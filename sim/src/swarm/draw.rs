@@ -168,28 +168,73 @@ fn faults(draw: Draw, n: usize, mesh: &Mesh) -> Vec<Step> {
 
 const KINDS: u64 = 15;
 
+/// One drawn trouble: when it begins and ends, and whom it is about.
+struct Trouble {
+    draw: Draw,
+    at_ms: u64,
+    end: u64,
+    long: u64,
+    n: usize,
+    node: NodeIx,
+}
+
+impl Trouble {
+    fn others(&self) -> Vec<NodeIx> {
+        (0..self.n).map(NodeIx).filter(|x| *x != self.node).collect()
+    }
+}
+
 fn fault(draw: Draw, at_ms: u64, n: usize, kind: u64, mesh: &Mesh, out: &mut Vec<Step>) {
     let node = NodeIx(draw.at(3) as usize % n);
-    let others =
-        |without: &[NodeIx]| -> Vec<NodeIx> { (0..n).map(NodeIx).filter(|x| !without.contains(x)).collect() };
     let long = draw.pick(4, &[2_000, 8_000, 20_000, 60_000]) + draw.at(5) % 5_000;
     let end = (at_ms + long).min(LENGTH_MS - 1_000);
+    let trouble = Trouble { draw, at_ms, end, long, n, node };
+    match kind {
+        0 | 1 | 10 | 12 => of_links(&trouble, kind, out),
+        _ => of_nodes(&trouble, kind, mesh, out),
+    }
+}
+
+fn of_links(trouble: &Trouble, kind: u64, out: &mut Vec<Step>) {
+    let &Trouble { draw, at_ms, end, long, n, node } = trouble;
     let mut push = |at_ms: u64, action: Action| out.push(Step { at_ms, action });
     match kind {
         0 => {
             let side: Vec<NodeIx> =
                 (0..n).map(NodeIx).filter(|x| draw.within(6).chance(x.0 as u64, 500)).collect();
             let side = if side.is_empty() || side.len() == n { vec![node] } else { side };
-            let (between, and) = (side.clone(), others(&side));
+            let and = (0..n).map(NodeIx).filter(|x| !side.contains(x)).collect::<Vec<_>>();
+            let between = side;
             push(at_ms, Action::Cut { between: between.clone(), and: and.clone(), one_way: false });
             push(end, Action::Mend { between, and, one_way: false });
         }
         1 => {
-            let and = if draw.chance(7, 500) { others(&[node]) } else { vec![NodeIx((node.0 + 1) % n)] };
+            let and = if draw.chance(7, 500) { trouble.others() } else { vec![NodeIx((node.0 + 1) % n)] };
             let (between, and) = if draw.chance(8, 500) { (vec![node], and) } else { (and, vec![node]) };
             push(at_ms, Action::Cut { between: between.clone(), and: and.clone(), one_way: true });
             push(end, Action::Mend { between, and, one_way: true });
         }
+        10 => {
+            let (down_ms, up_ms) = (draw.range(9, 300, 6_000), draw.range(10, 300, 6_000));
+            let (between, and) = (vec![node], trouble.others());
+            push(
+                at_ms,
+                Action::Flap { between, and, down_ms, up_ms, for_ms: long, one_way: draw.chance(11, 300) },
+            );
+        }
+        _ => {
+            // A cut between two, whom all others reach.
+            let (between, and) = (vec![node], vec![NodeIx((node.0 + 1 + draw.at(9) as usize % (n - 1)) % n)]);
+            push(at_ms, Action::Cut { between: between.clone(), and: and.clone(), one_way: false });
+            push(end, Action::Mend { between, and, one_way: false });
+        }
+    }
+}
+
+fn of_nodes(trouble: &Trouble, kind: u64, mesh: &Mesh, out: &mut Vec<Step>) {
+    let &Trouble { draw, at_ms, end, node, .. } = trouble;
+    let mut push = |at_ms: u64, action: Action| out.push(Step { at_ms, action });
+    match kind {
         2 => {
             push(at_ms, Action::Crash { nodes: vec![node] });
             push(end, Action::Start { nodes: vec![node], alone: false });
@@ -224,25 +269,11 @@ fn fault(draw: Draw, at_ms: u64, n: usize, kind: u64, mesh: &Mesh, out: &mut Vec
                 drift_ppm: draw.range(9, 0, 4_000) as i64 - 2_000,
             },
         ),
-        10 => {
-            let (down_ms, up_ms) = (draw.range(9, 300, 6_000), draw.range(10, 300, 6_000));
-            let (between, and) = (vec![node], others(&[node]));
-            push(
-                at_ms,
-                Action::Flap { between, and, down_ms, up_ms, for_ms: long, one_way: draw.chance(11, 300) },
-            );
-        }
         11 => {
             // All seeds at once, and back.
             let nodes = mesh.seeds.clone();
             push(at_ms, Action::Crash { nodes: nodes.clone() });
             push(end, Action::Start { nodes, alone: false });
-        }
-        12 => {
-            // A cut between two, whom all others reach.
-            let (between, and) = (vec![node], vec![NodeIx((node.0 + 1 + draw.at(9) as usize % (n - 1)) % n)]);
-            push(at_ms, Action::Cut { between: between.clone(), and: and.clone(), one_way: false });
-            push(end, Action::Mend { between, and, one_way: false });
         }
         13 => {
             // A rolling deploy from one version to the next, and sometimes back.
