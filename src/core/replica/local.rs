@@ -21,7 +21,7 @@ pub struct Change<'a> {
     pub remove_seen: Vec<(&'a str, Dot)>,
     /// Leave out fields whose value would not change: for adapters that save whole maps.
     pub skip_unchanged: bool,
-    /// A new time-to-live. An unchanged one writes nothing if it is absolute or `skip_unchanged` is set.
+    /// A new time-to-live. An unchanged one writes nothing: adapters of every kind say it again on every save.
     pub ttl: Option<Ttl>,
     /// Remove every field present here that is not in `fields`.
     pub clear: bool,
@@ -184,11 +184,7 @@ impl Partition {
         }
         let (ttl, hard_ms) = (packed.ttl(), packed.hard_ms());
         let fields = changed_fields(&packed, change, &self.origins);
-        // As with fields: only an adapter's diff skips what would not change. A sliding time set again must beat an
-        // earlier concurrent one; an absolute end is saved by adapters of every kind on every request.
-        let says_anew =
-            |wanted: &Ttl| *wanted != ttl || !change.skip_unchanged && matches!(wanted, Ttl::Sliding(_));
-        let new_ttl = change.ttl.map(Ttl::bounded).filter(says_anew);
+        let new_ttl = change.ttl.map(Ttl::bounded).filter(|&wanted| wanted != ttl);
         let touch = new_ttl.is_some()
             || !mutant!(EditsNeverTouch) && now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
         if fields.is_empty() && new_ttl.is_none() && !touch {
