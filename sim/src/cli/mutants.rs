@@ -14,7 +14,7 @@ use super::Failure;
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Most seeds tried on one mutant before named scenarios are.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 600)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
@@ -26,8 +26,8 @@ pub(super) struct Args {
     #[arg(long)]
     only: Vec<String>,
     /// Scenarios for what seeds do not find.
-    #[arg(long, default_value = "sim/scenarios")]
-    scenarios: PathBuf,
+    #[arg(long, value_name = "DIR", default_values = ["sim/scenarios", "sim/regressions"])]
+    scenarios: Vec<PathBuf>,
     /// List the mutants and what each breaks.
     #[arg(long)]
     list: bool,
@@ -55,7 +55,10 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
     if let Some(unknown) = unknown {
         return Err(format!("there is no mutant {unknown:?}; --list names them").into());
     }
-    let scenarios = named(&args.scenarios)?;
+    let mut scenarios = Vec::new();
+    for folder in &args.scenarios {
+        scenarios.extend(named(folder)?);
+    }
     healthy(args, &scenarios)?;
     // A mutant that panics is a mutant killed: its backtrace is noise.
     std::panic::set_hook(Box::new(|_| {}));

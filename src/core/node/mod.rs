@@ -333,7 +333,9 @@ impl Node {
                 self.members = members.iter().copied().filter(|&m| m != self.origin).collect();
                 // Before its link is up: the end of an earlier life may be heard of first, and stability must not
                 // be vacuous about the memory that goes on (CRDT.md A3).
-                self.members.iter().for_each(|member| _ = self.inc.entry(*member).or_insert(0));
+                if !mutant!(LinkedPeerNotEntered) {
+                    self.members.iter().for_each(|member| _ = self.inc.entry(*member).or_insert(0));
+                }
             }
             Input::Gone(origin) => self.gone(now, origin),
             Input::Ask { token, id } => self.ask(token, id),
