@@ -27,8 +27,8 @@ fn session_name(world: &World, number: u64) -> String {
     world.session_id(number).log_hash(world.seed()).to_string()
 }
 
-/// The word of a frame's kind.
-pub fn kind_word(kind: u8) -> &'static str {
+/// The word of a frame's kind; 0 is gossip.
+pub fn kind_word(kind: u8) -> Option<&'static str> {
     const WORDS: [&str; 13] = [
         "gossip",
         "digest",
@@ -44,7 +44,7 @@ pub fn kind_word(kind: u8) -> &'static str {
         "audit",
         "audit_diff",
     ];
-    WORDS.get(usize::from(kind)).copied().unwrap_or("unknown")
+    WORDS.get(usize::from(kind)).copied()
 }
 
 impl Recorder {
@@ -187,7 +187,7 @@ fn spell(world: &World, history: &History, seen: &Seen) -> Option<Value> {
         Seen::Still { .. } => return None,
         Seen::Fault { text, nodes } => json!({ "t": t, "k": "fault", "text": text, "nodes": nodes }),
         Seen::Sent { id, from, to, kind, bytes, cause, arrive, fate } => json!({
-            "t": t, "k": "msg", "id": id, "from": from, "to": to, "kind": kind_word(*kind), "bytes": bytes,
+            "t": t, "k": "msg", "id": id, "from": from, "to": to, "kind": kind_word(*kind).unwrap_or("unknown"), "bytes": bytes,
             "cause": cause, "arrive": arrive, "fate": fate.word(),
         }),
         Seen::Gone { .. } | Seen::Step { .. } => return None,

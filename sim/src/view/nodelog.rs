@@ -9,23 +9,7 @@ use serde_json::{Value, json};
 
 use super::data::{Data, Message, Num};
 use super::{MAX_LANES, plain};
-
-/// Names of the wire's message kinds, by number.
-const KINDS: [&str; 13] = [
-    "unknown",
-    "digest",
-    "equal",
-    "unequal",
-    "sync",
-    "page",
-    "adopted",
-    "push",
-    "ack",
-    "ask",
-    "tell",
-    "audit",
-    "audit_diff",
-];
+use crate::trace::kind_word;
 
 /// Reads a node's log.
 pub(super) struct NodeLog {
@@ -248,13 +232,18 @@ impl NodeLog {
         let peer = self.peer(line)?;
         let number = *need(&line.kind, "kind")?;
         let other = format!("kind {number}");
+        let word = match number {
+            // Gossip is not in a node's log: a frame without a kind is.
+            0 => Some("unknown"),
+            _ => u8::try_from(number).ok().and_then(kind_word),
+        };
         let arrive = [Num(t)];
         let row = Message {
             t,
             id: n,
             from: if sent { 0 } else { peer },
             to: if sent { peer } else { 0 },
-            kind: KINDS.get(number).copied().unwrap_or(&other),
+            kind: word.unwrap_or(&other),
             fate: if sent { "sent" } else { "received" },
             bytes: need(&line.bytes, "bytes")?.0,
             cause: None,
