@@ -12,6 +12,8 @@ use crate::world::{Seen, SimNode};
 
 /// What a probe of one's own may take at the worst (ms): the longest timeout of a node in bad health.
 const PROBE_MS: u64 = 20_000;
+/// The longest round trip that a clock is anchored by (ms): what news may be misdated by.
+const ROUND_TRIP_MS: u64 = 1_500;
 /// What clocks that run at different rates, and rounding, may make of a window (ms).
 const SLACK_MS: u64 = 100;
 /// A node that stood still for at least this long (ms) ...
@@ -62,13 +64,13 @@ impl DeathsHaveTwoWitnesses {
 
     fn cleared(&mut self, look: &Look<'_>, at: usize, member: Origin, verdict: &mut Verdict) {
         let began_ms = self.suspicions.remove(&(at, member)).map(|s| s.0);
-        // Whoever never spoke to a node cannot be dated by it, and gets the benefit of the doubt.
-        let dated = |n: &SimNode| n.witness.heard_ms.contains_key(&member);
+        // Whoever never answered a node cannot be dated by it, and gets the benefit of the doubt.
+        let dated = |n: &SimNode| n.node.detector().is_some_and(|d| d.members().get(&member).is_some_and(|m| m.is_dated()));
         if !look.world.nodes[at].as_ref().is_some_and(dated) {
             return;
         }
         if let (Some(began_ms), Some(ended_ms)) = (began_ms, self.ended.get(&member)) {
-            verdict.case(ended_ms + SLACK_MS >= began_ms, at, None, || {
+            verdict.case(ended_ms + ROUND_TRIP_MS >= began_ms, at, None, || {
                 format!("has heard of {member} since {began_ms} ms, which ended at {ended_ms} ms")
             });
         }

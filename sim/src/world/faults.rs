@@ -3,6 +3,7 @@
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::node::Input;
 
+use super::detect::Witness;
 use super::links::LINK_TIMEOUT_MS;
 use super::node::{SetupOf, SimNode};
 use super::seen::Seen;
@@ -110,6 +111,7 @@ impl World {
             node.links.clear();
             node.adopted.clear();
             node.unacked.clear();
+            node.witness = Witness::default();
         }
         if let Some(board) = &mut self.board {
             board.stop(self.time_ms, at);

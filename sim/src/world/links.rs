@@ -28,7 +28,12 @@ impl World {
         self.drop_link(at, peer);
         if let Some(other) = other {
             let origin = self.origin(at);
-            self.drop_link(other, origin);
+            if self.board.is_some() {
+                // It hears so when it can: a frozen process does not.
+                self.schedule(1, Event::Closed { to: other, peer: origin });
+            } else {
+                self.drop_link(other, origin);
+            }
             self.schedule(REDIAL_MS, Event::LinkCheck(at, other));
         }
     }

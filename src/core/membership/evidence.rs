@@ -7,11 +7,16 @@
 
 use super::message::Pulse;
 
+/// An answer later than this (ms) anchors no clock: the error would be as great.
+const ROUND_TRIP_MS: u64 = 1_000;
+
 /// What is known of one member's life signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Evidence {
     /// Our clock and the member's at one moment.
     anchor: Option<(u64, u64)>,
+    /// The anchor comes from an answer to a ping of ours: it is wrong by a round trip at most.
+    pub(super) exact: bool,
     /// The newest of its beats known.
     pub(super) beat_ms: u64,
     /// When the newest evidence was produced (ms, our clock); 0 for never.
@@ -19,21 +24,21 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// It spoke to us. `answered`: to a ping of ours, so that the packet is no older than a round trip. Any other may
-    /// have been on its way for long, or be a copy, and is dated like what others tell.
-    pub(super) fn direct(&mut self, now_ms: u64, pulse: Pulse, answered: bool) {
+    /// It spoke to us. `asked_ms`: when the ping it answers left, if it is an answer to one: it was produced since. Any
+    /// other packet may have been on its way for long, or be a copy, and is dated like what others tell.
+    pub(super) fn direct(&mut self, now_ms: u64, pulse: Pulse, asked_ms: Option<u64>) {
+        let answered = asked_ms.is_some_and(|asked_ms| now_ms <= asked_ms + ROUND_TRIP_MS);
         let is_earlier = |(at, beat): (u64, u64)| {
             now_ms.saturating_sub(pulse.beat_ms) < at.saturating_sub(beat) && now_ms >= pulse.beat_ms
         };
         // A packet that was long on its way must not anchor: it would make all that is told later look younger.
-        if answered || self.anchor.is_none_or(is_earlier) {
+        if answered || (!self.exact && self.anchor.is_none_or(is_earlier)) {
             self.anchor = Some((now_ms, pulse.beat_ms));
+            self.exact = answered;
         }
-        if answered {
-            self.beat_ms = self.beat_ms.max(pulse.beat_ms);
-            self.produced_ms = self.produced_ms.max(now_ms);
-        } else {
-            self.told(now_ms, pulse.beat_ms);
+        self.told(now_ms, pulse.beat_ms);
+        if let Some(asked_ms) = asked_ms {
+            self.produced_ms = self.produced_ms.max(asked_ms + 1);
         }
     }
 
@@ -77,7 +82,7 @@ mod tests {
     #[test]
     fn what_is_told_is_dated_by_the_speakers_own_clock() {
         let mut evidence = Evidence::default();
-        evidence.direct(100_000, pulse(5_000), true);
+        evidence.direct(100_000, pulse(5_000), Some(99_990));
         assert!(evidence.told(109_000, 6_000), "it is news, though old");
         assert_eq!(evidence.produced_ms, 101_000);
         assert!(!evidence.told(110_000, 5_500), "older than what is known");
@@ -88,10 +93,10 @@ mod tests {
     #[test]
     fn a_late_packet_does_not_anchor_but_an_answer_does() {
         let mut evidence = Evidence::default();
-        evidence.direct(100_000, pulse(5_000), false);
-        evidence.direct(120_000, pulse(6_000), false);
+        evidence.direct(100_000, pulse(5_000), None);
+        evidence.direct(120_000, pulse(6_000), None);
         assert_eq!(evidence.date(130_000, 7_000), 102_000, "the packet was 19 s on its way");
-        evidence.direct(140_000, pulse(7_000), true);
+        evidence.direct(140_000, pulse(7_000), Some(139_999));
         assert_eq!(
             evidence.date(150_000, 8_000),
             141_000,

@@ -18,13 +18,13 @@ impl Detector {
         }
     }
 
-    /// A member spoke to this node; `answered`: to a ping of ours.
-    pub(super) fn heard(&mut self, now_ms: u64, from: Origin, pulse: Pulse, answered: bool) {
+    /// A member spoke to this node; `asked_ms`: in answer to a ping that left then.
+    pub(super) fn heard(&mut self, now_ms: u64, from: Origin, pulse: Pulse, asked_ms: Option<u64>) {
         if !self.members.contains_key(&from) {
             self.contact(now_ms, from);
         }
         let Some(member) = self.members.get_mut(&from) else { return };
-        member.evidence.direct(now_ms, pulse, answered);
+        member.evidence.direct(now_ms, pulse, asked_ms);
         self.incarnation_known(now_ms, from, pulse.incarnation);
         self.weigh(now_ms, from);
     }

@@ -91,6 +91,9 @@ pub enum Input<'a> {
     Overflow,
     /// This node is leaving: tell them.
     Leave,
+    /// The wall clock went ahead of the monotonic one by this much (ms): the machine was suspended, it seems, during
+    /// which the monotonic clock stands still.
+    Suspended(u64),
     /// Time passed.
     Tick,
 }
@@ -151,6 +154,8 @@ pub struct Detector {
     config: Config,
     rng: StdRng,
     started_ms: u64,
+    /// Time its machine was suspended (ms).
+    skipped_ms: u64,
     incarnation: u32,
     members: BTreeMap<Origin, Member>,
     /// Members that are alive or suspect, this node not counted.
@@ -162,6 +167,8 @@ pub struct Detector {
     dead: BTreeSet<Origin>,
     probes: Vec<Probe>,
     relays: Vec<Relay>,
+    /// Pings of failed probes: whom, number, when (ms).
+    late: Vec<(Origin, u16, u64)>,
     next_seq: u16,
     health: LocalHealth,
     rumours: Rumours,
@@ -192,6 +199,7 @@ impl Detector {
             config,
             rng,
             started_ms: now_ms,
+            skipped_ms: 0,
             incarnation: 0,
             members: BTreeMap::new(),
             living: 0,
@@ -201,6 +209,7 @@ impl Detector {
             dead: BTreeSet::new(),
             probes: Vec::new(),
             relays: Vec::new(),
+            late: Vec::new(),
             next_seq: 0,
             rumours: Rumours::default(),
             urgent: Vec::new(),
@@ -248,6 +257,8 @@ impl Detector {
             Input::Board(listed) => self.listed(now_ms, listed),
             Input::Fact { of, key, value } => self.read_fact(now_ms, of, key, value),
             Input::Gone(origin) => self.over(now_ms, origin, Why::Superseded),
+            // Beats count time as the others see it, or they would take all that is told of us for old.
+            Input::Suspended(for_ms) => self.skipped_ms += for_ms,
             Input::Overflow => self.health.worse(1),
             Input::Leave => {
                 let incarnation = self.incarnation;
@@ -318,11 +329,11 @@ impl Detector {
             return Ok(());
         }
         let Packet { pulse, message } = decode(bytes)?;
-        let answered = match &message {
+        let asked_ms = match &message {
             Message::Ack { seq, .. } => self.answered(now_ms, from, *seq, pulse),
-            _ => false,
+            _ => None,
         };
-        self.heard(now_ms, from, pulse, answered);
+        self.heard(now_ms, from, pulse, asked_ms);
         match message {
             Message::Ping { seq, rumours } => {
                 self.send_with_news(now_ms, from, reliable, |rumours| Message::Ack { seq, rumours });
@@ -345,7 +356,7 @@ impl Detector {
 
     /// This node's own beat at a time (ms).
     fn beat_at(&self, at_ms: u64) -> u64 {
-        at_ms.saturating_sub(self.started_ms)
+        at_ms.saturating_sub(self.started_ms) + self.skipped_ms
     }
 
     fn send(&mut self, now_ms: u64, to: Origin, reliable: bool, message: Message) {

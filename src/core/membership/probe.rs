@@ -12,6 +12,10 @@ use crate::core::limits::{MAX_DEAD_BURST, MAX_PROBES, MAX_RELAYS};
 
 /// How long the first answer of a member never measured is waited for (ms).
 const UNKNOWN_MS: u64 = 150;
+/// No first answer is waited for longer (ms), however slow a member was: a dead one must be noticed.
+const MOST_MS: u64 = 1_000;
+/// Pings of failed probes whose answers may still tell how slow a member is.
+const LATE_PINGS: usize = 64;
 /// All the dead are probed at most this often (ms), however many come back.
 const BURST_GAP_MS: u64 = 500;
 
@@ -79,7 +83,7 @@ impl Detector {
         if self.probes.len() >= MAX_PROBES {
             return;
         }
-        let direct_ms = member.rtt.timeout_ms(self.config.direct_min_ms, UNKNOWN_MS);
+        let direct_ms = member.rtt.timeout_ms(self.config.direct_min_ms, UNKNOWN_MS).min(MOST_MS);
         let whole_ms = self.health.stretch(self.config.probe_timeout_ms.max(4 * direct_ms));
         let direct_ms = self.health.stretch(direct_ms);
         let seq = self.fresh_seq();
@@ -114,6 +118,9 @@ impl Detector {
             let probe = &mut self.probes[at];
             if now_ms >= probe.deadline_ms {
                 let probe = self.probes.swap_remove(at);
+                let pings = probe.seqs.iter().map(|&(seq, left_ms)| (probe.target, seq, left_ms));
+                self.late.extend(pings);
+                self.late.drain(..self.late.len().saturating_sub(LATE_PINGS));
                 self.probe_failed(now_ms, &probe);
                 continue;
             }
@@ -155,8 +162,6 @@ impl Detector {
             self.health.worse(1);
         }
         let Some(member) = self.members.get_mut(&probe.target) else { return };
-        // If it lives, it takes longer than that.
-        member.rtt.sample(now_ms - probe.began_ms);
         if member.evidence.produced_ms > probe.began_ms && !mutant!(EvidenceIgnored) {
             // Its packets reach us though ours may not reach it: it lives.
             return;
@@ -173,8 +178,8 @@ impl Detector {
         }
     }
 
-    /// An answer to a ping of ours, or of ours on another's behalf. Returns whether it was.
-    pub(super) fn answered(&mut self, now_ms: u64, from: Origin, seq: u16, pulse: Pulse) -> bool {
+    /// An answer to a ping of ours, or of ours on another's behalf. Returns when that ping left.
+    pub(super) fn answered(&mut self, now_ms: u64, from: Origin, seq: u16, pulse: Pulse) -> Option<u64> {
         let left_ms = |p: &Probe| p.seqs.iter().find(|(s, _)| *s == seq).map(|(_, left_ms)| *left_ms);
         let mine = self.probes.iter().enumerate().filter(|(_, p)| p.target == from);
         if let Some((at, left_ms)) = mine.filter_map(|(at, p)| Some((at, left_ms(p)?))).next() {
@@ -183,15 +188,22 @@ impl Detector {
                 member.rtt.sample(now_ms - left_ms);
             }
             self.health.better();
-            return true;
+            return Some(left_ms);
+        }
+        if let Some(at) = self.late.iter().position(|l| (l.0, l.1) == (from, seq)) {
+            // Too late for its probe, and not too late to learn from.
+            let (_, _, left_ms) = self.late.swap_remove(at);
+            if let Some(member) = self.members.get_mut(&from) {
+                member.rtt.sample(now_ms - left_ms);
+            }
+            return Some(left_ms);
         }
         if let Some(at) = self.relays.iter().position(|r| r.seq == seq && r.target == from) {
             let relay = self.relays.swap_remove(at);
             let message = Message::Relayed { seq: relay.their_seq, target: pulse };
             self.send(now_ms, relay.for_whom, false, message);
-            return true;
         }
-        false
+        None
     }
 
     /// Pings on behalf of another.
@@ -200,7 +212,7 @@ impl Detector {
         if self.relays.len() >= MAX_RELAYS {
             return;
         }
-        let direct_ms = member.rtt.timeout_ms(self.config.direct_min_ms, UNKNOWN_MS);
+        let direct_ms = member.rtt.timeout_ms(self.config.direct_min_ms, UNKNOWN_MS).min(MOST_MS);
         let seq = self.fresh_seq();
         let (next_ms, until_ms) = (now_ms + direct_ms, now_ms + 2 * self.config.probe_timeout_ms);
         let nacked = false;
@@ -228,8 +240,8 @@ impl Detector {
             return;
         };
         let probe = self.probes.swap_remove(at);
-        // An answer to a question of ours is no older than the question: it needs no date.
-        self.heard(now_ms, probe.target, pulse, false);
+        // Made for our question, and so no older than it.
+        self.heard(now_ms, probe.target, pulse, Some(probe.began_ms));
         self.health.better();
     }
 

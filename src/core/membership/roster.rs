@@ -122,6 +122,11 @@ impl Member {
         }
     }
 
+    /// Whether what others tell of it can be dated to within a round trip: it has answered a ping of ours.
+    pub fn is_dated(&self) -> bool {
+        self.evidence.exact
+    }
+
     /// When the newest evidence of its life known here was produced (ms, this node's clock); `None` if there is none.
     pub fn heard_ms(&self) -> Option<u64> {
         (self.evidence.produced_ms > 0).then_some(self.evidence.produced_ms)

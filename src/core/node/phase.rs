@@ -12,9 +12,12 @@ use rand::RngExt;
 use super::{Node, Output, offset_of};
 use crate::core::causality::Origin;
 use crate::core::marks::Mark;
+use crate::core::membership;
 use crate::core::replica::{GONE, Serving};
 use crate::core::time::Now;
 
+/// Wall time that went by without monotonic time (ms) is a suspend beyond this; below it is the clock being trimmed.
+const SKIPPED_MS: u64 = 50;
 /// A verification without an answer is tried again after this (ms).
 const VERIFY_RETRY_MS: u64 = 1_000;
 
@@ -144,6 +147,9 @@ impl Node {
         let offset = offset_of(now);
         let before = std::mem::replace(&mut self.wall_offset_ms, offset);
         let jump_ms = offset.abs_diff(before);
+        if offset > before && jump_ms > SKIPPED_MS {
+            self.detect(now, membership::Input::Suspended(jump_ms));
+        }
         if offset > before && jump_ms > self.limits.fence_after_ms {
             self.marks.hit(Mark::SuspendNoticed);
             // The monotonic clock stands still while a machine is suspended: the wall clock tells that it was.
