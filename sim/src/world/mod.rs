@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
-use sessionmesh::core::membership;
+use sessionmesh::core::membership::{self, MEMBERSHIP_KINDS};
 use sessionmesh::core::node::{Input, Output};
 use sessionmesh::core::replica::{Lookup, Replica, Serving};
 use sessionmesh::core::replication::decode;
@@ -453,7 +453,9 @@ impl World {
                 let known = self.nodes[to].as_ref().is_some_and(|n| n.links.contains(&from_origin));
                 if known && self.origin(to) == to_origin {
                     self.cause = id;
-                    self.witness(to, from_origin, sent_ms);
+                    if bytes.get(1).is_some_and(|kind| MEMBERSHIP_KINDS.contains(kind)) {
+                        self.witness(to, from_origin, sent_ms);
+                    }
                     self.input(to, Input::Frame { peer: from_origin, bytes: &bytes });
                 }
             }
