@@ -40,6 +40,30 @@ pub const ROUND_WINDOW: usize = 4;
 pub const MAX_FRAME_ORIGINS: usize = 65_536;
 /// No counter is greater: 146 million years of 1,000 writes per second. Keeps arithmetic on claims from overflowing.
 pub const MAX_COUNTER: u64 = 1 << 62;
+/// Members a detector keeps, the dead and the gone among them: four times the board's ceiling, so that a mesh told of by
+/// other means fits too. Each takes about 300 bytes.
+pub const MAX_MEMBERS: usize = 2_048;
+/// Largest packet of the detector (bytes): fits one datagram of any path that IPv6 allows.
+pub const MAX_PACKET_BYTES: usize = 1_200;
+/// Rumours in one packet: at about 50 bytes each they and the rest stay below [`MAX_PACKET_BYTES`].
+pub const MAX_RUMOURS_PER_PACKET: usize = 16;
+/// Rumours a node holds to pass on. A split of a thousand members makes half as many suspicions at once; what does not
+/// fit was told to a few at once all the same, and stands on the board.
+pub const MAX_RUMOURS: usize = 256;
+/// Accusers of one member that are told apart: more than any window asks for.
+pub const MAX_ACCUSERS: usize = 8;
+/// Probes of one node under way at once: a split makes a node check many suspects. More wait.
+pub const MAX_PROBES: usize = 128;
+/// Pings on behalf of others under way at once; a request beyond goes unanswered, as if it were lost.
+pub const MAX_RELAYS: usize = 128;
+/// Members believed dead that are probed at once when one of them came back; the others follow half a second later.
+pub const MAX_DEAD_BURST: usize = 128;
+/// Suspicions one node writes on the board: at about 50 bytes each they fit a value of 8 KiB.
+pub const MAX_PUBLISHED_SUSPECTS: usize = 64;
+/// No incarnation is greater: a member that had to refute a thousand times a second would take 24 days.
+pub const MAX_INCARNATION: u32 = 1 << 31;
+/// No beat is greater (ms): 8,900 years of one process. Keeps arithmetic on beats from overflowing.
+pub const MAX_BEAT_MS: u64 = 1 << 48;
 /// What a frame may hold beyond its largest record.
 pub const FRAME_SLACK_BYTES: usize = 64 * 1024;
 

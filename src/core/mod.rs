@@ -19,6 +19,7 @@ macro_rules! mutant {
 pub mod causality;
 pub mod limits;
 pub mod marks;
+pub mod membership;
 #[cfg(sessionmesh_mutants)]
 pub mod mutants;
 pub mod node;

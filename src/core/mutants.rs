@@ -45,6 +45,31 @@ macro_rules! mutants {
 }
 
 mutants! {
+    // Membership.
+    LowerIncarnationAccepted = "lower-incarnation-accepted",
+        "A suspicion of an incarnation that was refuted long ago counts.";
+    AccuserCountedTwice = "accuser-counted-twice",
+        "An accuser that repeats itself shortens the window again.";
+    RefutationIgnored = "refutation-ignored",
+        "A suspected member does not raise its incarnation, so that the dead stay dead for ever.";
+    EvidenceIgnored = "evidence-ignored",
+        "What a suspect produces does not clear it: one witness is enough for a death.";
+    OldEvidenceClears = "old-evidence-clears",
+        "News of a member counts as new however old it is, so that the dead linger (A14).";
+    OwnCheckSpared = "own-check-spared",
+        "A member dies by what others say, without a probe of one's own.";
+    ObserverRaisesIncarnation = "observer-raises-incarnation",
+        "A node that hears a suspicion raises the incarnation of the suspect, which only the suspect may.";
+    DeadRevivedUnrefuted = "dead-revived-unrefuted",
+        "A packet of a dead member's revives it though it has refuted nothing.";
+    LeftRevived = "left-revived",
+        "A member that said goodbye comes back under the same origin.";
+    SelfSuspected = "self-suspected",
+        "A node believes what is said of itself.";
+    StallNotForgiven = "stall-not-forgiven",
+        "A process that stood still takes the silence of that time for everybody's death.";
+    DeadNeverProbed = "dead-never-probed",
+        "Nobody asks the dead, so that the end of a split is noticed only by the board.";
     // Clocks and versions.
     WallClockStamps = "wall-clock-stamps",
         "Stamps are the bare wall clock, so a later write may lose to an earlier one (§4).";

@@ -1,0 +1,96 @@
+//! Evidence that a member lives, and when it was produced (CRDT.md A14).
+//!
+//! What counts against a suspicion is what the suspect produced after it began. Old news keeps arriving for seconds
+//! after a death, so that the time of arrival says nothing. Every pulse carries its speaker's own clock; an answer to
+//! a ping anchors that clock to ours, with an error of at most one round trip, and dates whatever is told of the
+//! speaker by others: produced at `t₀ + (beat - beat₀)`.
+
+use super::message::Pulse;
+
+/// What is known of one member's life signs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Evidence {
+    /// Our clock and the member's at one moment.
+    anchor: Option<(u64, u64)>,
+    /// The newest of its beats known.
+    pub(super) beat_ms: u64,
+    /// When the newest evidence was produced (ms, our clock); 0 for never.
+    pub(super) produced_ms: u64,
+}
+
+impl Evidence {
+    /// It spoke to us. `answered`: to a ping of ours, so that the packet is no older than a round trip.
+    pub(super) fn direct(&mut self, now_ms: u64, pulse: Pulse, answered: bool) {
+        let is_earlier = |(at, beat): (u64, u64)| {
+            now_ms.saturating_sub(pulse.beat_ms) < at.saturating_sub(beat) && now_ms >= pulse.beat_ms
+        };
+        // A packet that was long on its way must not anchor: it would make all that is told later look younger.
+        if answered || self.anchor.is_none_or(is_earlier) {
+            self.anchor = Some((now_ms, pulse.beat_ms));
+        }
+        self.beat_ms = self.beat_ms.max(pulse.beat_ms);
+        self.produced_ms = self.produced_ms.max(now_ms);
+    }
+
+    /// Something of its came over a link to it.
+    pub(super) fn contact(&mut self, now_ms: u64) {
+        self.produced_ms = self.produced_ms.max(now_ms);
+    }
+
+    /// Somebody tells that it spoke. Returns whether we knew nothing as new.
+    pub(super) fn told(&mut self, now_ms: u64, beat_ms: u64) -> bool {
+        if beat_ms <= self.beat_ms {
+            return false;
+        }
+        self.beat_ms = beat_ms;
+        let produced_ms = if mutant!(OldEvidenceClears) { now_ms } else { self.date(now_ms, beat_ms) };
+        self.produced_ms = self.produced_ms.max(produced_ms);
+        true
+    }
+
+    /// The member's beat at a time of our clock: the inverse of [`Evidence::date`]. Without an anchor its newest.
+    pub(super) fn undate(&self, at_ms: u64) -> u64 {
+        self.anchor.map_or(self.beat_ms, |(at, beat)| (beat + at_ms).saturating_sub(at))
+    }
+
+    /// When a beat was, by our clock: never in the future. Without an anchor it counts as now: a member that never
+    /// spoke to us must not die for want of a date.
+    pub(super) fn date(&self, now_ms: u64, beat_ms: u64) -> u64 {
+        let dated = self.anchor.map_or(now_ms, |(at, beat)| (at + beat_ms).saturating_sub(beat));
+        dated.min(now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pulse(beat_ms: u64) -> Pulse {
+        Pulse { incarnation: 0, beat_ms }
+    }
+
+    #[test]
+    fn what_is_told_is_dated_by_the_speakers_own_clock() {
+        let mut evidence = Evidence::default();
+        evidence.direct(100_000, pulse(5_000), true);
+        assert!(evidence.told(109_000, 6_000), "it is news, though old");
+        assert_eq!(evidence.produced_ms, 101_000);
+        assert!(!evidence.told(110_000, 5_500), "older than what is known");
+        assert!(evidence.told(110_000, 99_000));
+        assert_eq!(evidence.produced_ms, 110_000, "never in the future");
+    }
+
+    #[test]
+    fn a_late_packet_does_not_anchor_but_an_answer_does() {
+        let mut evidence = Evidence::default();
+        evidence.direct(100_000, pulse(5_000), false);
+        evidence.direct(120_000, pulse(6_000), false);
+        assert_eq!(evidence.date(130_000, 7_000), 102_000, "the packet was 19 s on its way");
+        evidence.direct(140_000, pulse(7_000), true);
+        assert_eq!(
+            evidence.date(150_000, 8_000),
+            141_000,
+            "its clock stood still while its machine was suspended"
+        );
+    }
+}

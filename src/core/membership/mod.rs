@@ -1,0 +1,540 @@
+//! Membership: who lives, as this node sees it. SWIM (Das, Gupta, Motivala, DSN 2002) with Lifeguard (Dadgar, Phillips,
+//! Currey, DSN-W 2018), told who exists by the bulletin board, and a rule of death of its own: two witnesses.
+//!
+//! Scuttlebutt finds and never errs, but is slow and costs bytes in proportion to the members; SWIM is fast and flat,
+//! but errs under loss. Here a suspicion is SWIM's, and a death needs both: this node's *own* probe of the suspect
+//! failed in every way, and nothing the suspect *produced* since the suspicion began has been heard of through anyone.
+//! Anyone who has heard of it since contradicts. `docs/MEMBERSHIP.md` tells why, and what it measured.
+//!
+//! Reader's order: [`message`] (the protocol's story), [`config`] (the knobs), `probe` (is it there?), `hear` (what
+//! others say), `evidence` (when was that?), `suspicion` and `judge` (how long until it is dead), `roster` (what is
+//! believed), `board` (what is written on the board), and the small ones: `rtt`, `health`, `flap`, `rumours`.
+//!
+//! A pure state machine: inputs with the time in, outputs out.
+
+mod board;
+pub mod config;
+mod evidence;
+mod flap;
+mod health;
+mod hear;
+mod judge;
+pub mod message;
+mod probe;
+mod roster;
+mod rtt;
+mod rumours;
+mod suspicion;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+pub use self::config::Config;
+pub use self::message::{MEMBERSHIP_KINDS, MEMBERSHIP_WIRE};
+pub use self::roster::{Change, Member, State, Why};
+pub use self::suspicion::Suspicion;
+
+use self::board::Voice;
+use self::health::LocalHealth;
+use self::message::{Message, Pulse, Rumour, decode, encode};
+use self::probe::{Probe, Relay};
+use self::rumours::Rumours;
+use super::causality::Origin;
+use super::limits::{MAX_MEMBERS, MAX_RUMOURS_PER_PACKET};
+
+/// A gap between two inputs longer than this (ms) means the process stood still: the driver looks around every 500.
+const STOOD_STILL_MS: u64 = 1_000;
+
+/// One member as the board lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The life of its memory.
+    pub origin: Origin,
+    /// Whether the board's own, slower detector believes in it.
+    pub alive: bool,
+    /// Whether it said goodbye there.
+    pub left: bool,
+}
+
+/// What happens to a detector.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// A packet of a peer's detector arrived.
+    Packet {
+        /// Whose: the link knows.
+        from: Origin,
+        /// It came over the link's stream: so must the answer.
+        reliable: bool,
+        /// The packet.
+        bytes: &'a [u8],
+    },
+    /// Something else of a peer's arrived over a link: a life sign like any other.
+    Contact(Origin),
+    /// A link to a peer is up.
+    LinkUp(Origin),
+    /// The link is gone: a reason to probe.
+    LinkDown(Origin),
+    /// The members on the board, without this node.
+    Board(&'a [Listed]),
+    /// A member has published this on the board.
+    Fact {
+        /// Whose.
+        of: Origin,
+        /// The key, as in [`Output::Publish`].
+        key: &'a str,
+        /// The value.
+        value: &'a str,
+    },
+    /// A life that will never return: superseded, or left in good order.
+    Gone(Origin),
+    /// The driver had to drop packets: this node is overloaded.
+    Overflow,
+    /// This node is leaving: tell them.
+    Leave,
+    /// Time passed.
+    Tick,
+}
+
+/// What a detector wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a packet.
+    Send {
+        /// To whom.
+        to: Origin,
+        /// Over the link's stream; else as a datagram, which may be lost.
+        reliable: bool,
+        /// The packet.
+        bytes: Vec<u8>,
+    },
+    /// A member's state has changed.
+    Changed(Change),
+    /// Write this on the board.
+    Publish {
+        /// `inc` or `suspects`.
+        key: &'static str,
+        /// The value.
+        value: String,
+    },
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Packets sent.
+    pub sent_packets: u64,
+    /// Bytes of those packets.
+    pub sent_bytes: u64,
+    /// Probes begun.
+    pub probes: u64,
+    /// Probes whose first ping had no answer in time.
+    pub probes_escalated: u64,
+    /// Probes that failed in every way.
+    pub probes_failed: u64,
+    /// Suspicions begun here or heard of.
+    pub suspicions: u64,
+    /// Suspicions cleared, by evidence or refutation.
+    pub cleared: u64,
+    /// Suspicions of this node that it refuted.
+    pub refuted: u64,
+    /// Members declared dead.
+    pub deaths: u64,
+    /// Dead members that came back.
+    pub revived: u64,
+    /// Times this process stood still.
+    pub stood_still: u64,
+}
+
+/// The failure detector of one life of one node.
+pub struct Detector {
+    own: Origin,
+    config: Config,
+    rng: StdRng,
+    started_ms: u64,
+    incarnation: u32,
+    members: BTreeMap<Origin, Member>,
+    /// Members that are alive or suspect, this node not counted.
+    living: usize,
+    /// The order of probing, and the place in it.
+    order: Vec<Origin>,
+    next: usize,
+    suspects: BTreeSet<Origin>,
+    dead: BTreeSet<Origin>,
+    probes: Vec<Probe>,
+    relays: Vec<Relay>,
+    next_seq: u16,
+    health: LocalHealth,
+    rumours: Rumours,
+    /// News to be told to a few at once, and whom besides.
+    urgent: Vec<Rumour>,
+    urgent_to: Vec<Origin>,
+    next_probe_ms: u64,
+    next_dead_ms: u64,
+    /// When a suspicion wants to be looked at next.
+    judge_ms: u64,
+    /// When all the dead were last probed because one of them came back.
+    burst_ms: u64,
+    voice: Voice,
+    last_ms: u64,
+    outputs: VecDeque<Output>,
+    stats: Stats,
+}
+
+impl Detector {
+    /// A detector that knows nobody yet. `seed` is its only randomness.
+    pub fn new(own: Origin, config: Config, seed: [u8; 32], now_ms: u64) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        let first_ms = now_ms + rng.random_range(0..config.probe_interval_ms);
+        Self {
+            own,
+            health: LocalHealth::new(config.health_max),
+            next_dead_ms: now_ms + config.dead_probe_ms,
+            config,
+            rng,
+            started_ms: now_ms,
+            incarnation: 0,
+            members: BTreeMap::new(),
+            living: 0,
+            order: Vec::new(),
+            next: 0,
+            suspects: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            probes: Vec::new(),
+            relays: Vec::new(),
+            next_seq: 0,
+            rumours: Rumours::default(),
+            urgent: Vec::new(),
+            urgent_to: Vec::new(),
+            next_probe_ms: first_ms,
+            judge_ms: u64::MAX,
+            burst_ms: 0,
+            voice: Voice::default(),
+            last_ms: now_ms,
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes in one input. Everything it causes is in the outputs when this returns.
+    ///
+    /// # Errors
+    /// What is wrong with a packet, which was then ignored.
+    pub fn handle(&mut self, now_ms: u64, input: Input<'_>) -> Result<(), String> {
+        self.notice_stall(now_ms);
+        let taken = match input {
+            Input::Packet { from, reliable, bytes } => self.packet(now_ms, from, reliable, bytes),
+            other => {
+                self.event(now_ms, other);
+                Ok(())
+            }
+        };
+        if now_ms >= self.next_wake_ms() {
+            self.timers(now_ms);
+        }
+        self.tell_urgent(now_ms);
+        taken
+    }
+
+    fn event(&mut self, now_ms: u64, input: Input<'_>) {
+        match input {
+            Input::Contact(peer) => self.contact(now_ms, peer),
+            Input::LinkUp(peer) => {
+                self.contact(now_ms, peer);
+                // It may believe us dead, or we it: both show at once.
+                self.ping_once(now_ms, peer);
+            }
+            Input::LinkDown(peer) => self.begin_probe(now_ms, peer),
+            Input::Board(listed) => self.listed(now_ms, listed),
+            Input::Fact { of, key, value } => self.read_fact(now_ms, of, key, value),
+            Input::Gone(origin) => self.over(now_ms, origin, Why::Superseded),
+            Input::Overflow => self.health.worse(1),
+            Input::Leave => {
+                let incarnation = self.incarnation;
+                self.spread(Rumour::Left { subject: self.own, incarnation }, None);
+            }
+            Input::Packet { .. } | Input::Tick => {}
+        }
+    }
+
+    /// The next output, until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When the detector wants its next input at the latest (ms).
+    pub fn next_wake_ms(&self) -> u64 {
+        let probes = self.probes.iter().map(|p| p.next_ms.min(p.deadline_ms));
+        let relays = self.relays.iter().map(|r| r.next_ms);
+        let dead_ms = if self.dead.is_empty() { u64::MAX } else { self.next_dead_ms };
+        let timers = [self.next_probe_ms, self.judge_ms, dead_ms, self.voice.next_ms()];
+        timers.into_iter().chain(probes).chain(relays).min().unwrap_or(u64::MAX)
+    }
+
+    fn timers(&mut self, now_ms: u64) {
+        // Well behind one's own timers: the others' silence may be one's own.
+        if now_ms > self.next_wake_ms() + self.config.probe_interval_ms / 2 {
+            self.health.worse(1);
+        }
+        self.run_probes(now_ms);
+        self.run_relays(now_ms);
+        if now_ms >= self.next_probe_ms {
+            self.next_probe_ms = now_ms.max(self.next_probe_ms + self.config.probe_interval_ms);
+            self.probe_next(now_ms);
+        }
+        if now_ms >= self.next_dead_ms {
+            self.next_dead_ms = now_ms + self.config.dead_probe_ms;
+            self.probe_a_dead(now_ms);
+            self.forget_dead(now_ms);
+        }
+        if now_ms >= self.judge_ms {
+            self.judge(now_ms);
+        }
+        self.publish(now_ms);
+    }
+
+    /// A process that stood still has heard nobody, and that proves nothing: every clock in it stands still as well.
+    fn notice_stall(&mut self, now_ms: u64) {
+        let gap_ms = now_ms.saturating_sub(std::mem::replace(&mut self.last_ms, now_ms));
+        if gap_ms <= STOOD_STILL_MS || mutant!(StallNotForgiven) {
+            return;
+        }
+        self.stats.stood_still += 1;
+        self.health.worse(2);
+        self.probes.clear();
+        self.relays.clear();
+        self.next_probe_ms = now_ms + self.rng.random_range(0..self.config.probe_interval_ms);
+        for origin in &self.suspects {
+            if let Some(suspicion) = self.members.get_mut(origin).and_then(|m| m.suspicion.as_mut()) {
+                suspicion.began_ms += gap_ms;
+                suspicion.check = suspicion::OwnCheck::Due(now_ms);
+            }
+        }
+        self.judge_ms = now_ms;
+    }
+
+    fn packet(&mut self, now_ms: u64, from: Origin, reliable: bool, bytes: &[u8]) -> Result<(), String> {
+        if from == self.own {
+            return Ok(());
+        }
+        match decode(bytes)? {
+            Message::Ping { seq, pulse, rumours } => {
+                self.heard(now_ms, from, pulse, false);
+                let ack = |pulse, rumours| Message::Ack { seq, pulse, rumours };
+                self.send_with_news(now_ms, from, reliable, ack);
+                self.take_rumours(now_ms, from, rumours);
+            }
+            Message::Ack { seq, pulse, rumours } => {
+                let answered = self.answered(now_ms, from, seq, pulse);
+                self.heard(now_ms, from, pulse, answered);
+                self.take_rumours(now_ms, from, rumours);
+            }
+            Message::PingReq { seq, target } => {
+                self.contact(now_ms, from);
+                self.relay(now_ms, from, seq, target);
+            }
+            Message::Relayed { seq, pulse } => {
+                self.contact(now_ms, from);
+                self.relayed(now_ms, seq, pulse);
+            }
+            Message::Nack { seq } => {
+                self.contact(now_ms, from);
+                self.nacked(from, seq);
+            }
+            Message::Gossip { rumours } => {
+                self.contact(now_ms, from);
+                self.take_rumours(now_ms, from, rumours);
+            }
+        }
+        Ok(())
+    }
+
+    /// This node's own pulse.
+    fn pulse(&self, now_ms: u64) -> Pulse {
+        Pulse { incarnation: self.incarnation, beat_ms: now_ms - self.started_ms }
+    }
+
+    /// This node's own beat at a time (ms).
+    fn beat_at(&self, at_ms: u64) -> u64 {
+        at_ms.saturating_sub(self.started_ms)
+    }
+
+    fn send(&mut self, to: Origin, reliable: bool, message: &Message) {
+        let bytes = encode(message);
+        self.stats.sent_packets += 1;
+        self.stats.sent_bytes += bytes.len() as u64;
+        self.outputs.push_back(Output::Send { to, reliable, bytes });
+    }
+
+    /// Sends a ping or an ack, with what news fits; first of all what the receiver must know about itself.
+    fn send_with_news(
+        &mut self,
+        now_ms: u64,
+        to: Origin,
+        reliable: bool,
+        message: impl FnOnce(Pulse, Vec<Rumour>) -> Message,
+    ) {
+        let mut rumours: Vec<Rumour> = self.buddy_notice(to).into_iter().collect();
+        self.rumours.take(MAX_RUMOURS_PER_PACKET - rumours.len(), to, &mut rumours);
+        let message = message(self.pulse(now_ms), rumours);
+        self.send(to, reliable, &message);
+    }
+
+    /// Whoever is suspected or believed dead hears it from us whenever we speak to it (Lifeguard §IV-C).
+    fn buddy_notice(&self, to: Origin) -> Option<Rumour> {
+        let member = self.members.get(&to)?;
+        let began_ms = match member.state {
+            State::Suspect => member.suspicion.as_ref()?.began_ms,
+            State::Dead => member.since_ms,
+            State::Alive | State::Left => return None,
+        };
+        let (incarnation, began_beat_ms) = (member.incarnation, self.beat_at(began_ms));
+        Some(Rumour::Suspect { subject: to, incarnation, accuser: self.own, began_beat_ms })
+    }
+
+    /// News for a few at once and for the rest as it comes, and for somebody in particular.
+    fn spread(&mut self, rumour: Rumour, also: Option<Origin>) {
+        self.rumours.add(rumour, self.config.transmissions(self.living));
+        self.urgent.push(rumour);
+        self.urgent_to.extend(also);
+    }
+
+    fn tell_urgent(&mut self, now_ms: u64) {
+        if self.urgent.is_empty() {
+            return;
+        }
+        let urgent = std::mem::take(&mut self.urgent);
+        let mut to = std::mem::take(&mut self.urgent_to);
+        let some = self.some_living(self.config.fanout, |origin, _| !to.contains(&origin));
+        to.extend(some);
+        to.sort_unstable();
+        to.dedup();
+        for peer in to {
+            let mut rumours: Vec<Rumour> = urgent.iter().copied().filter(|r| r.subject() != peer).collect();
+            rumours.extend(self.buddy_notice(peer).filter(|_| now_ms >= self.started_ms));
+            for chunk in rumours.chunks(MAX_RUMOURS_PER_PACKET) {
+                self.send(peer, false, &Message::Gossip { rumours: chunk.to_vec() });
+            }
+        }
+    }
+
+    /// Up to `most` living members that fit, at random.
+    fn some_living(&mut self, most: usize, fits: impl Fn(Origin, &Member) -> bool) -> Vec<Origin> {
+        let mut chosen = Vec::with_capacity(most);
+        if self.order.is_empty() {
+            return chosen;
+        }
+        let n = self.order.len();
+        // A few tries at random are as good as a shuffle; a small mesh is gone through from a random place.
+        let first = self.rng.random_range(0..n);
+        let small = n <= 4 * most;
+        for step in 0..(4 * most).max(if small { n } else { 0 }) {
+            if chosen.len() == most || (small && step >= n) {
+                break;
+            }
+            let at = if small { (first + step) % n } else { self.rng.random_range(0..n) };
+            let origin = self.order[at];
+            let fit = self.members.get(&origin).is_some_and(|m| m.state.is_living() && fits(origin, m));
+            if fit && !chosen.contains(&origin) {
+                chosen.push(origin);
+            }
+        }
+        chosen
+    }
+
+    /// Puts a member into a state, and tells if that is another one.
+    fn enter(&mut self, now_ms: u64, origin: Origin, state: State, why: Why) {
+        let Some(member) = self.members.get_mut(&origin) else { return };
+        let before = std::mem::replace(&mut member.state, state);
+        (member.why, member.since_ms) = (why, now_ms);
+        if state != State::Suspect {
+            member.suspicion = None;
+        }
+        if before == State::Suspect && state != State::Suspect {
+            self.suspects.remove(&origin);
+            self.rumours.forget_suspicions(origin);
+        }
+        if before == State::Dead && state != State::Dead {
+            self.dead.remove(&origin);
+        }
+        match state {
+            State::Suspect => _ = self.suspects.insert(origin),
+            State::Dead => _ = self.dead.insert(origin),
+            State::Alive | State::Left => {}
+        }
+        self.living = self.living + usize::from(state.is_living()) - usize::from(before.is_living());
+        self.place(origin);
+        self.announce(origin);
+    }
+
+    fn announce(&mut self, origin: Origin) {
+        if let Some(&Member { state, incarnation, why, .. }) = self.members.get(&origin) {
+            self.outputs.push_back(Output::Changed(Change { member: origin, state, incarnation, why }));
+        }
+    }
+
+    /// Gives a living member a place in the order of probing, anywhere (SWIM §4.3).
+    fn place(&mut self, origin: Origin) {
+        if let Some(member) = self.members.get_mut(&origin)
+            && member.state.is_living()
+            && !std::mem::replace(&mut member.in_order, true)
+        {
+            let at = self.rng.random_range(0..=self.order.len());
+            self.order.insert(at, origin);
+            self.next += usize::from(at < self.next);
+        }
+    }
+
+    /// A member becomes known. Returns whether there was room.
+    fn meet(&mut self, now_ms: u64, origin: Origin, state: State, why: Why) -> bool {
+        if origin == self.own && !mutant!(SelfSuspected) || self.members.len() >= MAX_MEMBERS {
+            return false;
+        }
+        self.members.insert(origin, Member::new(now_ms, state, why));
+        self.living += usize::from(state.is_living());
+        if state == State::Dead {
+            self.dead.insert(origin);
+        }
+        self.place(origin);
+        self.announce(origin);
+        true
+    }
+
+    /// This life's name.
+    pub fn own(&self) -> Origin {
+        self.own
+    }
+
+    /// This node's own incarnation: how often it had to refute.
+    pub fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// Every member as this node sees it, itself not among them.
+    pub fn members(&self) -> &BTreeMap<Origin, Member> {
+        &self.members
+    }
+
+    /// Whether a member flaps: others are preferred as sources.
+    pub fn is_flapping(&mut self, now_ms: u64, origin: Origin) -> bool {
+        let Config { flap_half_life_ms, flap_limit_milli, .. } = self.config;
+        let member = self.members.get_mut(&origin);
+        member.is_some_and(|m| m.flap.is_damped(now_ms, flap_half_life_ms, flap_limit_milli))
+    }
+
+    /// Members that are alive or suspect, this node not counted.
+    pub fn living(&self) -> usize {
+        self.living
+    }
+
+    /// How much this node doubts itself: timeouts are multiplied by one more.
+    pub fn health_penalty(&self) -> u32 {
+        self.health.penalty()
+    }
+
+    /// Counts since the start.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+}

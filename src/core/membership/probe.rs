@@ -1,0 +1,261 @@
+//! Probing: ping, ping again, ping through others, ping over the stream (SWIM §3.1, memberlist's TCP fallback).
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+
+use super::message::{Message, Pulse};
+use super::roster::State;
+use super::suspicion::OwnCheck;
+use super::{Detector, Why};
+use crate::core::causality::Origin;
+use crate::core::limits::{MAX_DEAD_BURST, MAX_PROBES, MAX_RELAYS};
+
+/// How long the first answer of a member never measured is waited for (ms).
+const UNKNOWN_MS: u64 = 150;
+/// All the dead are probed at most this often (ms), however many come back.
+const BURST_GAP_MS: u64 = 500;
+
+/// A probe of ours.
+pub(super) struct Probe {
+    seq: u16,
+    target: Origin,
+    began_ms: u64,
+    /// How long the first answer is waited for; doubles with each further ping.
+    direct_ms: u64,
+    pub(super) next_ms: u64,
+    pub(super) deadline_ms: u64,
+    pings: u32,
+    /// Who was asked to ping on our behalf and has neither relayed nor declined.
+    asked: Vec<Origin>,
+    /// Somebody who was asked said that it is there.
+    nacked: bool,
+}
+
+/// A ping of ours on behalf of another.
+pub(super) struct Relay {
+    seq: u16,
+    target: Origin,
+    for_whom: Origin,
+    their_seq: u16,
+    /// When the asker is told that there was no answer; then when the answer is waited for no more.
+    pub(super) next_ms: u64,
+    until_ms: u64,
+    nacked: bool,
+}
+
+impl Detector {
+    fn fresh_seq(&mut self) -> u16 {
+        self.next_seq = self.next_seq.wrapping_add(1);
+        self.next_seq
+    }
+
+    /// Probes whoever is next, in an order shuffled anew each time round.
+    pub(super) fn probe_next(&mut self, now_ms: u64) {
+        while !self.order.is_empty() {
+            if self.next >= self.order.len() {
+                self.next = 0;
+                self.order.shuffle(&mut self.rng);
+            }
+            let target = self.order[self.next];
+            match self.members.get_mut(&target) {
+                Some(member) if member.state.is_living() => {
+                    self.next += 1;
+                    return self.begin_probe(now_ms, target);
+                }
+                member => {
+                    if let Some(member) = member {
+                        member.in_order = false;
+                    }
+                    self.order.swap_remove(self.next);
+                }
+            }
+        }
+    }
+
+    /// Begins a probe of a living member.
+    pub(super) fn begin_probe(&mut self, now_ms: u64, target: Origin) {
+        let Some(member) = self.members.get(&target).filter(|m| m.state.is_living()) else { return };
+        if self.probes.len() >= MAX_PROBES {
+            return;
+        }
+        let direct_ms = member.rtt.timeout_ms(self.config.direct_min_ms, UNKNOWN_MS);
+        let whole_ms = self.health.stretch(self.config.probe_timeout_ms.max(4 * direct_ms));
+        let direct_ms = self.health.stretch(direct_ms);
+        let seq = self.fresh_seq();
+        self.stats.probes += 1;
+        self.probes.push(Probe {
+            seq,
+            target,
+            began_ms: now_ms,
+            direct_ms,
+            next_ms: now_ms + direct_ms,
+            deadline_ms: now_ms + whole_ms,
+            pings: 1,
+            asked: Vec::new(),
+            nacked: false,
+        });
+        self.ping(now_ms, target, seq, false);
+    }
+
+    fn ping(&mut self, now_ms: u64, to: Origin, seq: u16, reliable: bool) {
+        self.send_with_news(now_ms, to, reliable, |pulse, rumours| Message::Ping { seq, pulse, rumours });
+    }
+
+    /// A ping nobody waits for: to show oneself, and to ask the dead.
+    pub(super) fn ping_once(&mut self, now_ms: u64, to: Origin) {
+        let seq = self.fresh_seq();
+        self.ping(now_ms, to, seq, false);
+    }
+
+    /// Ends probes that are over and escalates those without an answer so far.
+    pub(super) fn run_probes(&mut self, now_ms: u64) {
+        let mut at = 0;
+        while at < self.probes.len() {
+            let probe = &mut self.probes[at];
+            if now_ms >= probe.deadline_ms {
+                let probe = self.probes.swap_remove(at);
+                self.probe_failed(now_ms, &probe);
+                continue;
+            }
+            if now_ms >= probe.next_ms {
+                let first = probe.pings == 1;
+                // Doubling: loss wants another try at once, a slow member wants fewer.
+                probe.next_ms = now_ms + (probe.direct_ms << probe.pings.min(16));
+                probe.pings += 1;
+                let (target, seq) = (probe.target, probe.seq);
+                self.ping(now_ms, target, seq, false);
+                if first {
+                    self.escalate(now_ms, at);
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// No answer to the first ping: others try, and the stream does.
+    fn escalate(&mut self, now_ms: u64, at: usize) {
+        let (target, seq) = (self.probes[at].target, self.probes[at].seq);
+        self.stats.probes_escalated += 1;
+        let asked = self.some_living(self.config.indirect, |origin, member| {
+            origin != target && member.state == State::Alive
+        });
+        for &relay in &asked {
+            self.send(relay, false, &Message::PingReq { seq, target });
+        }
+        self.probes[at].asked = asked;
+        self.ping(now_ms, target, seq, true);
+    }
+
+    fn probe_failed(&mut self, now_ms: u64, probe: &Probe) {
+        self.stats.probes_failed += 1;
+        if !probe.nacked && !probe.asked.is_empty() {
+            // Not even those who were asked were heard: it may be this node that is deaf.
+            self.health.worse(1);
+        }
+        let Some(member) = self.members.get_mut(&probe.target) else { return };
+        if member.evidence.produced_ms > probe.began_ms && !mutant!(EvidenceIgnored) {
+            // Its packets reach us though ours may not reach it: it lives.
+            return;
+        }
+        match (member.state, &mut member.suspicion) {
+            (State::Suspect, Some(suspicion)) if probe.began_ms >= suspicion.began_ms => {
+                suspicion.check = OwnCheck::Failed;
+                self.judge_ms = now_ms;
+                self.accuse(now_ms, probe.target);
+            }
+            (State::Suspect, Some(_)) => {}
+            (State::Alive, _) => self.accuse(now_ms, probe.target),
+            _ => {}
+        }
+    }
+
+    /// An answer to a ping of ours, or of ours on another's behalf. Returns whether it was.
+    pub(super) fn answered(&mut self, now_ms: u64, from: Origin, seq: u16, pulse: Pulse) -> bool {
+        if let Some(at) = self.probes.iter().position(|p| p.seq == seq && p.target == from) {
+            let probe = self.probes.swap_remove(at);
+            if probe.pings == 1
+                && let Some(member) = self.members.get_mut(&from)
+            {
+                member.rtt.sample(now_ms - probe.began_ms);
+            }
+            self.health.better();
+            return true;
+        }
+        if let Some(at) = self.relays.iter().position(|r| r.seq == seq && r.target == from) {
+            let relay = self.relays.swap_remove(at);
+            self.send(relay.for_whom, false, &Message::Relayed { seq: relay.their_seq, pulse });
+            return true;
+        }
+        false
+    }
+
+    /// Pings on behalf of another.
+    pub(super) fn relay(&mut self, now_ms: u64, for_whom: Origin, their_seq: u16, target: Origin) {
+        let Some(member) = self.members.get(&target) else { return };
+        if self.relays.len() >= MAX_RELAYS {
+            return;
+        }
+        let direct_ms = member.rtt.timeout_ms(self.config.direct_min_ms, UNKNOWN_MS);
+        let seq = self.fresh_seq();
+        let (next_ms, until_ms) = (now_ms + direct_ms, now_ms + 2 * self.config.probe_timeout_ms);
+        let nacked = false;
+        self.relays.push(Relay { seq, target, for_whom, their_seq, next_ms, until_ms, nacked });
+        self.ping(now_ms, target, seq, false);
+    }
+
+    pub(super) fn run_relays(&mut self, now_ms: u64) {
+        let mut nacks = Vec::new();
+        for relay in self.relays.iter_mut().filter(|r| now_ms >= r.next_ms && !r.nacked) {
+            relay.nacked = true;
+            relay.next_ms = relay.until_ms;
+            nacks.push((relay.for_whom, relay.their_seq, relay.target, relay.seq));
+        }
+        for (to, their_seq, target, seq) in nacks {
+            self.send(to, false, &Message::Nack { seq: their_seq });
+            self.ping(now_ms, target, seq, false);
+        }
+        self.relays.retain(|r| now_ms < r.until_ms);
+    }
+
+    /// Somebody who was asked got an answer.
+    pub(super) fn relayed(&mut self, now_ms: u64, seq: u16, pulse: Pulse) {
+        let Some(at) = self.probes.iter().position(|p| p.seq == seq && !p.asked.is_empty()) else { return };
+        let probe = self.probes.swap_remove(at);
+        // An answer to a question of ours is no older than the question: it needs no date.
+        self.heard(now_ms, probe.target, pulse, false);
+        self.health.better();
+    }
+
+    pub(super) fn nacked(&mut self, from: Origin, seq: u16) {
+        if let Some(probe) = self.probes.iter_mut().find(|p| p.seq == seq) {
+            probe.nacked |= probe.asked.contains(&from);
+        }
+    }
+
+    /// One of the dead at a time: so that the end of a split is noticed soon, whoever's board is behind.
+    pub(super) fn probe_a_dead(&mut self, now_ms: u64) {
+        if mutant!(DeadNeverProbed) {
+            return;
+        }
+        let from = Origin(self.rng.random());
+        let next = self.dead.range(from..).next().or_else(|| self.dead.first()).copied();
+        next.into_iter().for_each(|dead| self.ping_once(now_ms, dead));
+    }
+
+    /// One of the dead came back: more may have.
+    pub(super) fn probe_all_dead(&mut self, now_ms: u64) {
+        if now_ms < self.burst_ms + BURST_GAP_MS {
+            return;
+        }
+        self.burst_ms = now_ms;
+        let mut dead: Vec<Origin> = self.dead.iter().copied().collect();
+        dead.shuffle(&mut self.rng);
+        dead.truncate(MAX_DEAD_BURST);
+        dead.into_iter().for_each(|dead| self.ping_once(now_ms, dead));
+    }
+
+    /// This node accuses a member.
+    fn accuse(&mut self, now_ms: u64, subject: Origin) {
+        self.accused(now_ms, subject, self.own, now_ms, Why::ProbeFailed);
+    }
+}
