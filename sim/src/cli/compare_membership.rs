@@ -18,7 +18,7 @@ const NORMAL_CHITCHAT: Effort = Effort { kills: 16, node_hours: 4.0, heals: 1, f
 
 const EXAMPLES: &str = "Examples:
   sessionmesh-sim compare-membership --quick
-  sessionmesh-sim compare-membership --system foca --n 64 --loss 0,20
+  sessionmesh-sim compare-membership --system ours,foca --n 64 --loss 0,20
   sessionmesh-sim compare-membership --hours 1000 --markdown table.md --json table.json
 
 False deaths are counted in node-hours: 64 members for a virtual hour are 64. With none in 1,000 the
@@ -66,7 +66,7 @@ pub(super) struct Args {
 }
 
 fn member_count(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| (2..=4_096).contains(n)).ok_or("a world has 2 to 4,096 members".into())
+    text.parse().ok().filter(|n| (2..=2_048).contains(n)).ok_or("a world has 2 to 2,048 members".into())
 }
 
 fn hours(text: &str) -> Result<f64, String> {

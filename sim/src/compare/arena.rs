@@ -132,7 +132,7 @@ impl Arena {
         if process.frozen {
             process.held.push((from, bytes, transfer));
         } else if process.running && transfer.is_none_or(|number| self.transfers.arrived(number)) {
-            self.system.deliver(self.now_ms, from, to, bytes);
+            self.system.deliver(self.now_ms, from, to, bytes, transfer.is_some());
         }
     }
 

@@ -4,12 +4,13 @@
 //! Everything is [`FullBoard`]'s: a paused tokio runtime a process. The board hands out whole views; this adapter
 //! tells what changed in them.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use sessionmesh::core::causality::Origin;
 
 use super::system::{Output, System, Verdict};
 use crate::board::{Board, BoardConfig, BoardMember, BoardOut, Entry, FullBoard, Packet};
-use std::collections::VecDeque;
 
 /// Processes that everybody has as seeds, as in the field.
 const SEEDS: usize = 3;
@@ -87,7 +88,7 @@ impl System for Chitchat {
         self.collect();
     }
 
-    fn deliver(&mut self, now_ms: u64, from: usize, to: usize, bytes: Bytes) {
+    fn deliver(&mut self, now_ms: u64, from: usize, to: usize, bytes: Bytes, _reliable: bool) {
         self.board.deliver(now_ms, from, to, Packet::Bytes(bytes));
         self.collect();
     }

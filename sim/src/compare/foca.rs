@@ -179,7 +179,7 @@ impl System for Foca {
         }
     }
 
-    fn deliver(&mut self, now_ms: u64, _from: usize, to: usize, bytes: Bytes) {
+    fn deliver(&mut self, now_ms: u64, _from: usize, to: usize, bytes: Bytes, _reliable: bool) {
         self.with(now_ms, to, |foca, effects| foca.handle_data(&bytes, effects));
     }
 
@@ -200,5 +200,48 @@ impl System for Foca {
 
     fn poll(&mut self) -> Option<Output> {
         self.effects.out.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::network::{Network, Weather};
+    use crate::compare::view::View;
+    use crate::queue::Queue;
+
+    /// Foca tells changes only. What the view made of them must be what foca itself lists, whatever happened.
+    #[test]
+    fn what_is_told_is_what_foca_lists() {
+        let n = 12;
+        let (mut foca, mut view) = (Foca::new(n, Draw::new(1)), View::new(n));
+        let mut network = Network::new(n, Weather::lan(300), Draw::new(2));
+        let mut queue = Queue::default();
+        (0..n).for_each(|at| foca.start(0, at));
+        for now_ms in 1..200_000 {
+            while let Some((_, (from, to, bytes))) = queue.pop(now_ms) {
+                foca.deliver(now_ms, from, to, bytes, false);
+            }
+            foca.wake(now_ms);
+            while let Some(output) = foca.poll() {
+                match output {
+                    Output::Verdict { by, about, verdict } => view.take(now_ms, by, about, verdict),
+                    Output::Send { from, to, bytes, .. } => {
+                        let delay_ms = network.carry(from, to, bytes.len());
+                        delay_ms.map(|delay_ms| queue.push(now_ms + delay_ms, (from, to, bytes)));
+                    }
+                }
+            }
+        }
+        let mut dead = 0;
+        for (by, instance) in foca.running.iter().enumerate() {
+            let members = instance.iter().flat_map(|instance| instance.iter_members());
+            let listed: Vec<usize> = members.map(|member| member.id().at()).collect();
+            for about in (0..n).filter(|about| *about != by) {
+                assert_eq!(view.holds_dead(by, about), !listed.contains(&about), "{by} of {about}");
+                dead += usize::from(view.holds_dead(by, about));
+            }
+        }
+        assert!(dead > 0, "nothing happened");
     }
 }

@@ -142,8 +142,9 @@ impl Report {
         let text = "0 healthy declared dead when 4 of 64 freeze for 12 s";
         let cell = self.cells_at(system, Some(64), 0).find_map(|report| report.freeze);
         cell.map_or(Goal::new(text, "", Outcome::NotMeasured), |freeze| {
-            let shown = format!("{} of {}", freeze.healthy_dead, freeze.healthy);
-            Goal::new(text, shown, Outcome::when(freeze.healthy_dead == 0))
+            let dead = freeze.dead_by_healthy.max(freeze.dead_by_thawed);
+            let shown = format!("{dead} of {}", freeze.healthy);
+            Goal::new(text, shown, Outcome::when(dead == 0))
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `docs/MEMBERSHIP-COMPARISON.md` tells the method and the figures. In reading order:
 //!
-//! * [`system`]: what a detector looks like from outside; `foca.rs` and `chitchat.rs` fit real ones to it.
+//! * [`system`]: what a detector looks like from outside; `ours.rs`, `foca.rs` and `chitchat.rs` fit real ones to it.
 //! * [`network`] and [`arena`]: one world, and what is done to it. [`view`]: who holds what about whom.
 //! * [`measure`]: one question a file. [`stats`]: the few figures they need.
 //! * [`plan`], `runner.rs`: many worlds on several threads. [`report`], [`goals`], [`table`], `show.rs`: what came of
@@ -16,6 +16,7 @@ mod foca;
 pub mod goals;
 pub mod measure;
 pub mod network;
+mod ours;
 pub mod plan;
 pub mod report;
 mod runner;

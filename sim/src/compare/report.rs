@@ -66,6 +66,7 @@ impl CellReport {
                 "counts": deaths,
                 "per_node_hour": deaths.rate(),
                 "upper_95_per_node_hour": deaths.bound(),
+                "held_dead_share": deaths.share(),
             })),
             "traffic": self.usage.as_ref().map(|usage| json!({
                 "bytes_per_node_second": usage.bytes(),

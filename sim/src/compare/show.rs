@@ -76,6 +76,7 @@ fn false_row(deaths: &FalseDeaths) -> Vec<String> {
         grouped(deaths.verdicts),
         format!("{:.4}", deaths.rate()),
         format!("< {:.4}", deaths.bound()),
+        format!("{:.2} %", 100.0 * deaths.share()),
     ]
 }
 
@@ -96,7 +97,8 @@ fn heal_row(heal: &Heal, freeze: Option<&Freeze>) -> Vec<String> {
     row.extend(freeze.into_iter().flat_map(|freeze| {
         [
             freeze.worlds.to_string(),
-            format!("{} of {}", grouped(freeze.healthy_dead), grouped(freeze.healthy)),
+            format!("{} of {}", grouped(freeze.dead_by_healthy), grouped(freeze.healthy)),
+            format!("{} of {}", grouped(freeze.dead_by_thawed), grouped(freeze.healthy)),
             format!("{} of {}", grouped(freeze.frozen_dead), grouped(freeze.frozen)),
         ]
     }));
@@ -128,7 +130,7 @@ impl Report {
             ),
             table(
                 "False deaths: healthy members declared dead",
-                &["node-hours", "false deaths", "verdicts", "per node-hour", "95 % bound"],
+                &["node-hours", "false deaths", "verdicts", "per node-hour", "95 % bound", "held dead"],
                 self,
                 false,
                 |cell| cell.false_deaths.as_ref().map(false_row),
@@ -142,7 +144,15 @@ impl Report {
             ),
             table(
                 "Splits of 120 s: seconds until full views; freezes of 12 s: members declared dead",
-                &["splits", "heal p50", "heal max", "freezes", "healthy dead", "frozen dead"],
+                &[
+                    "splits",
+                    "heal p50",
+                    "heal max",
+                    "freezes",
+                    "healthy dead by healthy",
+                    "by thawed",
+                    "frozen dead",
+                ],
                 self,
                 false,
                 |cell| cell.heal.as_ref().map(|heal| heal_row(heal, cell.freeze.as_ref())),

@@ -1,6 +1,6 @@
 //! What a failure detector looks like from outside: bytes and time go in, packets and verdicts come out.
 //!
-//! One [`System`] is all processes of one world. Its adapters (`foca.rs`, `chitchat.rs`) translate and do nothing
+//! One [`System`] is all processes of one world. Its adapters (`ours.rs`, `foca.rs`, `chitchat.rs`) translate and do nothing
 //! else: whatever would help or hinder one system only would be a thumb on the scale.
 
 use std::str::FromStr;
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::chitchat::Chitchat;
 use super::foca::Foca;
+use super::ours::Ours;
 use crate::draw::Draw;
 
 /// What one member holds about another.
@@ -58,8 +59,8 @@ pub trait System {
     /// A process freezes or thaws. Its timers wait; the arena holds its packets back and delivers them after the
     /// thaw, when what was due meanwhile has fired.
     fn freeze(&mut self, now_ms: u64, at: usize, frozen: bool);
-    /// Bytes arrive at `to`.
-    fn deliver(&mut self, now_ms: u64, from: usize, to: usize, bytes: Bytes);
+    /// Bytes arrive at `to`, as they were sent.
+    fn deliver(&mut self, now_ms: u64, from: usize, to: usize, bytes: Bytes, reliable: bool);
     /// Fires the timers that are due.
     fn wake(&mut self, now_ms: u64);
     /// When [`System::wake`] is wanted next (virtual ms), if ever.
@@ -72,6 +73,8 @@ pub trait System {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// The product's own, `sessionmesh::core::membership`.
+    Ours,
     /// SWIM, the crate `foca`.
     Foca,
     /// Scuttlebutt with an accrual detector, the crate `chitchat` inside the product's discovery.
@@ -80,11 +83,12 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 2] = [Self::Foca, Self::Chitchat];
+    pub const ALL: [Self; 3] = [Self::Ours, Self::Foca, Self::Chitchat];
 
     /// Its name on the command line and in tables.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Ours => "ours",
             Self::Foca => "foca",
             Self::Chitchat => "chitchat",
         }
@@ -99,7 +103,7 @@ impl Kind {
     /// runtime of its own here.
     pub fn max_members(self) -> usize {
         match self {
-            Self::Foca => 4_096,
+            Self::Ours | Self::Foca => 2_048,
             Self::Chitchat => 64,
         }
     }
@@ -108,6 +112,7 @@ impl Kind {
     /// sharing out work and for the progress bar.
     pub fn cost(self, members: usize) -> f64 {
         match self {
+            Self::Ours => 2.0,
             Self::Foca => 1.0,
             Self::Chitchat => 20.0 + members as f64,
         }
@@ -121,6 +126,7 @@ impl Kind {
     /// All processes of a world, none of them started.
     pub fn build(self, members: usize, draw: Draw) -> Box<dyn System> {
         match self {
+            Self::Ours => Box::new(Ours::new(members, draw)),
             Self::Foca => Box::new(Foca::new(members, draw)),
             Self::Chitchat => Box::new(Chitchat::new(members)),
         }

@@ -29,7 +29,12 @@ pub struct View {
     dead_by: Vec<usize>,
     /// Pairs of living members of which the one does not hold the other alive or suspect.
     missing: usize,
+    /// That number over time (ms), until when it was added up.
+    missing_ms: u64,
+    added_ms: u64,
     seen: Vec<Seen>,
+    /// By observer, then by subject: whether it was declared dead since all were watched.
+    declared: Vec<bool>,
 }
 
 impl View {
@@ -42,7 +47,10 @@ impl View {
             living_count: members,
             dead_by: vec![0; members],
             missing: members * members.saturating_sub(1),
+            missing_ms: 0,
+            added_ms: 0,
             seen: vec![Seen::default(); members],
+            declared: vec![false; members * members],
         }
     }
 
@@ -59,8 +67,11 @@ impl View {
                 return;
             }
         }
+        self.missing_ms = self.missing_ms(now_ms);
+        self.added_ms = now_ms;
         self.hold(by, about, Some(verdict));
         if verdict == Verdict::Dead && held != Some(Verdict::Dead) {
+            self.declared[by * self.members + about] = true;
             self.died(now_ms, about);
         }
     }
@@ -114,6 +125,12 @@ impl View {
     /// Forgets what happened to anybody until now.
     pub fn watch_all(&mut self) {
         self.seen.fill(Seen::default());
+        self.declared.fill(false);
+    }
+
+    /// Whether one of `by` has declared this member dead since all were watched.
+    pub fn was_declared(&self, by: &[usize], about: usize) -> bool {
+        by.iter().any(|by| self.declared[by * self.members + about])
     }
 
     /// What happened to a member since it was watched.
@@ -121,9 +138,20 @@ impl View {
         self.seen[about]
     }
 
+    /// For how long living members were not held for such by others, over all pairs (ms). Deaths in between make it
+    /// worthless.
+    pub fn missing_ms(&self, now_ms: u64) -> u64 {
+        self.missing_ms + self.missing as u64 * (now_ms - self.added_ms)
+    }
+
     /// Whether every living member holds every other for one.
     pub fn is_complete(&self) -> bool {
         self.missing == 0
+    }
+
+    /// Whether one holds the other dead.
+    pub fn holds_dead(&self, by: usize, about: usize) -> bool {
+        self.held[by * self.members + about] == Some(Verdict::Dead)
     }
 
     /// Whether anybody holds this one dead.
@@ -185,6 +213,8 @@ mod tests {
         view.take(7, 2, 3, Verdict::Dead);
         assert_eq!((view.seen(3).episodes, view.seen(3).verdicts), (2, 4));
         assert_eq!(view.seen(3).all_dead_ms, None);
+        // One pair from 1 on, two from 2 to 3 and 4 to 5, and so on.
+        assert_eq!(view.missing_ms(10), 1 + 2 + 1 + 2 + 1 + 3);
     }
 
     #[test]

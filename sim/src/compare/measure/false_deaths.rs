@@ -14,15 +14,26 @@ pub struct FalseDeaths {
     pub episodes: u64,
     /// Verdicts: one for each member that declares a healthy one dead.
     pub verdicts: u64,
+    /// Hours for which healthy members were not held for members, over all pairs.
+    pub missing_hours: f64,
+    /// Hours of all pairs together.
+    pub pair_hours: f64,
 }
 
 impl FalseDeaths {
     /// Watches a world that has warmed up for this long.
     pub fn of(arena: &mut Arena, for_ms: u64) -> Self {
         arena.view.watch_all();
+        let before_ms = arena.view.missing_ms(arena.now_ms);
         arena.run(for_ms);
-        let mut result =
-            Self { node_hours: arena.members() as f64 * for_ms as f64 / 3_600_000.0, ..Self::default() };
+        let missing_ms = arena.view.missing_ms(arena.now_ms) - before_ms;
+        let node_hours = arena.members() as f64 * for_ms as f64 / 3_600_000.0;
+        let mut result = Self {
+            node_hours,
+            missing_hours: missing_ms as f64 / 3_600_000.0,
+            pair_hours: node_hours * (arena.members() - 1) as f64,
+            ..Self::default()
+        };
         for about in 0..arena.members() {
             let seen = arena.view.seen(about);
             result.episodes += seen.episodes;
@@ -36,6 +47,14 @@ impl FalseDeaths {
         self.node_hours += other.node_hours;
         self.episodes += other.episodes;
         self.verdicts += other.verdicts;
+        self.missing_hours += other.missing_hours;
+        self.pair_hours += other.pair_hours;
+    }
+
+    /// The share of time for which a healthy member was not held for one, over all pairs. In a world that has fallen
+    /// apart few are left to be declared dead; this tells it.
+    pub fn share(&self) -> f64 {
+        self.missing_hours / self.pair_hours
     }
 
     /// Episodes per node-hour.

@@ -17,13 +17,13 @@ pub const ONE_IN: usize = 16;
 pub struct Freeze {
     /// Worlds in which some froze.
     pub worlds: u64,
-    /// Members that never froze and were declared dead, by anybody.
-    pub healthy_dead: u64,
+    /// Members that never froze and were declared dead by another that never froze.
+    pub dead_by_healthy: u64,
+    /// Members that never froze and were declared dead by one that had.
+    pub dead_by_thawed: u64,
     /// Members that never froze.
     pub healthy: u64,
-    /// Verdicts of death about them.
-    pub verdicts: u64,
-    /// Members that froze and were declared dead.
+    /// Members that froze and were declared dead by one that never did.
     pub frozen_dead: u64,
     /// Members that froze.
     pub frozen: u64,
@@ -43,14 +43,14 @@ impl Freeze {
         arena.run(FREEZE_MS);
         frozen.iter().for_each(|&at| arena.thaw(at));
         arena.run(AFTER_MS);
-        let dead =
-            |group: &[usize]| group.iter().filter(|at| arena.view.seen(**at).episodes > 0).count() as u64;
+        let view = &arena.view;
+        let dead = |by, group: &[usize]| group.iter().filter(|at| view.was_declared(by, **at)).count() as u64;
         Self {
             worlds: 1,
-            healthy_dead: dead(healthy),
+            dead_by_healthy: dead(healthy, healthy),
+            dead_by_thawed: dead(frozen, healthy),
             healthy: healthy.len() as u64,
-            verdicts: healthy.iter().map(|&at| arena.view.seen(at).verdicts).sum(),
-            frozen_dead: dead(frozen),
+            frozen_dead: dead(healthy, frozen),
             frozen: frozen.len() as u64,
         }
     }
@@ -58,9 +58,9 @@ impl Freeze {
     /// Adds that of another world.
     pub fn add(&mut self, other: &Self) {
         self.worlds += other.worlds;
-        self.healthy_dead += other.healthy_dead;
+        self.dead_by_healthy += other.dead_by_healthy;
+        self.dead_by_thawed += other.dead_by_thawed;
         self.healthy += other.healthy;
-        self.verdicts += other.verdicts;
         self.frozen_dead += other.frozen_dead;
         self.frozen += other.frozen;
     }
