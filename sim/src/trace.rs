@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sessionmesh::core::causality::Origin;
+use sessionmesh::core::membership::MEMBERSHIP_KINDS;
 use sessionmesh::core::replica::{Happened, Serving};
 
 use crate::clock::EPOCH_MS;
@@ -44,7 +45,11 @@ pub fn kind_word(kind: u8) -> Option<&'static str> {
         "audit",
         "audit_diff",
     ];
-    WORDS.get(usize::from(kind)).copied()
+    const MEMBERSHIP: [&str; 6] = ["ping", "pong", "ping_req", "relayed", "nack", "rumours"];
+    match MEMBERSHIP_KINDS.contains(&kind) {
+        true => MEMBERSHIP.get(usize::from(kind - MEMBERSHIP_KINDS.start())).copied(),
+        false => WORDS.get(usize::from(kind)).copied(),
+    }
 }
 
 impl Recorder {
@@ -167,6 +172,10 @@ fn spell(world: &World, history: &History, seen: &Seen) -> Option<Value> {
         Seen::Members { at, alive } => {
             let dead: Vec<usize> = (0..world.nodes.len()).filter(|o| o != at && !alive.contains(o)).collect();
             json!({ "t": t, "k": "members", "node": at, "alive": alive, "dead": dead })
+        }
+        Seen::Judged { at, about, change } => {
+            let text = format!("n{about} is {}: {}", change.state.word(), change.why);
+            json!({ "t": t, "k": "warn", "node": at, "text": text })
         }
         Seen::Link { at, peer, up } => {
             let peer = world.at_origin(*peer).or_else(|| Some(history.lives.get(peer)?.at));

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chitchat::{Chitchat, ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, spawn_chitchat};
+use chitchat::{
+    Chitchat, ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, spawn_chitchat,
+};
 
 use super::bridge::Bridge;
 use super::config::DiscoveryConfig;
@@ -24,6 +26,7 @@ pub(super) struct Incarnation {
     pub(super) origin_hex: Option<String>,
     pub(super) left: bool,
     pub(super) metadata: BTreeMap<String, String>,
+    pub(super) facts: BTreeMap<String, String>,
 }
 
 /// The id a node gossips under.
@@ -81,10 +84,14 @@ pub(super) fn read(chitchat: &Chitchat) -> Vec<Incarnation> {
             heartbeat: state.heartbeat().into(),
             origin_hex: state.get(keys::ORIGIN).map(str::to_owned),
             left: state.get(keys::LEFT).is_some(),
-            metadata: state
-                .iter_prefix(keys::METADATA)
-                .map(|(key, value)| (key[keys::METADATA.len()..].to_owned(), value.value.clone()))
-                .collect(),
+            metadata: under(state, keys::METADATA),
+            facts: under(state, keys::FACT),
         })
         .collect()
+}
+
+/// Keys under a prefix, without it.
+fn under(state: &NodeState, prefix: &str) -> BTreeMap<String, String> {
+    let entries = state.iter_prefix(prefix);
+    entries.map(|(key, value)| (key[prefix.len()..].to_owned(), value.value.clone())).collect()
 }

@@ -126,6 +126,15 @@ impl Discovery {
         answer.await.unwrap_or(Err(DiscoveryError::Stopped))
     }
 
+    /// Publishes a small key of the failure detector; it appears in everyone's [`Member::facts`]. Does not wait: if
+    /// the task is that busy, the next write says it better.
+    pub fn publish_fact(&self, key: &str, value: String) {
+        let (done, _) = oneshot::channel();
+        let command = Command::Publish { key: format!("{}{key}", keys::FACT), value, done };
+        // Full or stopped: see above.
+        let _ = self.commands.try_send(command);
+    }
+
     /// Says goodbye to the mesh for about two gossip rounds (at most 5 s), then stops. Idempotent.
     pub async fn leave(&self) {
         self.stop(|done| Command::Leave { done }).await;

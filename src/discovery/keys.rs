@@ -1,6 +1,7 @@
 //! What a node writes on the board, and what may stand there.
 //!
-//! `sm.origin` is the life of its memory in hex, `sm.left` is set by a goodbye, `sm.m.<name>` is metadata. The
+//! `sm.origin` is the life of its memory in hex, `sm.left` is set by a goodbye, `sm.m.<name>` is metadata, `sm.d.<name>`
+//! is what its failure detector tells the others' (an incarnation, suspicions). The
 //! prefix is not only tidy: chitchat slices a key's first *byte* (`&key[0..1]`), and a key that begins with a
 //! longer character kills the gossip server of everyone it reaches.
 
@@ -14,6 +15,8 @@ use crate::core::causality::Origin;
 pub(super) const ORIGIN: &str = "sm.origin";
 /// Key of the goodbye.
 pub(super) const LEFT: &str = "sm.left";
+/// Prefix of what failure detectors tell each other.
+pub(super) const FACT: &str = "sm.d.";
 /// Prefix of metadata.
 pub(super) const METADATA: &str = "sm.m.";
 

@@ -23,6 +23,8 @@ pub struct Member {
     pub alive: bool,
     /// It said goodbye.
     pub left: bool,
+    /// What its failure detector wrote for the others': see [`super::Discovery::publish_fact`].
+    pub facts: BTreeMap<String, String>,
     /// What it published: its configured metadata and later [`super::Discovery::publish`] calls.
     pub metadata: BTreeMap<String, String>,
 }

@@ -78,6 +78,7 @@ mod tests {
             origin_hex: Some(keys::origin_to_hex(Origin(7))),
             left: false,
             metadata: BTreeMap::new(),
+            facts: BTreeMap::new(),
         }
     }
 

@@ -123,6 +123,7 @@ mod tests {
             alive: true,
             left: false,
             metadata: BTreeMap::new(),
+            facts: BTreeMap::new(),
         };
         let start = Instant::now();
         let carried = Carried::new(std::slice::from_ref(&peer), &config, start);

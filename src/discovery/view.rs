@@ -75,6 +75,7 @@ impl View {
             alive: incarnation.live && !incarnation.left,
             left: incarnation.left,
             metadata: incarnation.metadata.clone(),
+            facts: incarnation.facts.clone(),
         })
     }
 

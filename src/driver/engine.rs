@@ -15,10 +15,11 @@ use tracing::{error, info, warn};
 
 use super::acks::Acks;
 use super::clock::Clock;
-use super::shared::{Command, MemberState, MemberView, Shared, Stopped};
+use super::shared::{Command, MemberState, MemberView, Numbers, Shared, Stopped};
 use super::trace::Tracer;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
+use crate::core::membership::{self, Change, Detector, Listed, State};
 use crate::core::node::{Class, Input, Node, Output, Setup};
 use crate::core::replica::Serving;
 use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
@@ -48,6 +49,7 @@ pub(crate) struct EngineConfig {
     pub seeds: Vec<String>,
     pub identity: Identity,
     pub limits: Limits,
+    pub membership: membership::Config,
     pub gossip_interval_ms: u64,
     pub dead_grace_ms: u64,
     pub link_timeout_ms: u64,
@@ -100,6 +102,10 @@ pub(crate) struct Engine {
     asks: BTreeMap<u64, oneshot::Sender<bool>>,
     next_token: u64,
     members: Vec<Member>,
+    /// What detectors wrote on the board, as it was passed on last.
+    facts: BTreeMap<(Origin, String), String>,
+    /// Datagrams dropped because this loop lagged, as of the last look.
+    dropped: u64,
     reborn: bool,
 }
 
@@ -121,6 +127,7 @@ impl Engine {
     /// Starts the node; its task runs until the last handle is gone or it is told to leave.
     pub async fn start(config: EngineConfig) -> Result<Arc<Shared>, StartError> {
         config.limits.validate().map_err(StartError::Config)?;
+        config.membership.validate().map_err(StartError::Config)?;
         let clock = Clock::new(config.clock_offset_ms);
         let setup = Setup {
             limits: config.limits.clone(),
@@ -128,6 +135,7 @@ impl Engine {
             hash_key: u64::from_le_bytes(entropy()?),
             has_seeds: !config.seeds.is_empty(),
             watched: true,
+            membership: Some(config.membership.clone()),
             now: clock.now(),
         };
         let (node, replica) = Node::new(setup);
@@ -150,7 +158,7 @@ impl Engine {
             members: RwLock::new(Vec::new()),
             members_changed: watch::channel(0).0,
             life: RwLock::new((node.origin(), life.transport.advertise_addr())),
-            stats: Mutex::new((node.stats(), life.transport.stats(), life.discovery.health())),
+            stats: Mutex::new(numbers(&node, &life)),
             unreplicated: 0.into(),
             ack_timeout_ms: config.ack_timeout_ms,
             ask_timeout_ms: config.ask_timeout_ms,
@@ -166,6 +174,8 @@ impl Engine {
             asks: BTreeMap::new(),
             next_token: 0,
             members: Vec::new(),
+            facts: BTreeMap::new(),
+            dropped: 0,
             reborn: false,
         };
         tokio::spawn(engine.run());
@@ -204,7 +214,7 @@ impl Engine {
                     Some(found) => self.found(found),
                     None => Some(Stopped::NewLife("discovery ended".into())),
                 },
-                () = wake => { self.input(Input::Tick); self.publish_status(); None }
+                () = wake => { self.tick(); None }
             };
             drop(shared);
             if let Some(stopped) = stopped {
@@ -216,6 +226,15 @@ impl Engine {
                 return Stopped::NewLife(error.to_string());
             }
         }
+    }
+
+    fn tick(&mut self) {
+        let dropped = self.life.transport.stats().datagrams_dropped;
+        if dropped > std::mem::replace(&mut self.dropped, dropped) {
+            self.input(Input::Overflow);
+        }
+        self.input(Input::Tick);
+        self.publish_status();
     }
 
     fn input(&mut self, input: Input<'_>) {
@@ -248,6 +267,9 @@ impl Engine {
                 // A full queue or a lost link loses the frame; the core repairs by a round.
                 let _ = self.life.transport.send(peer, class, frame.into());
             }
+            Output::Datagram { peer, packet } => self.life.transport.datagram(peer, &packet),
+            Output::Member(change) => self.member_changed(change),
+            Output::Publish { key, value } => self.life.discovery.publish_fact(key, value),
             Output::Event(event) => {
                 // Nobody watching is no error.
                 let _ = self.shared.events.send(event);
@@ -296,6 +318,11 @@ impl Engine {
                     self.input(Input::Frame { peer: origin, bytes: &bytes });
                 }
             }
+            Event::Datagram { origin, link, bytes } => {
+                if self.links.get(&origin).is_some_and(|l| l.0 == link) {
+                    self.input(Input::Datagram { peer: origin, bytes: &bytes });
+                }
+            }
             Event::Gossip { from, bytes } => {
                 // A full queue drops the packet: gossip is made for loss.
                 let _ = self.life.gossip.try_send((from, bytes));
@@ -306,17 +333,54 @@ impl Engine {
         None
     }
 
+    /// A verdict of the failure detector.
+    fn member_changed(&mut self, change: Change) {
+        let Change { member, state, incarnation, why } = change;
+        let peer = self.name_of(member);
+        match state {
+            State::Suspect | State::Dead => {
+                warn!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
+            }
+            State::Alive | State::Left => {
+                info!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
+            }
+        }
+        if state == State::Dead {
+            // Ends what waits for it. Dialling goes on: the next link shows that it is back.
+            self.life.transport.disconnect(member, "declared dead");
+        }
+        self.publish_members();
+    }
+
+    fn name_of(&self, origin: Origin) -> String {
+        let member = self.members.iter().find(|m| m.origin == origin);
+        member.map_or_else(|| origin.to_string(), |m| m.node.clone())
+    }
+
+    /// The board has changed.
+    fn board_changed(&mut self, members: Vec<Member>) {
+        self.members = members;
+        self.life.transport.want(self.life.discovery.addresses());
+        let list = |m: &Member| Listed { origin: m.origin, alive: m.alive, left: m.left };
+        let listed: Vec<Listed> = self.members.iter().map(list).collect();
+        self.input(Input::Board(&listed));
+        let own = self.node.origin();
+        let others = self.members.iter().filter(|m| m.origin != own);
+        let facts: BTreeMap<(Origin, String), String> = others
+            .flat_map(|m| m.facts.iter().map(|(key, value)| ((m.origin, key.clone()), value.clone())))
+            .collect();
+        for ((of, key), value) in &facts {
+            if self.facts.get(&(*of, key.clone())) != Some(value) {
+                self.input(Input::Fact { of: *of, key, value });
+            }
+        }
+        self.facts = facts;
+        self.publish_members();
+    }
+
     fn found(&mut self, event: DiscoveryEvent) -> Option<Stopped> {
         match event {
-            DiscoveryEvent::Changed(members) => {
-                self.members = members;
-                let own = self.node.origin();
-                let alive = self.members.iter().filter(|m| m.alive && m.origin != own);
-                let alive: Vec<Origin> = alive.map(|m| m.origin).collect();
-                self.life.transport.want(self.life.discovery.addresses());
-                self.input(Input::Members(&alive));
-                self.publish_members();
-            }
+            DiscoveryEvent::Changed(members) => self.board_changed(members),
             DiscoveryEvent::Gone { node, origin } => {
                 info!(node = self.config.node, peer = node, "life {origin} is over");
                 self.input(Input::Gone(origin));
@@ -404,6 +468,7 @@ impl Engine {
 
     /// A goodbye takes answers from peers, so that gossip must go on flowing to discovery; frames no longer count.
     async fn say_goodbye(&mut self) {
+        self.input(Input::Leaving);
         let Life { discovery, events, gossip, .. } = &mut self.life;
         let pump = async {
             while let Some(event) = events.recv().await {
@@ -430,28 +495,54 @@ impl Engine {
     fn publish_members(&self) {
         let backlog: BTreeMap<Origin, usize> =
             self.node.backlog().map(|(o, dirty, out)| (o, dirty + usize::from(out))).collect();
-        let state = |m: &Member| match (m.left, m.alive) {
-            (true, _) => MemberState::Left,
-            (false, true) => MemberState::Alive,
-            (false, false) => MemberState::Dead,
-        };
-        let members = self.members.iter().map(|m| MemberView {
-            node: m.node.clone(),
-            origin: m.origin,
-            addr: m.addr,
-            state: state(m),
+        let now_ms = self.shared.clock.now().mono_ms;
+        let views = self.members.iter().map(|m| MemberView {
             linked: self.links.contains_key(&m.origin) || m.node == self.config.node,
             wall_offset_ms: self.links.get(&m.origin).map_or(0, |l| l.1),
             backlog_partitions: backlog.get(&m.origin).copied().unwrap_or(0),
-            metadata: m.metadata.clone(),
+            ..self.judged(m, now_ms)
         });
-        *self.shared.members.write() = members.collect();
+        *self.shared.members.write() = views.collect();
         self.shared.members_changed.send_modify(|n| *n += 1);
     }
 
+    /// A member as the roster has it; as the board has it where the roster does not, as for this node itself.
+    fn judged(&self, member: &Member, now_ms: u64) -> MemberView {
+        let detector = self.node.detector();
+        let own = member.origin == self.node.origin();
+        let known = detector.and_then(|d| d.members().get(&member.origin)).filter(|_| !member.left);
+        let (state, why) = match known {
+            Some(known) => (MemberState::from(known.state), known.why.to_string()),
+            None if member.left => (MemberState::Left, "it said goodbye".into()),
+            None if own => (MemberState::Alive, "this node".into()),
+            None => (if member.alive { MemberState::Alive } else { MemberState::Dead }, "on the board".into()),
+        };
+        let suspicion = known.and_then(|k| k.suspicion.as_ref());
+        let closes_ms = suspicion.zip(detector).map(|(s, d)| s.closes_ms(&self.config.membership, d.living() + 1));
+        MemberView {
+            node: member.node.clone(),
+            origin: member.origin,
+            addr: member.addr,
+            state,
+            why,
+            since_ms: known.map_or(0, |k| now_ms.saturating_sub(k.since_ms)),
+            incarnation: match own {
+                true => detector.map_or(0, |d| d.incarnation()),
+                false => known.map_or(0, |k| k.incarnation),
+            },
+            accusers: suspicion.map_or(Vec::new(), |s| s.accusers().map(|o| self.name_of(o)).collect()),
+            dead_in_ms: closes_ms.map(|at| at.saturating_sub(now_ms)),
+            rtt_ms: known.and_then(|k| k.rtt.smoothed_ms()),
+            linked: false,
+            wall_offset_ms: 0,
+            backlog_partitions: 0,
+            metadata: member.metadata.clone(),
+        }
+    }
+
     fn publish_status(&self) {
-        *self.shared.stats.lock() =
-            (self.node.stats(), self.life.transport.stats(), self.life.discovery.health());
+        *self.shared.stats.lock() = numbers(&self.node, &self.life);
+        self.publish_members();
         self.shared.serving.send_if_modified(|held| {
             let changed = held.1 != self.node.phase_reason();
             if changed {
@@ -483,6 +574,17 @@ impl Engine {
         *self.shared.life.write() = (self.node.origin(), self.life.transport.advertise_addr());
         self.drain();
         Ok(())
+    }
+}
+
+fn numbers(node: &Node, life: &Life) -> Numbers {
+    let detector = node.detector();
+    Numbers {
+        node: node.stats(),
+        members: detector.map(Detector::stats).unwrap_or_default(),
+        penalty: detector.map_or(0, Detector::health_penalty),
+        network: life.transport.stats(),
+        discovery: life.discovery.health(),
     }
 }
 

@@ -11,7 +11,6 @@ mod trace;
 
 pub use engine::StartError;
 pub(crate) use engine::{Engine, EngineConfig};
-pub use shared::MemberState;
 pub use shared::Stopped;
-pub(crate) use shared::{Command, MemberView, Shared};
+pub(crate) use shared::{Command, MemberView, Numbers, Shared};
 pub(crate) use trace::Tracer;

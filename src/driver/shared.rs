@@ -12,6 +12,7 @@ use super::acks::Acks;
 use super::clock::Clock;
 use crate::core::causality::Origin;
 use crate::core::limits::MAX_ASKS_PER_SECOND;
+use crate::core::membership::{self, State};
 use crate::core::node::Stats;
 use crate::core::replica::{Happened, Replica, Serving};
 use crate::core::session::SessionId;
@@ -33,25 +34,78 @@ pub(crate) enum Command {
 /// What this node believes of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberState {
-    /// Its heartbeat is heard.
+    /// It answers, or is heard of.
     Alive,
-    /// It fell silent.
+    /// A probe of it failed, and nothing it produced since has been heard of.
+    Suspect,
+    /// It fell silent: this node's probes and everybody's news agree.
     Dead,
     /// It said goodbye.
     Left,
 }
 
+impl MemberState {
+    /// The word reports use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
+            Self::Dead => "dead",
+            Self::Left => "left",
+        }
+    }
+
+    /// Whether it counts as a member.
+    pub fn is_living(self) -> bool {
+        matches!(self, Self::Alive | Self::Suspect)
+    }
+}
+
+impl From<State> for MemberState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Alive => Self::Alive,
+            State::Suspect => Self::Suspect,
+            State::Dead => Self::Dead,
+            State::Left => Self::Left,
+        }
+    }
+}
+
 /// One member as this node sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MemberView {
     pub node: String,
     pub origin: Origin,
     pub addr: SocketAddr,
     pub state: MemberState,
+    /// Why it is in that state.
+    pub why: String,
+    /// How long it has been in that state (ms).
+    pub since_ms: u64,
+    /// How often it had to refute a suspicion.
+    pub incarnation: u32,
+    /// Who suspects it, by name where the name is known.
+    pub accusers: Vec<String>,
+    /// How much longer it has to refute the suspicion (ms).
+    pub dead_in_ms: Option<u64>,
+    /// Round-trip time of its probes (ms).
+    pub rtt_ms: Option<f64>,
     pub linked: bool,
     pub wall_offset_ms: i64,
     pub backlog_partitions: usize,
     pub metadata: BTreeMap<String, String>,
+}
+
+/// Counts of everything that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Numbers {
+    pub node: Stats,
+    pub members: membership::Stats,
+    /// How much this node doubts itself.
+    pub penalty: u32,
+    pub network: transport::Stats,
+    pub discovery: DiscoveryHealth,
 }
 
 /// Why a node runs no more.
@@ -98,7 +152,7 @@ pub(crate) struct Shared {
     pub members: RwLock<Vec<MemberView>>,
     pub members_changed: watch::Sender<u64>,
     pub life: RwLock<(Origin, SocketAddr)>,
-    pub stats: Mutex<(Stats, transport::Stats, DiscoveryHealth)>,
+    pub stats: Mutex<Numbers>,
     /// Writes answered without the promised second copy.
     pub unreplicated: AtomicU64,
     /// How long an adapter waits for the second copy (ms).
@@ -118,7 +172,7 @@ impl Shared {
     /// Whether any other member is thought to be there.
     pub fn others_alive(&self) -> bool {
         self.acks.linked() > 0
-            || self.members.read().iter().any(|m| m.state == MemberState::Alive && m.node != self.node)
+            || self.members.read().iter().any(|m| m.state.is_living() && m.node != self.node)
     }
 
     /// Whether peers may be asked about one more unknown id in this second.

@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::core::causality::Origin;
+use crate::core::membership::{Change, Listed};
 use crate::core::node::{Input, Output};
 use crate::core::replica::Happened;
 use crate::core::session::SessionId;
@@ -60,7 +61,17 @@ impl Tracer {
             Input::News => "\"in\":\"news\"".into(),
             // Ticks carry nothing and would be most of the file.
             Input::Tick => return,
-            Input::Members(members) => format!("\"in\":\"members\",\"peers\":[{}]", origins(members)),
+            // As ticks: several a second, and what they bring about is told.
+            Input::Datagram { .. } => return,
+            Input::Board(listed) => format!("\"in\":\"members\",\"peers\":[{}]", origins(listed)),
+            Input::Fact { of, key, value } => format!(
+                "\"in\":\"fact\",\"peer\":\"{:032x}\",\"key\":{},\"value\":{}",
+                of.0,
+                quoted(key),
+                quoted(value)
+            ),
+            Input::Overflow => "\"in\":\"overflow\"".into(),
+            Input::Leaving => "\"in\":\"leaving\"".into(),
             Input::Gone(origin) => format!("\"in\":\"gone\",\"peer\":\"{:032x}\"", origin.0),
             Input::Ask { id, .. } => format!("\"in\":\"ask\",\"session\":{}", session(*id, key)),
             Input::Watched => "\"in\":\"watched\"".into(),
@@ -78,6 +89,16 @@ impl Tracer {
                 frame.get(1).copied().unwrap_or(0),
                 frame.len()
             ),
+            Output::Datagram { .. } => return,
+            Output::Member(Change { member, state, incarnation, why }) => format!(
+                "\"out\":\"member\",\"peer\":\"{:032x}\",\"state\":\"{}\",\"incarnation\":{incarnation},\"why\":{}",
+                member.0,
+                state.word(),
+                quoted(&why.to_string())
+            ),
+            Output::Publish { key, value } => {
+                format!("\"out\":\"publish\",\"key\":\"{key}\",\"value\":{}", quoted(value))
+            }
             Output::Event(event) => format!("\"out\":\"event\",{}", happened(event, key)),
             Output::Adopted { peer, partition, lo, hi } => format!(
                 "\"out\":\"adopted\",\"peer\":\"{:032x}\",\"partition\":{partition},\"lo\":{lo},\"hi\":{hi}",
@@ -124,8 +145,10 @@ fn quoted(text: &str) -> String {
     out + "\""
 }
 
-fn origins(members: &[Origin]) -> String {
-    members.iter().map(|o| format!("\"{:032x}\"", o.0)).collect::<Vec<_>>().join(",")
+/// The live ones of a board.
+fn origins(listed: &[Listed]) -> String {
+    let alive = listed.iter().filter(|l| l.alive && !l.left);
+    alive.map(|l| format!("\"{:032x}\"", l.origin.0)).collect::<Vec<_>>().join(",")
 }
 
 fn session(id: SessionId, key: u64) -> String {

@@ -130,6 +130,7 @@ impl Builder {
             seeds: config.seeds.clone(),
             identity: config.identity()?,
             limits: config.limits(),
+            membership: config.membership(),
             gossip_interval_ms: config.gossip_interval_ms,
             dead_grace_ms: config.dead_grace_ms,
             link_timeout_ms: config.link_timeout_ms,

@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::driver::{MemberState, MemberView, Shared};
+use crate::driver::{MemberView, Numbers, Shared};
 
 /// A member as this node sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberInfo {
     /// Its name.
     pub node: String,
@@ -17,8 +17,20 @@ pub struct MemberInfo {
     pub origin: String,
     /// Where it is dialled.
     pub addr: SocketAddr,
-    /// `alive`, `dead` (silent) or `left` (said goodbye).
+    /// `alive`, `suspect` (silent so far, still a member), `dead` (silent) or `left` (said goodbye).
     pub state: String,
+    /// Why it is in that state.
+    pub why: String,
+    /// How long it has been (ms).
+    pub since_ms: u64,
+    /// How often it had to refute a suspicion.
+    pub incarnation: u32,
+    /// Who suspects it.
+    pub accusers: Vec<String>,
+    /// How much longer it has to be heard of before it is dead (ms), while it is suspected.
+    pub dead_in_ms: Option<u64>,
+    /// Round-trip time of this node's probes of it (ms).
+    pub rtt_ms: Option<f64>,
     /// Whether frames can be exchanged with it now.
     pub linked: bool,
     /// Its wall clock minus ours at the last handshake (ms).
@@ -31,16 +43,17 @@ pub struct MemberInfo {
 
 impl From<&MemberView> for MemberInfo {
     fn from(view: &MemberView) -> Self {
-        let state = match view.state {
-            MemberState::Alive => "alive",
-            MemberState::Dead => "dead",
-            MemberState::Left => "left",
-        };
         Self {
             node: view.node.clone(),
             origin: format!("{:032x}", view.origin.0),
             addr: view.addr,
-            state: state.into(),
+            state: view.state.word().into(),
+            why: view.why.clone(),
+            since_ms: view.since_ms,
+            incarnation: view.incarnation,
+            accusers: view.accusers.clone(),
+            dead_in_ms: view.dead_in_ms,
+            rtt_ms: view.rtt_ms,
             linked: view.linked,
             wall_offset_ms: view.wall_offset_ms,
             backlog_partitions: view.backlog_partitions,
@@ -50,7 +63,7 @@ impl From<&MemberView> for MemberInfo {
 }
 
 /// A snapshot of one node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// The node's name.
     pub node: String,
@@ -76,7 +89,7 @@ impl Status {
     pub(crate) fn of(shared: &Shared) -> Self {
         let (origin, addr) = *shared.life.read();
         let serving = shared.replica.serving(shared.clock.now()).word();
-        let (stats, network, discovery) = shared.stats.lock().clone();
+        let Numbers { node: stats, members, penalty, network, discovery } = shared.stats.lock().clone();
         let seeds = discovery.seeds.iter().filter_map(|s| Some((s.seed.clone(), s.last_error.clone()?)));
         let counts = shared.replica.counts();
         let numbers = [
@@ -105,6 +118,16 @@ impl Status {
             ("udp_bytes_sent_total", network.udp_sent_bytes),
             ("udp_bytes_received_total", network.udp_received_bytes),
             ("gossip_bytes_sent_total", discovery.bytes_sent),
+            ("probe_packets_sent_total", network.datagrams_sent),
+            ("probe_bytes_sent_total", network.datagram_bytes_sent),
+            ("probes_total", members.probes),
+            ("probes_failed_total", members.probes_failed),
+            ("suspicions_total", members.suspicions),
+            ("suspicions_cleared_total", members.cleared),
+            ("refutations_total", members.refuted),
+            ("deaths_total", members.deaths),
+            ("revivals_total", members.revived),
+            ("health_penalty", u64::from(penalty)),
             ("gossip_restarts_total", discovery.gossip_restarts),
             ("known_incarnations", discovery.known_incarnations as u64),
         ];

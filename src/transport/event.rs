@@ -52,6 +52,15 @@ pub enum Event {
         /// The frame as it was sent.
         bytes: Bytes,
     },
+    /// A datagram of the floor above arrived. These are dropped, and counted, if events are read too slowly.
+    Datagram {
+        /// The life of its sender.
+        origin: Origin,
+        /// Number of the connection.
+        link: u64,
+        /// The packet as it was sent.
+        bytes: Bytes,
+    },
     /// A gossip packet arrived. These are dropped, and counted, if events are read too slowly.
     Gossip {
         /// The address its sender advertises.

@@ -37,8 +37,18 @@ impl Class {
     }
 }
 
-/// First byte of a stream that carries one gossip packet and ends.
+/// First byte of a stream that carries one gossip packet and ends, and of a datagram that is one.
 pub(super) const GOSSIP_TAG: u8 = 2;
+/// First byte of a datagram for the floor above.
+pub(super) const DATAGRAM_TAG: u8 = 3;
+
+/// A datagram with its tag.
+pub(super) fn tagged(tag: u8, bytes: &[u8]) -> Bytes {
+    let mut datagram = BytesMut::with_capacity(1 + bytes.len());
+    datagram.put_u8(tag);
+    datagram.put_slice(bytes);
+    datagram.freeze()
+}
 
 /// What a stream turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -131,6 +131,17 @@ impl Transport {
         }
     }
 
+    /// Sends a packet to a peer that may be lost: at most about 1,200 bytes. Without a link it is dropped.
+    pub fn datagram(&self, to: Origin, bytes: &[u8]) {
+        let counters = &self.shared.counters;
+        if self.shared.table.by_origin(to).is_some_and(|link| link.is_open() && link.datagram(bytes)) {
+            counters.datagrams_sent.one();
+            counters.datagram_bytes_sent.add(1 + bytes.len());
+        } else {
+            counters.datagrams_unsent.one();
+        }
+    }
+
     /// The peers with a link, ordered by origin.
     pub fn peers(&self) -> Vec<PeerInfo> {
         self.shared.table.all().iter().map(|link| link.info.clone()).collect()

@@ -13,7 +13,7 @@ use super::{
     config::MAX_GOSSIP_BYTES,
     error::{RefusedReason, SendError},
     event::{Event, PeerInfo},
-    frame::{self, Broken, Class, GOSSIP_TAG, Kind},
+    frame::{self, Broken, Class, DATAGRAM_TAG, GOSSIP_TAG, Kind, tagged},
     outbox::Outbox,
     refuse::code,
     shared::Shared,
@@ -80,9 +80,9 @@ impl Link {
 
     /// Sends a gossip packet: as a datagram if it fits, else on a stream of its own.
     pub(super) fn gossip(self: &Arc<Self>, shared: &Arc<Shared>, bytes: Bytes) {
-        let fits = self.conn.max_datagram_size().is_some_and(|max| bytes.len() <= max);
+        let fits = self.conn.max_datagram_size().is_some_and(|max| bytes.len() < max);
         if fits {
-            match self.conn.send_datagram(bytes.clone()) {
+            match self.conn.send_datagram(tagged(GOSSIP_TAG, &bytes)) {
                 Ok(()) => return shared.counters.gossip_sent.one(),
                 // The path's limit shrank in between: the stream below takes it.
                 Err(SendDatagramError::TooLarge) => {}
@@ -96,6 +96,11 @@ impl Link {
                 None => owner.counters.gossip_dropped.one(),
             }
         });
+    }
+
+    /// Sends a packet that may be lost. Returns whether it left.
+    pub(super) fn datagram(&self, bytes: &[u8]) -> bool {
+        self.conn.send_datagram(tagged(DATAGRAM_TAG, bytes)).is_ok()
     }
 
     async fn gossip_stream(&self, bytes: Bytes) -> Option<()> {
@@ -185,8 +190,13 @@ async fn write_class(link: &Link, shared: &Shared, class: Class) {
 }
 
 async fn read_datagrams(link: Arc<Link>, shared: Arc<Shared>) {
-    while let Ok(bytes) = link.conn.read_datagram().await {
-        shared.tell_gossip(link.info.addr, bytes);
+    while let Ok(mut bytes) = link.conn.read_datagram().await {
+        match (!bytes.is_empty()).then(|| bytes.split_to(1)[0]) {
+            Some(GOSSIP_TAG) => shared.tell_gossip(link.info.addr, bytes),
+            Some(DATAGRAM_TAG) => shared.tell_datagram(&link.info, bytes),
+            // Of a later version, perhaps.
+            _ => shared.counters.datagrams_dropped.one(),
+        }
     }
 }
 

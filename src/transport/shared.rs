@@ -15,8 +15,8 @@ use quinn::Endpoint;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    config::TransportConfig, dial::Dialer, error::RefusedReason, event::Event, refuse::Limiter,
-    stats::Counters, table::Table,
+    config::TransportConfig, dial::Dialer, error::RefusedReason, event::{Event, PeerInfo},
+    refuse::Limiter, stats::Counters, table::Table,
 };
 use crate::core::causality::Origin;
 
@@ -70,6 +70,15 @@ impl Shared {
         self.counters.gossip_received.one();
         if self.events.try_send(Event::Gossip { from, bytes }).is_err() {
             self.counters.gossip_dropped.one();
+        }
+    }
+
+    /// Tells a datagram if there is room: its sender counts on loss.
+    pub(super) fn tell_datagram(&self, from: &PeerInfo, bytes: Bytes) {
+        self.counters.datagrams_received.one();
+        let event = Event::Datagram { origin: from.origin, link: from.link, bytes };
+        if self.events.try_send(event).is_err() {
+            self.counters.datagrams_dropped.one();
         }
     }
 

@@ -55,6 +55,16 @@ counters! {
     gossip_received,
     /// Gossip packets given up: no connection, too large, or the reader of events lags.
     gossip_dropped,
+    /// Datagrams of the floor above sent.
+    datagrams_sent,
+    /// Their bytes, tags included.
+    datagram_bytes_sent,
+    /// Datagrams for the floor above received.
+    datagrams_received,
+    /// Datagrams that could not leave: no link, or it is full.
+    datagrams_unsent,
+    /// Datagrams received and dropped: the reader of events lags, or they have an unknown tag.
+    datagrams_dropped,
     /// Dials begun.
     dials,
     /// Dials that ended in no connection at all (silence, no route).

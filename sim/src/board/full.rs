@@ -211,6 +211,7 @@ fn board_member(member: Member) -> Option<BoardMember> {
         generation: member.generation,
         alive: member.alive,
         left: member.left,
+        facts: member.facts.into_iter().collect(),
     })
 }
 
@@ -276,7 +277,7 @@ impl FullBoard {
         match event {
             DiscoveryEvent::Changed(members) => {
                 let members: Vec<_> = members.into_iter().filter_map(board_member).collect();
-                // A published key changes the product's view too, but not the world's.
+                // Published metadata changes the product's view too, but not the world's.
                 if members != process.told {
                     process.told.clone_from(&members);
                     self.out.push_back(BoardOut::Members { at, members });
@@ -342,6 +343,14 @@ impl Board for FullBoard {
             let discovery = process.discovery.clone();
             // A task, because the answer may have to wait. An error means the process has left.
             process.runtime.spawn(async move { discovery.publish(&key, value).await });
+            process.drive(now_ms);
+        });
+    }
+
+    fn publish_fact(&mut self, now_ms: u64, at: usize, key: &str, value: &str) {
+        self.with(at, |process| {
+            process.drive(now_ms);
+            process.discovery.publish_fact(key, value.to_owned());
             process.drive(now_ms);
         });
     }

@@ -16,6 +16,9 @@ const KEY_VALUE_BYTES: usize = 14;
 /// The prefix of published keys.
 const METADATA_PREFIX_BYTES: usize = "sm.m.".len();
 
+/// The prefix of the failure detector's keys.
+const FACT: &str = "sm.d.";
+
 /// One write of an owner. Its version is its place in the log, from 1.
 struct Fact {
     /// `None` for the product's own keys.
@@ -23,6 +26,14 @@ struct Fact {
     value: String,
     /// Bytes of all facts up to this one, in a delta.
     bytes_upto: usize,
+    /// Writes of the failure detector up to this one.
+    detector_upto: usize,
+}
+
+impl Fact {
+    fn is_fact(&self) -> bool {
+        self.key.as_deref().is_some_and(|key| key.starts_with(FACT))
+    }
 }
 
 /// One start of a process.
@@ -44,9 +55,10 @@ pub(super) struct Incarnation {
 
 impl Incarnation {
     fn write(&mut self, key: Option<&str>, key_bytes: usize, value: String) {
-        let before = self.facts.last().map_or(0, |fact| fact.bytes_upto);
-        let bytes_upto = before + KEY_VALUE_BYTES + key_bytes + value.len();
-        self.facts.push(Fact { key: key.map(str::to_owned), value, bytes_upto });
+        let before = self.facts.last().map_or((0, 0), |fact| (fact.bytes_upto, fact.detector_upto));
+        let bytes_upto = before.0 + KEY_VALUE_BYTES + key_bytes + value.len();
+        let detector_upto = before.1 + usize::from(key.is_some_and(|key| key.starts_with(FACT)));
+        self.facts.push(Fact { key: key.map(str::to_owned), value, bytes_upto, detector_upto });
     }
 
     /// The owner's newest version.
@@ -59,6 +71,30 @@ impl Incarnation {
         if self.read(self.version(), key) != Some(value) {
             self.write(Some(key), METADATA_PREFIX_BYTES + key.len(), value.to_owned());
         }
+    }
+
+    /// Writes a key of the failure detector; the same value again is no write.
+    pub(super) fn publish_fact(&mut self, key: &str, value: &str) {
+        let full = format!("{FACT}{key}");
+        if self.read(self.version(), &full) != Some(value) {
+            let bytes = full.len();
+            self.write(Some(&full), bytes, value.to_owned());
+        }
+    }
+
+    /// Writes of the failure detector up to `version`: whoever knows as many knows the same.
+    pub(super) fn facts_upto(&self, version: u32) -> usize {
+        (version as usize).checked_sub(1).map_or(0, |last| self.facts[last].detector_upto)
+    }
+
+    /// What the failure detector's keys say as of `version`.
+    pub(super) fn detector_facts(&self, version: u32) -> Vec<(String, String)> {
+        let mut latest = BTreeMap::new();
+        for fact in self.facts.iter().take(version as usize).filter(|f| f.is_fact()) {
+            let key = fact.key.as_deref().unwrap_or_default();
+            latest.insert(key[FACT.len()..].to_owned(), fact.value.clone());
+        }
+        latest.into_iter().collect()
     }
 
     /// Says goodbye.

@@ -68,6 +68,8 @@ pub struct BoardMember {
     pub alive: bool,
     /// Said goodbye.
     pub left: bool,
+    /// What its failure detector wrote for the others'.
+    pub facts: Vec<(String, String)>,
 }
 
 /// A gossip packet. Opaque to the world, but for its size.
@@ -126,6 +128,8 @@ pub trait Board {
     fn freeze(&mut self, now_ms: u64, at: usize, frozen: bool);
     /// A process publishes a small key.
     fn publish(&mut self, now_ms: u64, at: usize, key: &str, value: &str);
+    /// A process's failure detector writes a key for the others'.
+    fn publish_fact(&mut self, now_ms: u64, at: usize, key: &str, value: &str);
     /// A packet arrives at `to`.
     fn deliver(&mut self, now_ms: u64, from: usize, to: usize, packet: Packet);
     /// Runs what is due.

@@ -549,6 +549,17 @@ impl Board for Scuttlebutt {
         });
     }
 
+    fn publish_fact(&mut self, now_ms: u64, at: usize, key: &str, value: &str) {
+        self.with(at, |board, process| {
+            if matches!(process.phase, Phase::Running) {
+                let own = board.ledger.get_mut(process.own);
+                own.publish_fact(key, value);
+                process.seen[process.own as usize].version = own.version();
+                board.look(now_ms, process);
+            }
+        });
+    }
+
     fn deliver(&mut self, now_ms: u64, from: usize, to: usize, packet: Packet) {
         let Packet::Model(gossip) = packet else { return };
         self.with(to, |board, process| {

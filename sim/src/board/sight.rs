@@ -83,7 +83,8 @@ impl Sight {
     ) {
         let faces = self.condense(ledger, known, seen);
         self.tell_ends(ledger, &faces, out);
-        let seems = |face: &Face| (face.incarnation, face.alive, face.left);
+        let facts = |face: &Face| ledger.get(face.incarnation).facts_upto(face.version);
+        let seems = |face: &Face| (face.incarnation, face.alive, face.left, facts(face));
         let changed = !faces.iter().map(seems).eq(self.faces.iter().map(seems));
         self.faces = faces;
         if changed {
@@ -157,6 +158,7 @@ impl Sight {
                 generation: incarnation.generation,
                 alive: face.alive,
                 left: face.left,
+                facts: incarnation.detector_facts(face.version),
             }
         };
         let mut members: Vec<_> = self.faces.iter().map(member).collect();

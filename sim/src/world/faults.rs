@@ -48,8 +48,9 @@ impl World {
         let (offset_ms, version, again) = (host.offset_ms, host.version, host.starts > 1);
         let offset_ms = self.nodes[at].as_ref().map_or(offset_ms, |n| n.offset_ms);
         let now = self.hosts[at].clock.now(self.time_ms, offset_ms);
-        let (limits, hash_key) = (&self.limits, self.seed);
-        let node = SimNode::new(SetupOf { limits, seed, hash_key, has_seeds, now, offset_ms, version });
+        let (limits, membership, hash_key) = (&self.limits, self.membership.as_ref(), self.seed);
+        let setup = SetupOf { limits, membership, seed, hash_key, has_seeds, now, offset_ms, version };
+        let node = SimNode::new(setup);
         let old = self.nodes[at].as_ref().map(|n| n.node.origin());
         self.end(at, false);
         let life = node.node.origin();
@@ -162,6 +163,7 @@ impl World {
         if let Some(board) = &mut self.board {
             board.leave(self.time_ms, at);
             self.pump_board();
+            self.input(at, Input::Leaving);
             self.schedule(GOODBYE_MS, Event::End(at));
         } else {
             let origin = self.origin(at);
@@ -181,6 +183,12 @@ impl World {
             board.freeze(self.time_ms, at, true);
         }
         self.schedule(for_ms, Event::Thaw(at));
+        if self.board.is_some() {
+            // Its peers' ends of its links time out.
+            for other in (0..self.nodes.len()).filter(|&o| o != at) {
+                self.schedule(LINK_TIMEOUT_MS, Event::LinkCheck(other, at));
+            }
+        }
     }
 
     pub(super) fn thaw(&mut self, at: usize) {
@@ -189,6 +197,7 @@ impl World {
             if let Some(board) = &mut self.board {
                 board.freeze(self.time_ms, at, false);
                 self.pump_board();
+                (0..self.nodes.len()).filter(|&o| o != at).for_each(|other| self.redial(at, other));
             }
             self.input(at, Input::Tick);
         }

@@ -4,16 +4,17 @@
 //! board, two processes link once one of them knows the other from it; without, whoever can be reached is linked.
 
 use sessionmesh::core::causality::Origin;
+use sessionmesh::core::membership::Listed;
 use sessionmesh::core::node::Input;
 
 use super::seen::{Seen, Watch};
-use super::{Event, World};
+use super::{Event, SimNode, World};
 use crate::board::{BoardMember, BoardOut, Packet};
 
 /// How long a cut link lasts before both ends notice (ms): `link_timeout_ms` of the product.
 pub const LINK_TIMEOUT_MS: u64 = 3_000;
 /// A closed or failed link is dialled again after this (ms).
-const REDIAL_MS: u64 = 1_000;
+pub(super) const REDIAL_MS: u64 = 1_000;
 
 impl World {
     pub(super) fn close_link(&mut self, at: usize, peer: Origin, why: String) {
@@ -32,7 +33,7 @@ impl World {
         }
     }
 
-    fn drop_link(&mut self, at: usize, peer: Origin) {
+    pub(super) fn drop_link(&mut self, at: usize, peer: Origin) {
         let Some(node) = self.nodes[at].as_mut() else { return };
         if node.links.remove(&peer) {
             node.adopted.retain(|(holder, _), _| *holder != peer);
@@ -43,7 +44,10 @@ impl World {
 
     /// Whether packets pass both ways between two processes that can take them.
     pub(super) fn reachable(&self, a: usize, b: usize) -> bool {
-        let awake = |at: usize| self.nodes[at].as_ref().is_some_and(|n| n.suspended_since_ms.is_none());
+        // Without a board nothing times out: tests of the data plane say themselves what is linked.
+        let still = |n: &SimNode| self.board.is_some() && n.frozen_until_ms > self.time_ms;
+        let awake =
+            |at: usize| self.nodes[at].as_ref().is_some_and(|n| n.suspended_since_ms.is_none() && !still(n));
         a != b && awake(a) && awake(b) && !self.net.cuts.contains(&(a, b)) && !self.net.cuts.contains(&(b, a))
     }
 
@@ -78,7 +82,8 @@ impl World {
     pub(super) fn link_check(&mut self, a: usize, b: usize) {
         for (x, y) in [(a, b), (b, a)] {
             let Some(node) = &self.nodes[x] else { continue };
-            if node.suspended_since_ms.is_some() {
+            let frozen = self.board.is_some() && node.frozen_until_ms > self.time_ms;
+            if node.suspended_since_ms.is_some() || frozen {
                 continue;
             }
             let stale: Vec<Origin> =
@@ -111,9 +116,10 @@ impl World {
     /// Without a board, members are the processes that can be reached.
     fn tell_reachable(&mut self, at: usize) {
         let alive: Vec<usize> = (0..self.nodes.len()).filter(|&o| self.reachable(at, o)).collect();
-        let members: Vec<Origin> = alive.iter().map(|&o| self.origin(o)).collect();
+        let list = |&o: &usize| Listed { origin: self.origin(o), alive: true, left: false };
+        let listed: Vec<Listed> = alive.iter().map(list).collect();
         self.see(Seen::Members { at, alive });
-        self.input(at, Input::Members(&members));
+        self.input(at, Input::Board(&listed));
     }
 
     /// Carries out what the board wants, and schedules its next timer.
@@ -194,14 +200,28 @@ impl World {
     fn board_members(&mut self, at: usize, members: Vec<BoardMember>) {
         let Some(node) = self.nodes[at].as_mut() else { return };
         let own = node.node.origin();
-        let live = members.iter().filter(|m| m.alive && m.origin != own);
-        let alive: Vec<Origin> = live.clone().map(|m| m.origin).collect();
-        let mut places: Vec<usize> = live.map(|m| m.at).collect();
-        places.sort_unstable();
+        let list = |m: &BoardMember| Listed { origin: m.origin, alive: m.alive, left: m.left };
+        let listed: Vec<Listed> = members.iter().map(list).collect();
         let known: Vec<usize> = members.iter().map(|m| m.at).filter(|&o| o != at).collect();
+        let said = |m: &BoardMember, fact: &(String, String)| {
+            node.members.iter().any(|old| old.origin == m.origin && old.facts.contains(fact))
+        };
+        let others = members.iter().filter(|m| m.origin != own);
+        let news: Vec<(Origin, String, String)> = others
+            .flat_map(|m| m.facts.iter().filter(|f| !said(m, f)).map(|f| (m.origin, f.0.clone(), f.1.clone())))
+            .collect();
         node.members = members;
-        self.see(Seen::Members { at, alive: places });
-        self.input(at, Input::Members(&alive));
+        self.input(at, Input::Board(&listed));
+        for (of, key, value) in news {
+            self.input(at, Input::Fact { of, key: &key, value: &value });
+        }
+        if self.membership.is_none() {
+            let live = self.nodes[at].as_ref().map_or(&[][..], |n| &n.members);
+            let live = live.iter().filter(|m| m.alive && m.origin != own);
+            let mut alive: Vec<usize> = live.map(|m| m.at).collect();
+            alive.sort_unstable();
+            self.see(Seen::Members { at, alive });
+        }
         for other in known {
             self.link_check(at, other);
         }

@@ -7,6 +7,7 @@
 mod client;
 mod direct;
 mod faults;
+mod detect;
 mod links;
 mod node;
 mod seen;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
+use sessionmesh::core::membership;
 use sessionmesh::core::node::{Input, Output};
 use sessionmesh::core::replica::{Lookup, Replica, Serving};
 use sessionmesh::core::replication::decode;
@@ -39,8 +41,11 @@ use crate::queue::Queue;
 const BEAT_MS: u64 = 500;
 
 enum Event {
-    Frame { from_origin: Origin, to: usize, to_origin: Origin, id: u64, bytes: Vec<u8> },
+    Frame { from_origin: Origin, to: usize, to_origin: Origin, id: u64, sent_ms: u64, bytes: Vec<u8> },
     Gossip { from: usize, to: usize, id: u64, packet: Packet },
+    Datagram { from_origin: Origin, to: usize, to_origin: Origin, id: u64, sent_ms: u64, bytes: Vec<u8> },
+    /// The other end has closed the link.
+    Closed { to: usize, peer: Origin },
     Wake(usize),
     BoardWake(u64),
     LinkCheck(usize, usize),
@@ -73,6 +78,10 @@ pub struct World {
     pub largest_frame_bytes: usize,
     /// Bytes and packets of gossip sent so far.
     pub gossiped: (u64, u64),
+    /// Bytes and packets of failure detectors sent so far.
+    pub probed: (u64, u64),
+    /// How processes started from now on watch members; `None`: they take the board's word.
+    pub membership: Option<membership::Config>,
     /// Messages and timers handled by nodes so far.
     pub handled: u64,
     /// Sees every frame before it is sent; may rewrite it.
@@ -146,6 +155,8 @@ impl World {
             sent: (0, 0),
             largest_frame_bytes: 0,
             gossiped: (0, 0),
+            probed: (0, 0),
+            membership: board.as_ref().map(|_| membership::Config::default()),
             handled: 0,
             tamper: None,
             lies: BTreeMap::new(),
@@ -225,7 +236,10 @@ impl World {
             Input::News => (Given::News, 2),
             Input::LinkUp { peer, .. } => (Given::Link, 3 ^ peer.0 as u64),
             Input::LinkDown { peer } => (Given::Link, 4 ^ peer.0 as u64),
-            Input::Members(_) => (Given::Board, 5),
+            Input::Datagram { bytes, .. } => (Given::Datagram, xxh3_64(bytes)),
+            Input::Board(_) => (Given::Board, 5),
+            Input::Fact { value, .. } => (Given::Board, 8 ^ xxh3_64(value.as_bytes())),
+            Input::Overflow | Input::Leaving => (Given::Other, 9),
             Input::Gone(_) => (Given::Board, 6),
             Input::Ask { .. } | Input::Watched | Input::Clone => (Given::Other, 7),
         };
@@ -233,7 +247,9 @@ impl World {
         self.handled += 1;
         node.node.handle(now, input);
         self.pump(at);
+        // A packet of the detector's changes no record; there are too many of them to look each time.
         if self.watch >= Watch::Checks
+            && given != Given::Datagram
             && let Some(node) = self.nodes[at].as_mut()
         {
             let changed = node.take_changed();
@@ -242,10 +258,18 @@ impl World {
     }
 
     fn pump(&mut self, at: usize) {
-        let mut reborn = false;
+        let (mut reborn, mut published) = (false, false);
         while let Some(output) = self.nodes[at].as_mut().and_then(|n| n.node.poll_output()) {
             match output {
                 Output::Send { peer, frame, .. } => self.transmit(at, peer, frame),
+                Output::Datagram { peer, packet } => self.throw(at, peer, packet),
+                Output::Member(change) => self.judged(at, change),
+                Output::Publish { key, value } => {
+                    if let Some(board) = &mut self.board {
+                        board.publish_fact(self.time_ms, at, key, &value);
+                    }
+                    published = true;
+                }
                 Output::NewLife(life) => {
                     reborn = true;
                     self.places.insert(life, at);
@@ -257,6 +281,9 @@ impl World {
         }
         if reborn {
             self.reborn(at);
+        }
+        if published {
+            self.pump_board();
         }
         let clock = self.hosts[at].clock;
         let now = self.now(at);
@@ -357,7 +384,8 @@ impl World {
                     continue;
                 }
             }
-            self.schedule(delay, Event::Frame { from_origin, to, to_origin: peer, id, bytes });
+            let sent_ms = time_ms;
+            self.schedule(delay, Event::Frame { from_origin, to, to_origin: peer, id, sent_ms, bytes });
         }
     }
 
@@ -398,13 +426,18 @@ impl World {
         let Some(event) = self.hold_back(event) else { return };
         self.cause = 0;
         match event {
-            Event::Frame { from_origin, to, to_origin, id, bytes } => {
+            Event::Frame { from_origin, to, to_origin, id, sent_ms, bytes } => {
                 let known = self.nodes[to].as_ref().is_some_and(|n| n.links.contains(&from_origin));
                 if known && self.origin(to) == to_origin {
                     self.cause = id;
+                    self.witness(to, from_origin, sent_ms);
                     self.input(to, Input::Frame { peer: from_origin, bytes: &bytes });
                 }
             }
+            Event::Datagram { from_origin, to, to_origin, id, sent_ms, bytes } => {
+                self.caught(from_origin, (to, to_origin), id, sent_ms, &bytes);
+            }
+            Event::Closed { to, peer } => self.drop_link(to, peer),
             Event::Gossip { from, to, id, packet } => {
                 self.cause = id;
                 self.gossip_arrives(from, to, packet);
@@ -429,7 +462,8 @@ impl World {
     /// What arrives at a process that cannot take it now waits, or is lost with a suspended machine.
     fn hold_back(&mut self, event: Event) -> Option<Event> {
         let (to, arrives) = match &event {
-            Event::Frame { to, .. } | Event::Gossip { to, .. } => (*to, true),
+            Event::Frame { to, .. } | Event::Gossip { to, .. } | Event::Datagram { to, .. } => (*to, true),
+            Event::Closed { to, .. } => (*to, true),
             Event::Wake(to) => (*to, false),
             _ => return Some(event),
         };

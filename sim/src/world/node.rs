@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use sessionmesh::core::causality::{Origin, RangeSet};
 use sessionmesh::core::limits::Limits;
+use sessionmesh::core::membership;
 use sessionmesh::core::node::{Node, Setup};
 use sessionmesh::core::replica::{Happened, Replica};
 use sessionmesh::core::replication::WIRE_NEWEST;
 use sessionmesh::core::time::Now;
 
 use crate::board::BoardMember;
+use super::detect::Witness;
 use crate::clock::Clock;
 
 /// What outlives a process: its machine, its name, its configuration.
@@ -70,6 +72,8 @@ pub struct SimNode {
     pub asked: Vec<(u64, bool, usize)>,
     /// The board as this process sees it.
     pub members: Vec<BoardMember>,
+    /// What its detector really sent and heard.
+    pub witness: Witness,
     pub(crate) links: BTreeSet<Origin>,
     pub(crate) wake_ms: u64,
     /// Change counters of the partitions when they were last looked at.
@@ -79,9 +83,10 @@ pub struct SimNode {
 
 impl SimNode {
     pub(crate) fn new(setup: SetupOf<'_>) -> Self {
-        let SetupOf { limits, seed, hash_key, has_seeds, now, offset_ms, version } = setup;
+        let SetupOf { limits, membership, seed, hash_key, has_seeds, now, offset_ms, version } = setup;
         let changes = vec![0; usize::from(limits.partitions)];
-        let setup = Setup { limits: limits.clone(), seed, hash_key, has_seeds, watched: true, now };
+        let (limits, membership) = (limits.clone(), membership.cloned());
+        let setup = Setup { limits, seed, hash_key, has_seeds, watched: true, membership, now };
         let (node, replica) = Node::new(setup);
         Self {
             node,
@@ -96,6 +101,7 @@ impl SimNode {
             adopted: BTreeMap::new(),
             asked: Vec::new(),
             members: Vec::new(),
+            witness: Witness::default(),
             links: BTreeSet::new(),
             wake_ms: 0,
             changes,
@@ -125,6 +131,7 @@ impl SimNode {
 /// What a process is made from.
 pub(crate) struct SetupOf<'a> {
     pub limits: &'a Limits,
+    pub membership: Option<&'a membership::Config>,
     pub seed: [u8; 32],
     pub hash_key: u64,
     pub has_seeds: bool,

@@ -1,6 +1,7 @@
 //! What the world lets be seen: every transition, in the order it happened. Invariants and traces read nothing else.
 
 use sessionmesh::core::causality::Origin;
+use sessionmesh::core::membership::Change;
 use sessionmesh::core::replica::{Happened, Serving, WriteError, Written};
 
 use super::client::{ClientOp, Reading};
@@ -23,6 +24,8 @@ pub enum Watch {
 pub enum Given {
     /// A frame of this kind, carried by this message.
     Frame(u8, u64),
+    /// A packet of a peer's failure detector.
+    Datagram,
     /// A timer.
     Tick,
     /// Local writes.
@@ -140,6 +143,15 @@ pub enum Seen {
         at: usize,
         /// Processes believed alive, itself not counted.
         alive: Vec<usize>,
+    },
+    /// A process's failure detector has changed its mind about a member.
+    Judged {
+        /// Whose mind.
+        at: usize,
+        /// Where the member lives, or lived.
+        about: usize,
+        /// What it believes now.
+        change: Change,
     },
     /// A link changed.
     Link {

@@ -85,8 +85,12 @@ impl Config {
                 self.probe_timeout_ms, self.direct_min_ms
             ));
         }
-        if self.suspicion_mult == 0 || self.suspicion_max_mult == 0 {
-            return Err("suspicion_mult and suspicion_max_mult must be at least 1".into());
+        for (name, value) in
+            [("suspicion_mult", self.suspicion_mult), ("suspicion_max_mult", self.suspicion_max_mult)]
+        {
+            if !(1..=100).contains(&value) {
+                return Err(format!("{name} = {value}: must be 1 to 100"));
+            }
         }
         Ok(())
     }

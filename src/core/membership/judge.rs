@@ -112,7 +112,9 @@ impl Detector {
                 let met = match (entry.left, entry.alive) {
                     (true, _) => self.meet(now_ms, origin, State::Left, Why::Goodbye),
                     (false, true) => self.meet(now_ms, origin, State::Alive, Why::Listed),
-                    (false, false) => self.meet(now_ms, origin, State::Dead, Why::ListedSilent),
+                    // New, or dead since before we came: nothing is known of it until it speaks or the board believes
+                    // in it.
+                    (false, false) => false,
                 };
                 if !met {
                     continue;

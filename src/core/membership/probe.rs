@@ -17,14 +17,15 @@ const BURST_GAP_MS: u64 = 500;
 
 /// A probe of ours.
 pub(super) struct Probe {
-    seq: u16,
+    /// One for each ping and when it left (ms): an answer tells which it answers, so that every round trip is measured
+    /// exactly (where TCP must leave repeated ones out). The first also names the probe to relays.
+    seqs: Vec<(u16, u64)>,
     target: Origin,
     began_ms: u64,
     /// How long the first answer is waited for; doubles with each further ping.
     direct_ms: u64,
     pub(super) next_ms: u64,
     pub(super) deadline_ms: u64,
-    pings: u32,
     /// Who was asked to ping on our behalf and has neither relayed nor declined.
     asked: Vec<Origin>,
     /// Somebody who was asked said that it is there.
@@ -84,13 +85,12 @@ impl Detector {
         let seq = self.fresh_seq();
         self.stats.probes += 1;
         self.probes.push(Probe {
-            seq,
+            seqs: vec![(seq, now_ms)],
             target,
             began_ms: now_ms,
             direct_ms,
             next_ms: now_ms + direct_ms,
             deadline_ms: now_ms + whole_ms,
-            pings: 1,
             asked: Vec::new(),
             nacked: false,
         });
@@ -118,11 +118,11 @@ impl Detector {
                 continue;
             }
             if now_ms >= probe.next_ms {
-                let first = probe.pings == 1;
                 // Doubling: loss wants another try at once, a slow member wants fewer.
-                probe.next_ms = now_ms + (probe.direct_ms << probe.pings.min(16));
-                probe.pings += 1;
-                let (target, seq) = (probe.target, probe.seq);
+                probe.next_ms = now_ms + (probe.direct_ms << probe.seqs.len().min(16));
+                let (target, first) = (probe.target, probe.seqs.len() == 1);
+                let seq = self.fresh_seq();
+                self.probes[at].seqs.push((seq, now_ms));
                 self.ping(now_ms, target, seq, false);
                 if first {
                     self.escalate(now_ms, at);
@@ -134,7 +134,8 @@ impl Detector {
 
     /// No answer to the first ping: others try, and the stream does.
     fn escalate(&mut self, now_ms: u64, at: usize) {
-        let (target, seq) = (self.probes[at].target, self.probes[at].seq);
+        let Probe { target, ref seqs, .. } = self.probes[at];
+        let (seq, over_stream) = (seqs[0].0, self.fresh_seq());
         self.stats.probes_escalated += 1;
         let asked = self.some_living(self.config.indirect, |origin, member| {
             origin != target && member.state == State::Alive
@@ -143,7 +144,8 @@ impl Detector {
             self.send(relay, false, &Message::PingReq { seq, target });
         }
         self.probes[at].asked = asked;
-        self.ping(now_ms, target, seq, true);
+        self.probes[at].seqs.push((over_stream, now_ms));
+        self.ping(now_ms, target, over_stream, true);
     }
 
     fn probe_failed(&mut self, now_ms: u64, probe: &Probe) {
@@ -153,6 +155,8 @@ impl Detector {
             self.health.worse(1);
         }
         let Some(member) = self.members.get_mut(&probe.target) else { return };
+        // If it lives, it takes longer than that.
+        member.rtt.sample(now_ms - probe.began_ms);
         if member.evidence.produced_ms > probe.began_ms && !mutant!(EvidenceIgnored) {
             // Its packets reach us though ours may not reach it: it lives.
             return;
@@ -171,12 +175,12 @@ impl Detector {
 
     /// An answer to a ping of ours, or of ours on another's behalf. Returns whether it was.
     pub(super) fn answered(&mut self, now_ms: u64, from: Origin, seq: u16, pulse: Pulse) -> bool {
-        if let Some(at) = self.probes.iter().position(|p| p.seq == seq && p.target == from) {
-            let probe = self.probes.swap_remove(at);
-            if probe.pings == 1
-                && let Some(member) = self.members.get_mut(&from)
-            {
-                member.rtt.sample(now_ms - probe.began_ms);
+        let left_ms = |p: &Probe| p.seqs.iter().find(|(s, _)| *s == seq).map(|(_, left_ms)| *left_ms);
+        let mine = self.probes.iter().enumerate().filter(|(_, p)| p.target == from);
+        if let Some((at, left_ms)) = mine.filter_map(|(at, p)| Some((at, left_ms(p)?))).next() {
+            self.probes.swap_remove(at);
+            if let Some(member) = self.members.get_mut(&from) {
+                member.rtt.sample(now_ms - left_ms);
             }
             self.health.better();
             return true;
@@ -219,7 +223,7 @@ impl Detector {
 
     /// Somebody who was asked got an answer.
     pub(super) fn relayed(&mut self, now_ms: u64, seq: u16, pulse: Pulse) {
-        let Some(at) = self.probes.iter().position(|p| p.seq == seq && !p.asked.is_empty()) else { return };
+        let Some(at) = self.probes.iter().position(|p| p.seqs[0].0 == seq && !p.asked.is_empty()) else { return };
         let probe = self.probes.swap_remove(at);
         // An answer to a question of ours is no older than the question: it needs no date.
         self.heard(now_ms, probe.target, pulse, false);
@@ -227,7 +231,7 @@ impl Detector {
     }
 
     pub(super) fn nacked(&mut self, from: Origin, seq: u16) {
-        if let Some(probe) = self.probes.iter_mut().find(|p| p.seq == seq) {
+        if let Some(probe) = self.probes.iter_mut().find(|p| p.seqs[0].0 == seq) {
             probe.nacked |= probe.asked.contains(&from);
         }
     }

@@ -46,8 +46,6 @@ pub enum Why {
     Listed,
     /// It spoke to this node.
     Spoke,
-    /// The board knew it and has not heard its heartbeat: it was not alive when it became known here.
-    ListedSilent,
     /// This node's own probe failed.
     ProbeFailed,
     /// This member accuses it.
@@ -69,7 +67,6 @@ impl fmt::Display for Why {
         match self {
             Self::Listed => f.write_str("listed on the board"),
             Self::Spoke => f.write_str("it spoke to this node"),
-            Self::ListedSilent => f.write_str("known from the board, and silent there"),
             Self::ProbeFailed => f.write_str("this node's probe failed: direct, indirect and over a stream"),
             Self::Accused(by) => write!(f, "accused by {by}"),
             Self::HeardSince => f.write_str("heard of since it was suspected"),

@@ -8,7 +8,7 @@ pub struct Rtt {
 }
 
 impl Rtt {
-    /// Takes a sample: only of a ping that was sent once (Karn), or it might be the answer to another.
+    /// Takes a sample.
     pub fn sample(&mut self, rtt_ms: u64) {
         let rtt = u32::try_from(rtt_ms.min(60_000) * 16).unwrap_or(u32::MAX);
         if self.srtt_16th == 0 {

@@ -196,7 +196,7 @@ impl Node {
                 p.apply_entry(&(entry.id, state), gate)
             });
             if let Err(refusal) = joined {
-                self.refused(from, &refusal)?;
+                self.refused(now, from, &refusal)?;
             }
         }
         self.asked(request, from, found);

@@ -19,7 +19,7 @@ impl Node {
             return;
         }
         let partition = self.rng.random_range(0..self.limits.partitions);
-        if let Some(peer) = self.pick_peer() {
+        if let Some(peer) = self.pick_peer(now) {
             self.send_audit(now, peer, 0, partition..partition + 1);
         }
     }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod audit;
+mod members;
 mod phase;
 mod push;
 mod round;
@@ -22,6 +23,7 @@ use self::round::Round;
 use super::causality::Origin;
 use super::limits::Limits;
 use super::marks::{Mark, Marks};
+use super::membership::{self, Change, Detector, Listed};
 use super::replica::{GONE, Gate, Happened, Refusal, Replica, Serving, gone_is_over};
 use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode};
 use super::session::SessionId;
@@ -39,6 +41,8 @@ pub struct Setup {
     pub has_seeds: bool,
     /// Whether watchers exist: without, changes make no events.
     pub watched: bool,
+    /// How members are watched. `None`: whoever the board says is alive is alive.
+    pub membership: Option<membership::Config>,
     /// The time of the start.
     pub now: Now,
 }
@@ -65,12 +69,32 @@ pub enum Input<'a> {
         /// The frame.
         bytes: &'a [u8],
     },
+    /// A packet of the failure detector arrived, which may be lost on its way.
+    Datagram {
+        /// From whom.
+        peer: Origin,
+        /// The packet.
+        bytes: &'a [u8],
+    },
     /// Local writes happened.
     News,
     /// Time passed: at [`Node::next_wake_ms`], and at least every half second.
     Tick,
-    /// The live members on the board, without this node.
-    Members(&'a [Origin]),
+    /// Everyone on the board.
+    Board(&'a [Listed]),
+    /// A member has written this on the board for detectors.
+    Fact {
+        /// Who.
+        of: Origin,
+        /// The key, as in [`Output::Publish`].
+        key: &'a str,
+        /// The value.
+        value: &'a str,
+    },
+    /// The driver had to drop packets: this node is overloaded.
+    Overflow,
+    /// This node is about to leave: others shall hear it at once.
+    Leaving,
     /// A life that will never return: superseded, or left in good order.
     Gone(Origin),
     /// Read a session through from peers; answered by [`Output::Asked`].
@@ -106,6 +130,22 @@ pub enum Output {
         class: Class,
         /// The frame.
         frame: Vec<u8>,
+    },
+    /// Send a packet that may be lost.
+    Datagram {
+        /// To whom.
+        peer: Origin,
+        /// The packet.
+        packet: Vec<u8>,
+    },
+    /// What is believed of a member has changed.
+    Member(Change),
+    /// Write this on the board, for detectors.
+    Publish {
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
     },
     /// Tell watchers.
     Event(Happened),
@@ -200,6 +240,11 @@ pub struct Node {
     origin: Origin,
     rng: StdRng,
     peers: BTreeMap<Origin, Peer>,
+    membership: Option<membership::Config>,
+    detector: Option<Detector>,
+    /// The board's list as it came last.
+    listed: Vec<Listed>,
+    /// Members that are alive or suspect.
     members: BTreeSet<Origin>,
     /// Freshness of whole members: their state is incorporated up to this wall time (CRDT.md A1).
     inc: BTreeMap<Origin, u64>,
@@ -238,6 +283,9 @@ impl Node {
             origin,
             rng,
             peers: BTreeMap::new(),
+            membership: setup.membership,
+            detector: None,
+            listed: Vec::new(),
             members: BTreeSet::new(),
             inc: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -256,6 +304,7 @@ impl Node {
             stats: Stats::default(),
             marks: Marks::default(),
         };
+        node.start_detector(now);
         node.update_phase(now);
         (node, replica)
     }
@@ -307,6 +356,9 @@ impl Node {
     pub fn next_wake_ms(&self) -> u64 {
         let round = self.round.as_ref().map_or(u64::MAX, |r| r.heard_ms + self.limits.round_timeout_ms);
         let mut wake = self.next_sync_ms.min(self.next_reap_ms).min(round);
+        if let Some(detector) = &self.detector {
+            wake = wake.min(detector.next_wake_ms());
+        }
         // One pass: this is asked after every input.
         for peer in self.peers.values() {
             if let Some(out) = &peer.out {
@@ -325,23 +377,22 @@ impl Node {
         self.notice_jump(now);
         match input {
             Input::LinkUp { peer, version } => self.link_up(now, peer, version),
-            Input::LinkDown { peer } => self.link_down(peer),
+            Input::LinkDown { peer } => self.link_down(now, peer),
             Input::Frame { peer, bytes } => self.frame(now, peer, bytes),
             Input::News => self.news(now),
             Input::Tick => self.tick(now),
-            Input::Members(members) => {
-                self.members = members.iter().copied().filter(|&m| m != self.origin).collect();
-                // Before its link is up: the end of an earlier life may be heard of first, and stability must not
-                // be vacuous about the memory that goes on (CRDT.md A3).
-                if !mutant!(LinkedPeerNotEntered) {
-                    self.members.iter().for_each(|member| _ = self.inc.entry(*member).or_insert(0));
-                }
+            Input::Datagram { peer, bytes } => {
+                self.detect(now, membership::Input::Packet { from: peer, reliable: false, bytes });
             }
+            Input::Board(listed) => self.board(now, listed),
+            Input::Fact { of, key, value } => self.detect(now, membership::Input::Fact { of, key, value }),
+            Input::Overflow => self.detect(now, membership::Input::Overflow),
+            Input::Leaving => self.detect(now, membership::Input::Leave),
             Input::Gone(origin) => self.gone(now, origin),
             Input::Ask { token, id } => self.ask(token, id),
             Input::Watched => self.watched = true,
             Input::Clone => {
-                self.new_life(Mark::NewLifeClone, "another live process carries this node's name");
+                self.new_life(now, Mark::NewLifeClone, "another live process carries this node's name");
             }
         }
         self.start_rounds(now);
@@ -373,10 +424,12 @@ impl Node {
         };
         self.peers.insert(peer, fresh);
         self.phase.met_anyone(now);
+        self.detect(now, membership::Input::LinkUp(peer));
     }
 
-    fn link_down(&mut self, peer: Origin) {
+    fn link_down(&mut self, now: Now, peer: Origin) {
         self.peers.remove(&peer);
+        self.detect(now, membership::Input::LinkDown(peer));
         if self.round.as_ref().is_some_and(|r| r.peer == peer) {
             self.round = None;
             self.stats.rounds_failed += 1;
@@ -399,6 +452,10 @@ impl Node {
             self.marks.hit(Mark::FrameWithoutLink);
             return;
         }
+        if Self::is_membership(bytes) {
+            return self.detect(now, membership::Input::Packet { from: peer, reliable: true, bytes });
+        }
+        self.detect(now, membership::Input::Contact(peer));
         let refused = match decode(bytes) {
             Ok(message) => self.message(now, peer, message).err(),
             Err(DecodeError::Kind(kind)) => {
@@ -477,11 +534,12 @@ impl Node {
     }
 
     fn tick(&mut self, now: Now) {
+        self.detect(now, membership::Input::Tick);
         self.push_timeouts(now);
         self.round_timeout(now);
         if now.mono_ms >= self.next_sync_ms {
             self.schedule_sync(now);
-            if let Some(peer) = self.pick_peer() {
+            if let Some(peer) = self.pick_peer(now) {
                 self.want_round(peer);
             }
         }
@@ -526,6 +584,7 @@ impl Node {
                 self.inc.remove(&origin);
             }
             self.members.remove(&origin);
+            self.detect(now, membership::Input::Gone(origin));
         }
     }
 
@@ -577,7 +636,7 @@ impl Node {
     }
 
     /// What a refusal means for the link. Returns text if the peer broke a rule.
-    fn refused(&mut self, peer: Origin, refusal: &Refusal) -> Result<(), String> {
+    fn refused(&mut self, now: Now, peer: Origin, refusal: &Refusal) -> Result<(), String> {
         match refusal {
             // Becomes acceptable as time passes, or as memory frees: retry later, loudly.
             Refusal::ClockAhead { .. } | Refusal::MemoryFull => {
@@ -585,7 +644,7 @@ impl Node {
                 Ok(())
             }
             Refusal::OwnOrigin { .. } => {
-                self.new_life(Mark::NewLifeImpostor, &format!("peer {peer} {refusal}"));
+                self.new_life(now, Mark::NewLifeImpostor, &format!("peer {peer} {refusal}"));
                 Err(refusal.to_string())
             }
             Refusal::Malformed(_) => {

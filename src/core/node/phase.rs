@@ -159,7 +159,7 @@ impl Node {
             let forward = offset > before;
             self.marks.hit(if forward { Mark::WallJumpForward } else { Mark::WallJumpBackward });
             let old = self.origin;
-            self.new_life(Mark::NewLifeJump, &format!("the wall clock jumped by {jump_ms} ms"));
+            self.new_life(now, Mark::NewLifeJump, &format!("the wall clock jumped by {jump_ms} ms"));
             (0..self.limits.partitions).for_each(|ix| self.replica.locked(ix, |p| p.reset_wall(now.wall_ms)));
             // Nobody else can know it so surely: without the mark, the old life would hold up all reaping.
             self.gone(now, old);
@@ -167,7 +167,7 @@ impl Node {
     }
 
     /// Begins a new life under a fresh origin; the data stays.
-    pub(super) fn new_life(&mut self, cause: Mark, why: &str) {
+    pub(super) fn new_life(&mut self, now: Now, cause: Mark, why: &str) {
         self.marks.hit(cause);
         if !mutant!(CloneKeepsOrigin) {
             self.origin = Origin(self.rng.random());
@@ -182,6 +182,10 @@ impl Node {
         }
         // Links are to the old life: the driver reconnects under the new one.
         self.peers.clear();
+        if self.detector.is_some() {
+            self.members.clear();
+            self.start_detector(now);
+        }
         self.warn(format!("new life {}: {why}", self.origin));
         self.outputs.push_back(Output::NewLife(self.origin));
     }

@@ -113,7 +113,7 @@ impl Node {
                 Ok(false) => not_adopted.push(part.partition),
                 Err(refusal) => {
                     not_adopted.push(part.partition);
-                    self.refused(from, &refusal)?;
+                    self.refused(now, from, &refusal)?;
                 }
             }
         }

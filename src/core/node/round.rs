@@ -89,9 +89,15 @@ impl Node {
         self.next_sync_ms = now.mono_ms + interval * 4 / 5 + self.rng.random_range(0..=interval * 2 / 5);
     }
 
-    pub(super) fn pick_peer(&mut self) -> Option<Origin> {
+    pub(super) fn pick_peer(&mut self, now: Now) -> Option<Origin> {
         let n = self.peers.len();
-        (n > 0).then(|| self.rng.random_range(0..n)).and_then(|at| self.peers.keys().nth(at).copied())
+        let at = (n > 0).then(|| self.rng.random_range(0..n))?;
+        let chosen = self.peers.keys().nth(at).copied()?;
+        if self.is_sound(now, chosen) {
+            return Some(chosen);
+        }
+        let others: Vec<Origin> = self.peers.keys().copied().filter(|o| *o != chosen).collect();
+        others.into_iter().find(|&o| self.is_sound(now, o)).or(Some(chosen))
     }
 
     pub(super) fn want_round(&mut self, peer: Origin) {
@@ -109,9 +115,12 @@ impl Node {
             return self.start_round(now, to, partitions);
         }
         let due = self.peers.iter().filter(|(_, p)| p.wanted && p.not_before_ms <= now.mono_ms);
-        // Peers that are ready first: a joiner learns most from them.
-        let Some(to) = due.max_by_key(|(_, p)| (p.ready, !p.complete)).map(|(o, _)| *o) else { return };
-        self.start_round(now, to, Vec::new());
+        let due: Vec<(Origin, bool, bool)> = due.map(|(o, p)| (*o, p.ready, !p.complete)).collect();
+        // Peers that are ready first: a joiner learns most from them. A suspect may keep us waiting in vain.
+        let best = due.into_iter().max_by_key(|&(o, ready, fresh)| (ready, self.is_sound(now, o), fresh));
+        if let Some((to, ..)) = best {
+            self.start_round(now, to, Vec::new());
+        }
     }
 
     /// Begins a round with a digest, or straight with these partitions from an empty base.
@@ -399,12 +408,12 @@ impl Node {
                     round.asked.remove(&partition);
                     round.failed = true;
                 }
-                self.refused(peer, &refusal)?;
+                self.refused(now, peer, &refusal)?;
                 self.pump_round(now);
             }
             Err(refusal) => {
                 self.abandon_round(now);
-                self.refused(peer, &refusal)?;
+                self.refused(now, peer, &refusal)?;
             }
         }
         Ok(())
