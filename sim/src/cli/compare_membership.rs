@@ -9,8 +9,10 @@ use sessionmesh_sim::compare::{Effort, Kind, Plan, Report};
 
 use super::{Failure, out};
 
-/// Effort of a quick look, in which chitchat gets as much as the others.
-const QUICK: Effort = Effort { kills: 16, node_hours: 4.0, heals: 1, freezes: 1 };
+/// Effort of a quick look.
+const QUICK: Effort = Effort { kills: 32, node_hours: 20.0, heals: 2, freezes: 2 };
+/// Of chitchat in a quick look.
+const QUICK_CHITCHAT: Effort = Effort { kills: 8, node_hours: 1.0, heals: 1, freezes: 1 };
 /// Effort by default.
 const NORMAL: Effort = Effort { kills: 128, node_hours: 100.0, heals: 4, freezes: 4 };
 /// Of chitchat by default: what fits in the same minutes.
@@ -48,13 +50,13 @@ pub(super) struct Args {
     /// Threads. Figures do not depend on their number.
     #[arg(long, default_value_t = super::cores())]
     jobs: usize,
-    /// Node-hours of each cell in which false deaths are counted [default: 100; quick: 4].
+    /// Node-hours of each cell in which false deaths are counted [default: 100; quick: 20].
     #[arg(long, value_parser = hours)]
     hours: Option<f64>,
-    /// The same for chitchat, whose worlds take a hundred times as long to run [default: 4].
+    /// The same for chitchat, whose worlds take many times as long to run [default: 4; quick: 1].
     #[arg(long, value_parser = hours, value_name = "HOURS")]
     chitchat_hours: Option<f64>,
-    /// Deaths of each cell, at least [default: 128, chitchat 16; quick: 16].
+    /// Deaths of each cell, at least [default: 128, chitchat 16; quick: 32, chitchat 8].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     kills: Option<u64>,
     /// Write all figures into this file.
@@ -99,7 +101,7 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
 fn plan(args: &Args) -> Result<Plan, Failure> {
     let systems = args.system.iter().map(|name| name.parse()).collect::<Result<Vec<Kind>, _>>()?;
     let effort = if args.quick { QUICK } else { NORMAL };
-    let chitchat_effort = if args.quick { QUICK } else { NORMAL_CHITCHAT };
+    let chitchat_effort = if args.quick { QUICK_CHITCHAT } else { NORMAL_CHITCHAT };
     let with = |effort: Effort, hours: Option<f64>| Effort {
         kills: args.kills.map_or(effort.kills, |kills| kills as usize),
         node_hours: hours.unwrap_or(effort.node_hours),
@@ -119,7 +121,7 @@ fn plan(args: &Args) -> Result<Plan, Failure> {
         losses: losses.to_vec(),
         traffic_sizes: or(&args.traffic_n, larger),
         seed: args.seed,
-        warm_up_ms: if args.quick { 30_000 } else { 60_000 },
+        warm_up_ms: if args.quick { 20_000 } else { 60_000 },
         traffic_ms: if args.quick { 30_000 } else { 120_000 },
         effort: with(effort, args.hours),
         chitchat_effort: with(chitchat_effort, args.chitchat_hours),

@@ -201,3 +201,86 @@ impl Arena {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// Process 0 sends one reliable packet to process 1 as it starts; times of arrival are noted.
+    struct Script {
+        out: Option<Output>,
+        arrived_ms: Rc<RefCell<Vec<u64>>>,
+    }
+
+    impl System for Script {
+        fn start(&mut self, _now_ms: u64, at: usize) {
+            let bytes = Bytes::from_static(&[7; 50]);
+            self.out = (at == 0).then_some(Output::Send { from: 0, to: 1, bytes, reliable: true });
+        }
+
+        fn stop(&mut self, _now_ms: u64, _at: usize) {}
+
+        fn freeze(&mut self, _now_ms: u64, _at: usize, _frozen: bool) {}
+
+        fn deliver(&mut self, now_ms: u64, from: usize, to: usize, bytes: Bytes, reliable: bool) {
+            assert_eq!((from, to, bytes.len(), reliable), (0, 1, 50, true));
+            self.arrived_ms.borrow_mut().push(now_ms);
+        }
+
+        fn wake(&mut self, _now_ms: u64) {}
+
+        fn next_wake_ms(&self) -> Option<u64> {
+            None
+        }
+
+        fn poll(&mut self) -> Option<Output> {
+            self.out.take()
+        }
+    }
+
+    /// The world, and the times of arrival.
+    fn arena(loss_per_mille: u64) -> (Arena, Rc<RefCell<Vec<u64>>>) {
+        let arrived_ms = Rc::default();
+        let script = Script { out: None, arrived_ms: Rc::clone(&arrived_ms) };
+        (Arena::with_system(Box::new(script), 2, Weather::lan(loss_per_mille), Draw::new(3)), arrived_ms)
+    }
+
+    #[test]
+    fn a_reliable_packet_arrives_once() {
+        let (mut arena, arrived_ms) = arena(0);
+        arena.run(10_000);
+        assert_eq!((arena.network.traffic.packets, arrived_ms.borrow().len()), (1, 1));
+    }
+
+    #[test]
+    fn lost_copies_are_sent_again_with_growing_gaps_until_it_is_given_up() {
+        let (mut arena, arrived_ms) = arena(1_000);
+        arena.run(60_000);
+        // At the ages 0, 30, 90, 210, 450, 930 and 1,890 ms; the next would be older than a link may be silent.
+        assert_eq!(arena.network.traffic.packets, 7);
+        assert_eq!(arena.network.traffic.bytes, 350);
+        assert!(arrived_ms.borrow().is_empty() && arena.queue.is_empty());
+    }
+
+    #[test]
+    fn a_copy_that_gets_through_ends_it() {
+        let (mut arena, arrived_ms) = arena(700);
+        arena.run(60_000);
+        assert_eq!(arrived_ms.borrow().len(), 1);
+        assert!((1..=7).contains(&arena.network.traffic.packets));
+    }
+
+    #[test]
+    fn a_frozen_process_receives_at_the_thaw_and_once_however_many_copies_came() {
+        let (mut arena, arrived_ms) = arena(0);
+        arena.freeze(1);
+        arena.run(2_500);
+        assert!(arrived_ms.borrow().is_empty());
+        assert!(arena.network.traffic.packets > 3, "nobody acknowledges for a frozen process");
+        arena.thaw(1);
+        assert_eq!(*arrived_ms.borrow(), [2_500]);
+    }
+}

@@ -7,6 +7,8 @@ use crate::draw::Draw;
 
 /// Payload bytes of the largest datagram that is not fragmented: an Ethernet frame without IPv4 and UDP headers.
 pub const FRAGMENT_BYTES: usize = 1_472;
+/// What IPv4 and UDP add to each packet (bytes).
+pub const HEADER_BYTES: u64 = 28;
 /// The first copy of a reliable packet that is not acknowledged is sent again after this long (ms), then after
 /// twice as long, and so on.
 pub const RESEND_AFTER_MS: u64 = 30;

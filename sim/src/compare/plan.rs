@@ -32,7 +32,7 @@ pub struct Plan {
     pub traffic_ms: u64,
     /// How much of everything else a system gets.
     pub effort: Effort,
-    /// The same for chitchat, whose worlds cost a hundred times as much to run.
+    /// The same for chitchat, whose worlds cost many times as much to run.
     pub chitchat_effort: Effort,
 }
 

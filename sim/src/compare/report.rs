@@ -70,6 +70,7 @@ impl CellReport {
             })),
             "traffic": self.usage.as_ref().map(|usage| json!({
                 "bytes_per_node_second": usage.bytes(),
+                "bytes_with_headers_per_node_second": usage.bytes_with_headers(),
                 "packets_per_node_second": usage.packets(),
                 "median_packet_bytes": usage.traffic.median_bytes(),
                 "largest_packet_bytes": usage.traffic.largest_bytes(),

@@ -83,6 +83,7 @@ fn false_row(deaths: &FalseDeaths) -> Vec<String> {
 fn traffic_row(usage: &Usage) -> Vec<String> {
     vec![
         grouped(usage.bytes().round() as u64),
+        grouped(usage.bytes_with_headers().round() as u64),
         format!("{:.1}", usage.packets()),
         grouped(usage.traffic.median_bytes() as u64),
         grouped(usage.traffic.largest_bytes() as u64),
@@ -137,7 +138,7 @@ impl Report {
             ),
             table(
                 "Traffic: payload handed to the network per node and second, and packets (bytes)",
-                &["bytes/s", "packets/s", "median packet", "largest packet"],
+                &["bytes/s", "with IP and UDP", "packets/s", "median packet", "largest packet"],
                 self,
                 true,
                 |cell| cell.usage.as_ref().map(traffic_row),

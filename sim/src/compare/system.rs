@@ -108,13 +108,12 @@ impl Kind {
         }
     }
 
-    /// What a virtual second of one member costs, as a multiple of foca's in a world of `members`: measured, for
-    /// sharing out work and for the progress bar.
+    /// What a virtual second of one member costs in a world of `members`, as a multiple of foca's: for sharing out work
+    /// and for the progress bar.
     pub fn cost(self, members: usize) -> f64 {
         match self {
-            Self::Ours => 2.0,
-            Self::Foca => 1.0,
-            Self::Chitchat => 20.0 + members as f64,
+            Self::Ours | Self::Foca => 1.0,
+            Self::Chitchat => 4.0 + members as f64 / 3.0,
         }
     }
 

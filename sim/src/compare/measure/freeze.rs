@@ -8,7 +8,7 @@ use crate::compare::arena::Arena;
 /// How long they stand still (ms).
 pub const FREEZE_MS: u64 = 12_000;
 /// How long the world is watched after (ms).
-pub const AFTER_MS: u64 = 60_000;
+pub const AFTER_MS: u64 = 30_000;
 /// One of this many members freezes: 4 of 64.
 pub const ONE_IN: usize = 16;
 

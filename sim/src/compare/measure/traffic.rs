@@ -1,7 +1,7 @@
 //! Traffic: what members hand to the network while nothing happens.
 
 use crate::compare::arena::Arena;
-use crate::compare::network::Traffic;
+use crate::compare::network::{HEADER_BYTES, Traffic};
 
 /// What was sent, by how many members in what time.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,11 @@ impl Usage {
     /// Payload bytes per member and second.
     pub fn bytes(&self) -> f64 {
         self.traffic.bytes as f64 / self.node_seconds
+    }
+
+    /// The same with the headers of IPv4 and UDP.
+    pub fn bytes_with_headers(&self) -> f64 {
+        self.bytes() + self.packets() * HEADER_BYTES as f64
     }
 
     /// Packets per member and second.
