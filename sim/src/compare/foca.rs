@@ -227,8 +227,9 @@ mod tests {
                 match output {
                     Output::Verdict { by, about, verdict } => view.take(now_ms, by, about, verdict),
                     Output::Send { from, to, bytes, .. } => {
-                        let delay_ms = network.carry(from, to, bytes.len());
-                        delay_ms.map(|delay_ms| queue.push(now_ms + delay_ms, (from, to, bytes)));
+                        if let Some(delay_ms) = network.carry(from, to, bytes.len()) {
+                            queue.push(now_ms + delay_ms, (from, to, bytes));
+                        }
                     }
                 }
             }
