@@ -68,8 +68,6 @@ mutants! {
         "A node believes what is said of itself.";
     StallNotForgiven = "stall-not-forgiven",
         "A process that stood still takes the silence of that time for everybody's death.";
-    DeadNeverProbed = "dead-never-probed",
-        "Nobody asks the dead, so that the end of a split is noticed only by the board.";
     // Clocks and versions.
     WallClockStamps = "wall-clock-stamps",
         "Stamps are the bare wall clock, so a later write may lose to an earlier one (§4).";

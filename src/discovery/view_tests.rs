@@ -12,7 +12,7 @@ fn incarnation(node: &str, generation: u64, origin: u128, live: bool) -> Incarna
         origin_hex: Some(keys::origin_to_hex(Origin(origin))),
         left: false,
         metadata: BTreeMap::new(),
-            facts: BTreeMap::new(),
+        facts: BTreeMap::new(),
     }
 }
 

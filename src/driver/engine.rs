@@ -515,10 +515,13 @@ impl Engine {
             Some(known) => (MemberState::from(known.state), known.why.to_string()),
             None if member.left => (MemberState::Left, "it said goodbye".into()),
             None if own => (MemberState::Alive, "this node".into()),
-            None => (if member.alive { MemberState::Alive } else { MemberState::Dead }, "on the board".into()),
+            None => {
+                (if member.alive { MemberState::Alive } else { MemberState::Dead }, "on the board".into())
+            }
         };
         let suspicion = known.and_then(|k| k.suspicion.as_ref());
-        let closes_ms = suspicion.zip(detector).map(|(s, d)| s.closes_ms(&self.config.membership, d.living() + 1));
+        let closes_ms =
+            suspicion.zip(detector).map(|(s, d)| s.closes_ms(&self.config.membership, d.living() + 1));
         MemberView {
             node: member.node.clone(),
             origin: member.origin,

@@ -15,8 +15,13 @@ use quinn::Endpoint;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    config::TransportConfig, dial::Dialer, error::RefusedReason, event::{Event, PeerInfo},
-    refuse::Limiter, stats::Counters, table::Table,
+    config::TransportConfig,
+    dial::Dialer,
+    error::RefusedReason,
+    event::{Event, PeerInfo},
+    refuse::Limiter,
+    stats::Counters,
+    table::Table,
 };
 use crate::core::causality::Origin;
 

@@ -208,7 +208,9 @@ impl World {
         };
         let others = members.iter().filter(|m| m.origin != own);
         let news: Vec<(Origin, String, String)> = others
-            .flat_map(|m| m.facts.iter().filter(|f| !said(m, f)).map(|f| (m.origin, f.0.clone(), f.1.clone())))
+            .flat_map(|m| {
+                m.facts.iter().filter(|f| !said(m, f)).map(|f| (m.origin, f.0.clone(), f.1.clone()))
+            })
             .collect();
         node.members = members;
         self.input(at, Input::Board(&listed));

@@ -5,9 +5,9 @@
 //! `seen.rs` (what can be observed), `tamper.rs` (members that lie).
 
 mod client;
+mod detect;
 mod direct;
 mod faults;
-mod detect;
 mod links;
 mod node;
 mod seen;
@@ -28,6 +28,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::client::{ASK_TIMEOUT_MS, ClientOp, OpKind, Reading, Token};
 use self::client::{Asking, Client};
+pub use self::detect::Witness;
 pub use self::links::LINK_TIMEOUT_MS;
 pub use self::node::{Host, SimNode};
 pub use self::seen::{Given, Seen, Watch};
@@ -41,11 +42,33 @@ use crate::queue::Queue;
 const BEAT_MS: u64 = 500;
 
 enum Event {
-    Frame { from_origin: Origin, to: usize, to_origin: Origin, id: u64, sent_ms: u64, bytes: Vec<u8> },
-    Gossip { from: usize, to: usize, id: u64, packet: Packet },
-    Datagram { from_origin: Origin, to: usize, to_origin: Origin, id: u64, sent_ms: u64, bytes: Vec<u8> },
+    Frame {
+        from_origin: Origin,
+        to: usize,
+        to_origin: Origin,
+        id: u64,
+        sent_ms: u64,
+        bytes: Vec<u8>,
+    },
+    Gossip {
+        from: usize,
+        to: usize,
+        id: u64,
+        packet: Packet,
+    },
+    Datagram {
+        from_origin: Origin,
+        to: usize,
+        to_origin: Origin,
+        id: u64,
+        sent_ms: u64,
+        bytes: Vec<u8>,
+    },
     /// The other end has closed the link.
-    Closed { to: usize, peer: Origin },
+    Closed {
+        to: usize,
+        peer: Origin,
+    },
     Wake(usize),
     BoardWake(u64),
     LinkCheck(usize, usize),

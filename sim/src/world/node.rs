@@ -11,8 +11,8 @@ use sessionmesh::core::replica::{Happened, Replica};
 use sessionmesh::core::replication::WIRE_NEWEST;
 use sessionmesh::core::time::Now;
 
-use crate::board::BoardMember;
 use super::detect::Witness;
+use crate::board::BoardMember;
 use crate::clock::Clock;
 
 /// What outlives a process: its machine, its name, its configuration.

@@ -19,7 +19,8 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// It spoke to us. `answered`: to a ping of ours, so that the packet is no older than a round trip.
+    /// It spoke to us. `answered`: to a ping of ours, so that the packet is no older than a round trip. Any other may
+    /// have been on its way for long, or be a copy, and is dated like what others tell.
     pub(super) fn direct(&mut self, now_ms: u64, pulse: Pulse, answered: bool) {
         let is_earlier = |(at, beat): (u64, u64)| {
             now_ms.saturating_sub(pulse.beat_ms) < at.saturating_sub(beat) && now_ms >= pulse.beat_ms
@@ -28,18 +29,22 @@ impl Evidence {
         if answered || self.anchor.is_none_or(is_earlier) {
             self.anchor = Some((now_ms, pulse.beat_ms));
         }
-        self.beat_ms = self.beat_ms.max(pulse.beat_ms);
-        self.produced_ms = self.produced_ms.max(now_ms);
+        if answered {
+            self.beat_ms = self.beat_ms.max(pulse.beat_ms);
+            self.produced_ms = self.produced_ms.max(now_ms);
+        } else {
+            self.told(now_ms, pulse.beat_ms);
+        }
     }
 
-    /// Something of its came over a link to it.
+    /// A link to it has come up.
     pub(super) fn contact(&mut self, now_ms: u64) {
         self.produced_ms = self.produced_ms.max(now_ms);
     }
 
     /// Somebody tells that it spoke. Returns whether we knew nothing as new.
     pub(super) fn told(&mut self, now_ms: u64, beat_ms: u64) -> bool {
-        if beat_ms <= self.beat_ms {
+        if beat_ms <= self.beat_ms && self.produced_ms > 0 {
             return false;
         }
         self.beat_ms = beat_ms;

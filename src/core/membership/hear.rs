@@ -6,7 +6,7 @@ use super::{Detector, Why};
 use crate::core::causality::Origin;
 
 impl Detector {
-    /// Something of a peer's arrived over a link to it.
+    /// A link to a peer is up, or it spoke to us and is unknown.
     pub(super) fn contact(&mut self, now_ms: u64, peer: Origin) {
         match self.members.get_mut(&peer) {
             Some(member) => {
@@ -32,9 +32,12 @@ impl Detector {
     /// An incarnation of a member, of which the member is the source.
     pub(super) fn incarnation_known(&mut self, now_ms: u64, of: Origin, incarnation: u32) {
         let Some(member) = self.members.get_mut(&of) else { return };
-        if incarnation <= member.incarnation
-            && !(mutant!(DeadRevivedUnrefuted) && member.state == State::Dead)
-        {
+        let reborn = match member.state {
+            State::Dead => mutant!(DeadRevivedUnrefuted),
+            State::Left => mutant!(LeftRevived),
+            State::Alive | State::Suspect => false,
+        };
+        if incarnation <= member.incarnation && !reborn {
             return;
         }
         member.incarnation = member.incarnation.max(incarnation);
@@ -120,7 +123,7 @@ impl Detector {
         }
         if mutant!(SelfSuspected) {
             self.meet(now_ms, self.own, State::Alive, Why::Spoke);
-            return self.accused(now_ms, self.own, accuser, now_ms, Why::Accused(accuser));
+            return self.accused(now_ms, self.own, incarnation, (accuser, now_ms), Why::Accused(accuser));
         }
         if incarnation >= self.incarnation {
             self.incarnation = incarnation.saturating_add(1);
@@ -153,11 +156,13 @@ impl Detector {
         if mutant!(ObserverRaisesIncarnation) {
             member.incarnation = incarnation + 1;
         }
-        member.incarnation = member.incarnation.max(incarnation);
+        // The accuser has it from the suspect, which then refuted whatever was held against it here.
+        self.incarnation_known(now_ms, subject, incarnation);
+        let Some(member) = self.members.get_mut(&subject) else { return };
         if member.evidence.produced_ms > began_ms && !mutant!(EvidenceIgnored) {
             return self.contradict(subject, accuser, began_beat_ms);
         }
-        self.accused(now_ms, subject, accuser, began_ms, Why::Accused(accuser));
+        self.accused(now_ms, subject, incarnation, (accuser, began_ms), Why::Accused(accuser));
     }
 
     /// We know better than an accuser: it hears so, once for each of its suspicions.

@@ -8,9 +8,19 @@ use super::suspicion::{OwnCheck, Suspicion, min_window_ms};
 use super::{Detector, Listed, Why};
 use crate::core::causality::Origin;
 
+/// How long whoever is gone is kept once the board has forgotten it (ms).
+const KEEP_LEFT_MS: u64 = 60_000;
+
 impl Detector {
     /// A member is accused, by this node or by another. Begins a suspicion or joins it.
-    pub(super) fn accused(&mut self, now_ms: u64, subject: Origin, accuser: Origin, began_ms: u64, why: Why) {
+    pub(super) fn accused(
+        &mut self,
+        now_ms: u64,
+        subject: Origin,
+        incarnation: u32,
+        (accuser, began_ms): (Origin, u64),
+        why: Why,
+    ) {
         let check = if accuser == self.own {
             OwnCheck::Failed
         } else {
@@ -20,7 +30,6 @@ impl Detector {
         };
         let enough = self.config.confirmations + 1;
         let Some(member) = self.members.get_mut(&subject) else { return };
-        let incarnation = member.incarnation;
         let news = match &mut member.suspicion {
             Some(suspicion) => suspicion.join(accuser) && suspicion.votes() <= enough,
             None => {
@@ -120,6 +129,10 @@ impl Detector {
                     continue;
                 }
             }
+            if entry.alive && self.members.get(&origin).is_some_and(|m| m.why == Why::Superseded) {
+                // The process that had taken its name is gone, and it is still there.
+                self.enter(now_ms, origin, State::Alive, Why::Listed);
+            }
             if entry.left {
                 self.over(now_ms, origin, Why::Goodbye);
             } else if !entry.alive {
@@ -154,7 +167,8 @@ impl Detector {
         let keep_ms = self.config.dead_keep_ms;
         let is_over = |m: &super::Member| match m.state {
             State::Dead => now_ms >= m.since_ms + keep_ms,
-            State::Left => true,
+            // Its last packets are still on their way.
+            State::Left => now_ms >= m.since_ms + KEEP_LEFT_MS,
             State::Alive | State::Suspect => false,
         };
         let (dead, order) = (&mut self.dead, &mut self.order);

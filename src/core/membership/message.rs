@@ -33,7 +33,7 @@ const RELAYED: u8 = 0x43;
 const NACK: u8 = 0x44;
 const GOSSIP: u8 = 0x45;
 
-/// Who speaks, and when: part of every ping and ack.
+/// Who speaks, and when: part of every packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
     /// The speaker's incarnation.
@@ -43,15 +43,22 @@ pub struct Pulse {
     pub beat_ms: u64,
 }
 
-/// A message between two detectors.
+/// A message and its sender's pulse: every packet is a life sign that can be dated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// The sender's.
+    pub pulse: Pulse,
+    /// What it says.
+    pub message: Message,
+}
+
+/// What one detector says to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// Are you there?
     Ping {
         /// Echoed in the answer.
         seq: u16,
-        /// The sender's.
-        pulse: Pulse,
         /// News that rides along; the suspicion of the receiver itself first (Lifeguard's buddy notice).
         rumours: Vec<Rumour>,
     },
@@ -59,8 +66,6 @@ pub enum Message {
     Ack {
         /// The ping's.
         seq: u16,
-        /// The sender's.
-        pulse: Pulse,
         /// News that rides along.
         rumours: Vec<Rumour>,
     },
@@ -76,7 +81,7 @@ pub enum Message {
         /// The request's.
         seq: u16,
         /// The target's.
-        pulse: Pulse,
+        target: Pulse,
     },
     /// The target of a [`Message::PingReq`] has not answered so far.
     Nack {
@@ -191,21 +196,20 @@ impl<'de> Deserialize<'de> for Rumours {
     }
 }
 
-/// Encodes a message.
-pub fn encode(message: &Message) -> Vec<u8> {
+/// Encodes a packet.
+pub fn encode(packet: &Packet) -> Vec<u8> {
     let mut out = Vec::with_capacity(16);
     out.push(MEMBERSHIP_WIRE);
-    match message {
-        Message::Ping { seq, pulse, rumours } => {
-            write(&mut out, PING, &(seq, pulse.incarnation, pulse.beat_ms, rumours))
+    let Pulse { incarnation: inc, beat_ms: beat } = packet.pulse;
+    match &packet.message {
+        Message::Ping { seq, rumours } => write(&mut out, PING, &(inc, beat, seq, rumours)),
+        Message::Ack { seq, rumours } => write(&mut out, ACK, &(inc, beat, seq, rumours)),
+        Message::PingReq { seq, target } => write(&mut out, PING_REQ, &(inc, beat, seq, target)),
+        Message::Relayed { seq, target } => {
+            write(&mut out, RELAYED, &(inc, beat, seq, target.incarnation, target.beat_ms))
         }
-        Message::Ack { seq, pulse, rumours } => {
-            write(&mut out, ACK, &(seq, pulse.incarnation, pulse.beat_ms, rumours))
-        }
-        Message::PingReq { seq, target } => write(&mut out, PING_REQ, &(seq, target)),
-        Message::Relayed { seq, pulse } => write(&mut out, RELAYED, &(seq, pulse.incarnation, pulse.beat_ms)),
-        Message::Nack { seq } => write(&mut out, NACK, seq),
-        Message::Gossip { rumours } => write(&mut out, GOSSIP, rumours),
+        Message::Nack { seq } => write(&mut out, NACK, &(inc, beat, seq)),
+        Message::Gossip { rumours } => write(&mut out, GOSSIP, &(inc, beat, rumours)),
     }
     out
 }
@@ -216,11 +220,11 @@ fn write(out: &mut Vec<u8>, kind: u8, body: &impl Serialize) {
     let _ = rmp_serde::encode::write(out, body);
 }
 
-/// Decodes a message.
+/// Decodes a packet.
 ///
 /// # Errors
-/// What is wrong with the packet. Nothing was changed.
-pub fn decode(bytes: &[u8]) -> Result<Message, String> {
+/// What is wrong with it. Nothing was changed.
+pub fn decode(bytes: &[u8]) -> Result<Packet, String> {
     if bytes.len() > MAX_PACKET_BYTES {
         return Err(format!("a packet of {} bytes: at most {MAX_PACKET_BYTES}", bytes.len()));
     }
@@ -228,28 +232,34 @@ pub fn decode(bytes: &[u8]) -> Result<Message, String> {
     if *version != MEMBERSHIP_WIRE {
         return Err(format!("membership wire version {version}: this node speaks {MEMBERSHIP_WIRE}"));
     }
-    Ok(match *kind {
-        PING | ACK => {
-            let (seq, incarnation, beat_ms, Rumours(rumours)) = read::<(u16, u32, u64, Rumours)>(body)?;
-            let pulse = pulse(incarnation, beat_ms)?;
-            if *kind == PING {
-                Message::Ping { seq, pulse, rumours }
-            } else {
-                Message::Ack { seq, pulse, rumours }
-            }
+    let (inc, beat, message) = match *kind {
+        PING => {
+            let (inc, beat, seq, Rumours(rumours)) = read::<(u32, u64, u16, Rumours)>(body)?;
+            (inc, beat, Message::Ping { seq, rumours })
+        }
+        ACK => {
+            let (inc, beat, seq, Rumours(rumours)) = read::<(u32, u64, u16, Rumours)>(body)?;
+            (inc, beat, Message::Ack { seq, rumours })
         }
         PING_REQ => {
-            let (seq, target) = read(body)?;
-            Message::PingReq { seq, target }
+            let (inc, beat, seq, target) = read(body)?;
+            (inc, beat, Message::PingReq { seq, target })
         }
         RELAYED => {
-            let (seq, incarnation, beat_ms) = read(body)?;
-            Message::Relayed { seq, pulse: pulse(incarnation, beat_ms)? }
+            let (inc, beat, seq, incarnation, beat_ms) = read(body)?;
+            (inc, beat, Message::Relayed { seq, target: pulse(incarnation, beat_ms)? })
         }
-        NACK => Message::Nack { seq: read(body)? },
-        GOSSIP => Message::Gossip { rumours: read::<Rumours>(body)?.0 },
+        NACK => {
+            let (inc, beat, seq) = read(body)?;
+            (inc, beat, Message::Nack { seq })
+        }
+        GOSSIP => {
+            let (inc, beat, Rumours(rumours)) = read::<(u32, u64, Rumours)>(body)?;
+            (inc, beat, Message::Gossip { rumours })
+        }
         kind => return Err(format!("unknown membership message kind {kind}")),
-    })
+    };
+    Ok(Packet { pulse: pulse(inc, beat)?, message })
 }
 
 fn pulse(incarnation: u32, beat_ms: u64) -> Result<Pulse, String> {

@@ -38,7 +38,7 @@ pub use self::suspicion::Suspicion;
 
 use self::board::Voice;
 use self::health::LocalHealth;
-use self::message::{Message, Pulse, Rumour, decode, encode};
+use self::message::{Message, Packet, Pulse, Rumour, decode, encode};
 use self::probe::{Probe, Relay};
 use self::rumours::Rumours;
 use super::causality::Origin;
@@ -70,8 +70,6 @@ pub enum Input<'a> {
         /// The packet.
         bytes: &'a [u8],
     },
-    /// Something else of a peer's arrived over a link: a life sign like any other.
-    Contact(Origin),
     /// A link to a peer is up.
     LinkUp(Origin),
     /// The link is gone: a reason to probe.
@@ -222,6 +220,8 @@ impl Detector {
     /// # Errors
     /// What is wrong with a packet, which was then ignored.
     pub fn handle(&mut self, now_ms: u64, input: Input<'_>) -> Result<(), String> {
+        // A monotonic clock is; all the same no subtraction here shall depend on it.
+        let now_ms = now_ms.max(self.last_ms);
         self.notice_stall(now_ms);
         let taken = match input {
             Input::Packet { from, reliable, bytes } => self.packet(now_ms, from, reliable, bytes),
@@ -239,7 +239,6 @@ impl Detector {
 
     fn event(&mut self, now_ms: u64, input: Input<'_>) {
         match input {
-            Input::Contact(peer) => self.contact(now_ms, peer),
             Input::LinkUp(peer) => {
                 self.contact(now_ms, peer);
                 // It may believe us dead, or we it: both show at once.
@@ -318,41 +317,30 @@ impl Detector {
         if from == self.own {
             return Ok(());
         }
-        match decode(bytes)? {
-            Message::Ping { seq, pulse, rumours } => {
-                self.heard(now_ms, from, pulse, false);
-                let ack = |pulse, rumours| Message::Ack { seq, pulse, rumours };
-                self.send_with_news(now_ms, from, reliable, ack);
+        let Packet { pulse, message } = decode(bytes)?;
+        let answered = match &message {
+            Message::Ack { seq, .. } => self.answered(now_ms, from, *seq, pulse),
+            _ => false,
+        };
+        self.heard(now_ms, from, pulse, answered);
+        match message {
+            Message::Ping { seq, rumours } => {
+                self.send_with_news(now_ms, from, reliable, |rumours| Message::Ack { seq, rumours });
                 self.take_rumours(now_ms, from, rumours);
             }
-            Message::Ack { seq, pulse, rumours } => {
-                let answered = self.answered(now_ms, from, seq, pulse);
-                self.heard(now_ms, from, pulse, answered);
+            Message::Ack { rumours, .. } | Message::Gossip { rumours } => {
                 self.take_rumours(now_ms, from, rumours);
             }
-            Message::PingReq { seq, target } => {
-                self.contact(now_ms, from);
-                self.relay(now_ms, from, seq, target);
-            }
-            Message::Relayed { seq, pulse } => {
-                self.contact(now_ms, from);
-                self.relayed(now_ms, seq, pulse);
-            }
-            Message::Nack { seq } => {
-                self.contact(now_ms, from);
-                self.nacked(from, seq);
-            }
-            Message::Gossip { rumours } => {
-                self.contact(now_ms, from);
-                self.take_rumours(now_ms, from, rumours);
-            }
+            Message::PingReq { seq, target } => self.relay(now_ms, from, seq, target),
+            Message::Relayed { seq, target } => self.relayed(now_ms, seq, target),
+            Message::Nack { seq } => self.nacked(from, seq),
         }
         Ok(())
     }
 
     /// This node's own pulse.
     fn pulse(&self, now_ms: u64) -> Pulse {
-        Pulse { incarnation: self.incarnation, beat_ms: now_ms - self.started_ms }
+        Pulse { incarnation: self.incarnation, beat_ms: self.beat_at(now_ms) }
     }
 
     /// This node's own beat at a time (ms).
@@ -360,8 +348,8 @@ impl Detector {
         at_ms.saturating_sub(self.started_ms)
     }
 
-    fn send(&mut self, to: Origin, reliable: bool, message: &Message) {
-        let bytes = encode(message);
+    fn send(&mut self, now_ms: u64, to: Origin, reliable: bool, message: Message) {
+        let bytes = encode(&Packet { pulse: self.pulse(now_ms), message });
         self.stats.sent_packets += 1;
         self.stats.sent_bytes += bytes.len() as u64;
         self.outputs.push_back(Output::Send { to, reliable, bytes });
@@ -373,12 +361,11 @@ impl Detector {
         now_ms: u64,
         to: Origin,
         reliable: bool,
-        message: impl FnOnce(Pulse, Vec<Rumour>) -> Message,
+        message: impl FnOnce(Vec<Rumour>) -> Message,
     ) {
         let mut rumours: Vec<Rumour> = self.buddy_notice(to).into_iter().collect();
         self.rumours.take(MAX_RUMOURS_PER_PACKET - rumours.len(), to, &mut rumours);
-        let message = message(self.pulse(now_ms), rumours);
-        self.send(to, reliable, &message);
+        self.send(now_ms, to, reliable, message(rumours));
     }
 
     /// Whoever is suspected or believed dead hears it from us whenever we speak to it (Lifeguard §IV-C).
@@ -412,9 +399,9 @@ impl Detector {
         to.dedup();
         for peer in to {
             let mut rumours: Vec<Rumour> = urgent.iter().copied().filter(|r| r.subject() != peer).collect();
-            rumours.extend(self.buddy_notice(peer).filter(|_| now_ms >= self.started_ms));
+            rumours.extend(self.buddy_notice(peer));
             for chunk in rumours.chunks(MAX_RUMOURS_PER_PACKET) {
-                self.send(peer, false, &Message::Gossip { rumours: chunk.to_vec() });
+                self.send(now_ms, peer, false, Message::Gossip { rumours: chunk.to_vec() });
             }
         }
     }
@@ -488,7 +475,13 @@ impl Detector {
 
     /// A member becomes known. Returns whether there was room.
     fn meet(&mut self, now_ms: u64, origin: Origin, state: State, why: Why) -> bool {
-        if origin == self.own && !mutant!(SelfSuspected) || self.members.len() >= MAX_MEMBERS {
+        if origin == self.own && !mutant!(SelfSuspected) {
+            return false;
+        }
+        if self.members.len() >= MAX_MEMBERS {
+            self.members.retain(|_, m| m.state != State::Left);
+        }
+        if self.members.len() >= MAX_MEMBERS {
             return false;
         }
         self.members.insert(origin, Member::new(now_ms, state, why));

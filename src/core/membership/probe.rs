@@ -98,7 +98,7 @@ impl Detector {
     }
 
     fn ping(&mut self, now_ms: u64, to: Origin, seq: u16, reliable: bool) {
-        self.send_with_news(now_ms, to, reliable, |pulse, rumours| Message::Ping { seq, pulse, rumours });
+        self.send_with_news(now_ms, to, reliable, |rumours| Message::Ping { seq, rumours });
     }
 
     /// A ping nobody waits for: to show oneself, and to ask the dead.
@@ -141,7 +141,7 @@ impl Detector {
             origin != target && member.state == State::Alive
         });
         for &relay in &asked {
-            self.send(relay, false, &Message::PingReq { seq, target });
+            self.send(now_ms, relay, false, Message::PingReq { seq, target });
         }
         self.probes[at].asked = asked;
         self.probes[at].seqs.push((over_stream, now_ms));
@@ -187,7 +187,8 @@ impl Detector {
         }
         if let Some(at) = self.relays.iter().position(|r| r.seq == seq && r.target == from) {
             let relay = self.relays.swap_remove(at);
-            self.send(relay.for_whom, false, &Message::Relayed { seq: relay.their_seq, pulse });
+            let message = Message::Relayed { seq: relay.their_seq, target: pulse };
+            self.send(now_ms, relay.for_whom, false, message);
             return true;
         }
         false
@@ -215,7 +216,7 @@ impl Detector {
             nacks.push((relay.for_whom, relay.their_seq, relay.target, relay.seq));
         }
         for (to, their_seq, target, seq) in nacks {
-            self.send(to, false, &Message::Nack { seq: their_seq });
+            self.send(now_ms, to, false, Message::Nack { seq: their_seq });
             self.ping(now_ms, target, seq, false);
         }
         self.relays.retain(|r| now_ms < r.until_ms);
@@ -223,7 +224,9 @@ impl Detector {
 
     /// Somebody who was asked got an answer.
     pub(super) fn relayed(&mut self, now_ms: u64, seq: u16, pulse: Pulse) {
-        let Some(at) = self.probes.iter().position(|p| p.seqs[0].0 == seq && !p.asked.is_empty()) else { return };
+        let Some(at) = self.probes.iter().position(|p| p.seqs[0].0 == seq && !p.asked.is_empty()) else {
+            return;
+        };
         let probe = self.probes.swap_remove(at);
         // An answer to a question of ours is no older than the question: it needs no date.
         self.heard(now_ms, probe.target, pulse, false);
@@ -238,9 +241,6 @@ impl Detector {
 
     /// One of the dead at a time: so that the end of a split is noticed soon, whoever's board is behind.
     pub(super) fn probe_a_dead(&mut self, now_ms: u64) {
-        if mutant!(DeadNeverProbed) {
-            return;
-        }
         let from = Origin(self.rng.random());
         let next = self.dead.range(from..).next().or_else(|| self.dead.first()).copied();
         next.into_iter().for_each(|dead| self.ping_once(now_ms, dead));
@@ -260,6 +260,7 @@ impl Detector {
 
     /// This node accuses a member.
     fn accuse(&mut self, now_ms: u64, subject: Origin) {
-        self.accused(now_ms, subject, self.own, now_ms, Why::ProbeFailed);
+        let incarnation = self.members.get(&subject).map_or(0, |m| m.incarnation);
+        self.accused(now_ms, subject, incarnation, (self.own, now_ms), Why::ProbeFailed);
     }
 }

@@ -455,7 +455,6 @@ impl Node {
         if Self::is_membership(bytes) {
             return self.detect(now, membership::Input::Packet { from: peer, reliable: true, bytes });
         }
-        self.detect(now, membership::Input::Contact(peer));
         let refused = match decode(bytes) {
             Ok(message) => self.message(now, peer, message).err(),
             Err(DecodeError::Kind(kind)) => {

@@ -182,12 +182,12 @@ impl Node {
         }
         // Links are to the old life: the driver reconnects under the new one.
         self.peers.clear();
+        self.warn(format!("new life {}: {why}", self.origin));
+        self.outputs.push_back(Output::NewLife(self.origin));
         if self.detector.is_some() {
             self.members.clear();
             self.start_detector(now);
         }
-        self.warn(format!("new life {}: {why}", self.origin));
-        self.outputs.push_back(Output::NewLife(self.origin));
     }
 
     fn serve_as(&mut self, serving: Serving, reason: String) {
