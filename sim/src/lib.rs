@@ -47,12 +47,14 @@
 //!   a file).
 //! * Many stories: [`swarm`] (random ones), [`shrink`] (a failing one made small), [`mutants`] (would all this notice a
 //!   bug?).
+//! * Other failure detectors: [`compare`] (each in the same worlds, by figures).
 //! * Looking at one: [`trace`] (a run as JSON lines), [`view`] (those as a page).
 //!
 //! The command `sessionmesh-sim` is `main.rs` and `cli/`, one file a command.
 
 pub mod board;
 mod clock;
+pub mod compare;
 pub mod draw;
 pub mod invariant;
 mod life;

@@ -1,6 +1,7 @@
 //! The command line. One command a file.
 
 mod bench;
+mod compare_membership;
 mod explain;
 mod mutants;
 mod new;
@@ -36,6 +37,8 @@ enum Command {
     Mutants(mutants::Args),
     /// Measure how fast the simulator is.
     Bench(bench::Args),
+    /// Compare failure detectors: how soon they notice deaths, how often they are wrong, what they send.
+    CompareMembership(compare_membership::Args),
     /// Draw a trace as one HTML file.
     View(view::Args),
     /// Tell scenario files in plain English.
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Shrink(args) => shrink::main(&args),
         Command::Mutants(args) => mutants::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::CompareMembership(args) => compare_membership::main(&args),
         Command::View(args) => view::main(&args),
         Command::Explain(args) => explain::main(&args),
         Command::New(args) => new::main(&args),
