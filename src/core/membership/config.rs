@@ -47,11 +47,11 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            probe_interval_ms: 300,
-            probe_timeout_ms: 450,
+            probe_interval_ms: 250,
+            probe_timeout_ms: 400,
             direct_min_ms: 40,
             indirect: 3,
-            suspicion_mult: 3,
+            suspicion_mult: 4,
             suspicion_max_mult: 4,
             confirmations: 3,
             fanout: 3,

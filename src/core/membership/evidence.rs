@@ -58,11 +58,6 @@ impl Evidence {
         true
     }
 
-    /// The member's beat at a time of our clock: the inverse of [`Evidence::date`]. Without an anchor its newest.
-    pub(super) fn undate(&self, at_ms: u64) -> u64 {
-        self.anchor.map_or(self.beat_ms, |(at, beat)| (beat + at_ms).saturating_sub(at))
-    }
-
     /// When a beat was, by our clock: never in the future. Without an anchor it counts as now: a member that never
     /// spoke to us must not die for want of a date.
     pub(super) fn date(&self, now_ms: u64, beat_ms: u64) -> u64 {

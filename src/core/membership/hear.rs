@@ -123,7 +123,7 @@ impl Detector {
         }
         if mutant!(SelfSuspected) {
             self.meet(now_ms, self.own, State::Alive, Why::Spoke);
-            return self.accused(now_ms, self.own, incarnation, (accuser, now_ms), Why::Accused(accuser));
+            return self.accused(now_ms, self.own, incarnation, (accuser, now_ms, 0), Why::Accused(accuser));
         }
         if incarnation >= self.incarnation {
             self.incarnation = incarnation.saturating_add(1);
@@ -162,7 +162,8 @@ impl Detector {
         if member.evidence.produced_ms > began_ms && !mutant!(EvidenceIgnored) {
             return self.contradict(subject, accuser, began_beat_ms);
         }
-        self.accused(now_ms, subject, incarnation, (accuser, began_ms), Why::Accused(accuser));
+        let began = (accuser, began_ms, began_beat_ms);
+        self.accused(now_ms, subject, incarnation, began, Why::Accused(accuser));
     }
 
     /// We know better than an accuser: it hears so, once for each of its suspicions.

@@ -18,7 +18,7 @@ impl Detector {
         now_ms: u64,
         subject: Origin,
         incarnation: u32,
-        (accuser, began_ms): (Origin, u64),
+        (accuser, began_ms, began_beat_ms): (Origin, u64, u64),
         why: Why,
     ) {
         let check = if accuser == self.own {
@@ -41,11 +41,6 @@ impl Detector {
         };
         self.judge_ms = now_ms;
         if news {
-            let began_beat_ms = match accuser == self.own {
-                true => self.beat_at(began_ms),
-                // Passed on as it was made: in the accuser's own time.
-                false => self.members.get(&accuser).map_or(0, |m| m.evidence.undate(began_ms)),
-            };
             self.spread(Rumour::Suspect { subject, incarnation, accuser, began_beat_ms }, None);
         }
     }

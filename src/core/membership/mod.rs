@@ -130,7 +130,7 @@ pub struct Stats {
     pub sent_bytes: u64,
     /// Probes begun.
     pub probes: u64,
-    /// Probes whose first ping had no answer in time.
+    /// Probes whose first pings had no answer in time.
     pub probes_escalated: u64,
     /// Probes that failed in every way.
     pub probes_failed: u64,
@@ -451,6 +451,9 @@ impl Detector {
         }
         if before == State::Suspect && state != State::Suspect {
             self.suspects.remove(&origin);
+        }
+        if state != State::Suspect && state != State::Dead {
+            // Of the dead the others may still have to hear.
             self.rumours.forget_suspicions(origin);
         }
         if before == State::Dead && state != State::Dead {

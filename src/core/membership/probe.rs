@@ -127,11 +127,12 @@ impl Detector {
             if now_ms >= probe.next_ms {
                 // Doubling: loss wants another try at once, a slow member wants fewer.
                 probe.next_ms = now_ms + (probe.direct_ms << probe.seqs.len().min(16));
-                let (target, first) = (probe.target, probe.seqs.len() == 1);
+                // One more try before others are troubled: under loss it spares most of them.
+                let (target, second) = (probe.target, probe.seqs.len() == 2);
                 let seq = self.fresh_seq();
                 self.probes[at].seqs.push((seq, now_ms));
                 self.ping(now_ms, target, seq, false);
-                if first {
+                if second {
                     self.escalate(now_ms, at);
                 }
             }
@@ -139,7 +140,7 @@ impl Detector {
         }
     }
 
-    /// No answer to the first ping: others try, and the stream does.
+    /// No answer to two pings: others try, and the stream does.
     fn escalate(&mut self, now_ms: u64, at: usize) {
         let Probe { target, ref seqs, .. } = self.probes[at];
         let (seq, over_stream) = (seqs[0].0, self.fresh_seq());
@@ -273,6 +274,7 @@ impl Detector {
     /// This node accuses a member.
     fn accuse(&mut self, now_ms: u64, subject: Origin) {
         let incarnation = self.members.get(&subject).map_or(0, |m| m.incarnation);
-        self.accused(now_ms, subject, incarnation, (self.own, now_ms), Why::ProbeFailed);
+        let began = (self.own, now_ms, self.beat_at(now_ms));
+        self.accused(now_ms, subject, incarnation, began, Why::ProbeFailed);
     }
 }

@@ -88,10 +88,10 @@ mod tests {
     fn accusers_shrink_the_window_to_its_minimum() {
         let config = Config::default();
         let at = |members, accusers| window_ms(&config, members, accusers);
-        assert_eq!(at(2, 1), 900, "of two nobody could confirm");
-        assert_eq!((at(10, 1), at(10, 4), at(10, 9)), (3_600, 900, 900));
+        assert_eq!(at(2, 1), 1_000, "of two nobody could confirm");
+        assert_eq!((at(10, 1), at(10, 4), at(10, 9)), (4_000, 1_000, 1_000));
         assert!(at(10, 2) < at(10, 1) && at(10, 3) < at(10, 2) && at(10, 4) < at(10, 3));
-        assert_eq!(at(1_000, 4), 2_700, "more members take longer to hear of a refutation");
+        assert_eq!(at(1_000, 4), 3_000, "more members take longer to hear of a refutation");
     }
 
     #[test]
