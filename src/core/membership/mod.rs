@@ -39,7 +39,7 @@ pub use self::suspicion::Suspicion;
 use self::board::Voice;
 use self::health::LocalHealth;
 use self::message::{Message, Packet, Pulse, Rumour, decode, encode};
-use self::probe::{Probe, Relay};
+use self::probe::{Probe, Relay, Sent};
 use self::rumours::Rumours;
 use super::causality::Origin;
 use super::limits::{MAX_MEMBERS, MAX_RUMOURS_PER_PACKET};
@@ -167,8 +167,8 @@ pub struct Detector {
     dead: BTreeSet<Origin>,
     probes: Vec<Probe>,
     relays: Vec<Relay>,
-    /// Pings of failed probes: whom, number, when (ms).
-    late: Vec<(Origin, u16, u64)>,
+    /// Pings of failed probes, the last ones.
+    late: Vec<Sent>,
     next_seq: u16,
     health: LocalHealth,
     rumours: Rumours,

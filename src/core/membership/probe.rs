@@ -19,11 +19,21 @@ const LATE_PINGS: usize = 64;
 /// All the dead are probed at most this often (ms), however many come back.
 const BURST_GAP_MS: u64 = 500;
 
+/// A ping of ours.
+#[derive(Clone, Copy)]
+pub(super) struct Sent {
+    to: Origin,
+    seq: u16,
+    left_ms: u64,
+    /// As a datagram: over a stream the time it takes to be resent would pass for a slow member.
+    measures: bool,
+}
+
 /// A probe of ours.
 pub(super) struct Probe {
-    /// One for each ping and when it left (ms): an answer tells which it answers, so that every round trip is measured
-    /// exactly (where TCP must leave repeated ones out). The first also names the probe to relays.
-    seqs: Vec<(u16, u64)>,
+    /// Its pings: an answer tells which it answers, so that every round trip is measured exactly (where TCP must leave
+    /// repeated ones out). The first also names the probe to relays.
+    pings: Vec<Sent>,
     target: Origin,
     began_ms: u64,
     /// How long the first answer is waited for; doubles with each further ping.
@@ -89,7 +99,7 @@ impl Detector {
         let seq = self.fresh_seq();
         self.stats.probes += 1;
         self.probes.push(Probe {
-            seqs: vec![(seq, now_ms)],
+            pings: vec![Sent { to: target, seq, left_ms: now_ms, measures: true }],
             target,
             began_ms: now_ms,
             direct_ms,
@@ -118,19 +128,18 @@ impl Detector {
             let probe = &mut self.probes[at];
             if now_ms >= probe.deadline_ms {
                 let probe = self.probes.swap_remove(at);
-                let pings = probe.seqs.iter().map(|&(seq, left_ms)| (probe.target, seq, left_ms));
-                self.late.extend(pings);
+                self.late.extend(&probe.pings);
                 self.late.drain(..self.late.len().saturating_sub(LATE_PINGS));
                 self.probe_failed(now_ms, &probe);
                 continue;
             }
             if now_ms >= probe.next_ms {
                 // Doubling: loss wants another try at once, a slow member wants fewer.
-                probe.next_ms = now_ms + (probe.direct_ms << probe.seqs.len().min(16));
+                probe.next_ms = now_ms + (probe.direct_ms << probe.pings.len().min(16));
                 // One more try before others are troubled: under loss it spares most of them.
-                let (target, second) = (probe.target, probe.seqs.len() == 2);
+                let (target, second) = (probe.target, probe.pings.len() == 2);
                 let seq = self.fresh_seq();
-                self.probes[at].seqs.push((seq, now_ms));
+                self.probes[at].pings.push(Sent { to: target, seq, left_ms: now_ms, measures: true });
                 self.ping(now_ms, target, seq, false);
                 if second {
                     self.escalate(now_ms, at);
@@ -142,8 +151,8 @@ impl Detector {
 
     /// No answer to two pings: others try, and the stream does.
     fn escalate(&mut self, now_ms: u64, at: usize) {
-        let Probe { target, ref seqs, .. } = self.probes[at];
-        let (seq, over_stream) = (seqs[0].0, self.fresh_seq());
+        let Probe { target, ref pings, .. } = self.probes[at];
+        let (seq, over_stream) = (pings[0].seq, self.fresh_seq());
         self.stats.probes_escalated += 1;
         let asked = self.some_living(self.config.indirect, |origin, member| {
             origin != target && member.state == State::Alive
@@ -152,7 +161,8 @@ impl Detector {
             self.send(now_ms, relay, false, Message::PingReq { seq, target });
         }
         self.probes[at].asked = asked;
-        self.probes[at].seqs.push((over_stream, now_ms));
+        let sent = Sent { to: target, seq: over_stream, left_ms: now_ms, measures: false };
+        self.probes[at].pings.push(sent);
         self.ping(now_ms, target, over_stream, true);
     }
 
@@ -181,23 +191,16 @@ impl Detector {
 
     /// An answer to a ping of ours, or of ours on another's behalf. Returns when that ping left.
     pub(super) fn answered(&mut self, now_ms: u64, from: Origin, seq: u16, pulse: Pulse) -> Option<u64> {
-        let left_ms = |p: &Probe| p.seqs.iter().find(|(s, _)| *s == seq).map(|(_, left_ms)| *left_ms);
-        let mine = self.probes.iter().enumerate().filter(|(_, p)| p.target == from);
-        if let Some((at, left_ms)) = mine.filter_map(|(at, p)| Some((at, left_ms(p)?))).next() {
-            self.probes.swap_remove(at);
-            if let Some(member) = self.members.get_mut(&from) {
-                member.rtt.sample(now_ms - left_ms);
-            }
+        let is_it = |sent: &Sent| sent.to == from && sent.seq == seq;
+        if let Some(at) = self.probes.iter().position(|p| p.pings.iter().any(is_it)) {
+            let probe = self.probes.swap_remove(at);
             self.health.better();
-            return Some(left_ms);
+            return probe.pings.into_iter().find(is_it).map(|sent| self.measured(now_ms, sent));
         }
-        if let Some(at) = self.late.iter().position(|l| (l.0, l.1) == (from, seq)) {
+        if let Some(at) = self.late.iter().position(is_it) {
             // Too late for its probe, and not too late to learn from.
-            let (_, _, left_ms) = self.late.swap_remove(at);
-            if let Some(member) = self.members.get_mut(&from) {
-                member.rtt.sample(now_ms - left_ms);
-            }
-            return Some(left_ms);
+            let sent = self.late.swap_remove(at);
+            return Some(self.measured(now_ms, sent));
         }
         if let Some(at) = self.relays.iter().position(|r| r.seq == seq && r.target == from) {
             let relay = self.relays.swap_remove(at);
@@ -205,6 +208,14 @@ impl Detector {
             self.send(now_ms, relay.for_whom, false, message);
         }
         None
+    }
+
+    /// Learns from an answer how far away a member is. Returns when the ping left.
+    fn measured(&mut self, now_ms: u64, sent: Sent) -> u64 {
+        if let Some(member) = self.members.get_mut(&sent.to).filter(|_| sent.measures) {
+            member.rtt.sample(now_ms - sent.left_ms);
+        }
+        sent.left_ms
     }
 
     /// Pings on behalf of another.
@@ -237,7 +248,7 @@ impl Detector {
 
     /// Somebody who was asked got an answer.
     pub(super) fn relayed(&mut self, now_ms: u64, seq: u16, pulse: Pulse) {
-        let Some(at) = self.probes.iter().position(|p| p.seqs[0].0 == seq && !p.asked.is_empty()) else {
+        let Some(at) = self.probes.iter().position(|p| p.pings[0].seq == seq && !p.asked.is_empty()) else {
             return;
         };
         let probe = self.probes.swap_remove(at);
@@ -247,7 +258,7 @@ impl Detector {
     }
 
     pub(super) fn nacked(&mut self, from: Origin, seq: u16) {
-        if let Some(probe) = self.probes.iter_mut().find(|p| p.seqs[0].0 == seq) {
+        if let Some(probe) = self.probes.iter_mut().find(|p| p.pings[0].seq == seq) {
             probe.nacked |= probe.asked.contains(&from);
         }
     }
