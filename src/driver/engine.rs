@@ -15,11 +15,11 @@ use tracing::{error, info, warn};
 
 use super::acks::Acks;
 use super::clock::Clock;
-use super::shared::{Command, MemberState, MemberView, Numbers, Shared, Stopped};
+use super::shared::{Command, Numbers, Shared, Stopped};
 use super::trace::Tracer;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
-use crate::core::membership::{self, Change, Detector, Listed, State};
+use crate::core::membership::{self, Detector, Listed};
 use crate::core::node::{Class, Input, Node, Output, Setup};
 use crate::core::replica::Serving;
 use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
@@ -81,9 +81,9 @@ pub enum StartError {
 }
 
 /// The network side of one life.
-struct Life {
+pub(super) struct Life {
     generation: u64,
-    transport: Transport,
+    pub(super) transport: Transport,
     events: mpsc::Receiver<Event>,
     discovery: Discovery,
     found: mpsc::Receiver<DiscoveryEvent>,
@@ -92,16 +92,16 @@ struct Life {
 
 /// Runs one node until it is told to stop.
 pub(crate) struct Engine {
-    config: EngineConfig,
-    shared: Arc<Shared>,
-    node: Node,
-    life: Life,
+    pub(super) config: EngineConfig,
+    pub(super) shared: Arc<Shared>,
+    pub(super) node: Node,
+    pub(super) life: Life,
     commands: mpsc::Receiver<Command>,
     /// The current link of each peer, and its clock's offset.
-    links: BTreeMap<Origin, (u64, i64)>,
+    pub(super) links: BTreeMap<Origin, (u64, i64)>,
     asks: BTreeMap<u64, oneshot::Sender<bool>>,
     next_token: u64,
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
     /// What detectors wrote on the board, as it was passed on last.
     facts: BTreeMap<(Origin, String), String>,
     /// Datagrams dropped because this loop lagged, as of the last look.
@@ -333,30 +333,6 @@ impl Engine {
         None
     }
 
-    /// A verdict of the failure detector.
-    fn member_changed(&mut self, change: Change) {
-        let Change { member, state, incarnation, why } = change;
-        let peer = self.name_of(member);
-        match state {
-            State::Suspect | State::Dead => {
-                warn!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
-            }
-            State::Alive | State::Left => {
-                info!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
-            }
-        }
-        if state == State::Dead {
-            // Ends what waits for it. Dialling goes on: the next link shows that it is back.
-            self.life.transport.disconnect(member, "declared dead");
-        }
-        self.publish_members();
-    }
-
-    fn name_of(&self, origin: Origin) -> String {
-        let member = self.members.iter().find(|m| m.origin == origin);
-        member.map_or_else(|| origin.to_string(), |m| m.node.clone())
-    }
-
     /// The board has changed.
     fn board_changed(&mut self, members: Vec<Member>) {
         self.members = members;
@@ -490,57 +466,6 @@ impl Engine {
             .filter(|(_, last)| *last > 0)
             .collect();
         last.is_empty() || self.shared.acks.any_holds_all(&last)
-    }
-
-    fn publish_members(&self) {
-        let backlog: BTreeMap<Origin, usize> =
-            self.node.backlog().map(|(o, dirty, out)| (o, dirty + usize::from(out))).collect();
-        let now_ms = self.shared.clock.now().mono_ms;
-        let views = self.members.iter().map(|m| MemberView {
-            linked: self.links.contains_key(&m.origin) || m.node == self.config.node,
-            wall_offset_ms: self.links.get(&m.origin).map_or(0, |l| l.1),
-            backlog_partitions: backlog.get(&m.origin).copied().unwrap_or(0),
-            ..self.judged(m, now_ms)
-        });
-        *self.shared.members.write() = views.collect();
-        self.shared.members_changed.send_modify(|n| *n += 1);
-    }
-
-    /// A member as the roster has it; as the board has it where the roster does not, as for this node itself.
-    fn judged(&self, member: &Member, now_ms: u64) -> MemberView {
-        let detector = self.node.detector();
-        let own = member.origin == self.node.origin();
-        let known = detector.and_then(|d| d.members().get(&member.origin)).filter(|_| !member.left);
-        let (state, why) = match known {
-            Some(known) => (MemberState::from(known.state), known.why.to_string()),
-            None if member.left => (MemberState::Left, "it said goodbye".into()),
-            None if own => (MemberState::Alive, "this node".into()),
-            None => {
-                (if member.alive { MemberState::Alive } else { MemberState::Dead }, "on the board".into())
-            }
-        };
-        let suspicion = known.and_then(|k| k.suspicion.as_ref());
-        let closes_ms =
-            suspicion.zip(detector).map(|(s, d)| s.closes_ms(&self.config.membership, d.living() + 1));
-        MemberView {
-            node: member.node.clone(),
-            origin: member.origin,
-            addr: member.addr,
-            state,
-            why,
-            since_ms: known.map_or(0, |k| now_ms.saturating_sub(k.since_ms)),
-            incarnation: match own {
-                true => detector.map_or(0, |d| d.incarnation()),
-                false => known.map_or(0, |k| k.incarnation),
-            },
-            accusers: suspicion.map_or(Vec::new(), |s| s.accusers().map(|o| self.name_of(o)).collect()),
-            dead_in_ms: closes_ms.map(|at| at.saturating_sub(now_ms)),
-            rtt_ms: known.and_then(|k| k.rtt.smoothed_ms()),
-            linked: false,
-            wall_offset_ms: 0,
-            backlog_partitions: 0,
-            metadata: member.metadata.clone(),
-        }
     }
 
     fn publish_status(&self) {

@@ -6,6 +6,7 @@
 mod acks;
 mod clock;
 mod engine;
+mod roster;
 mod shared;
 mod trace;
 

@@ -6,5 +6,6 @@ mod common;
 mod api;
 mod cluster;
 mod commands;
+mod deaths;
 mod ends;
 mod guards;

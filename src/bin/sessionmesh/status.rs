@@ -93,9 +93,20 @@ fn table(status: &Status) -> String {
         number("unreplicated_total"),
     );
     let widest = status.members.iter().map(|m| m.node.len()).max().unwrap_or(0).max(4);
-    let _ = writeln!(out, "{:widest$}  STATE  LINKED  CLOCK ms  BACKLOG  ADDRESS", "NODE");
+    let _ = writeln!(out, "{:widest$}  STATE    INC  RTT ms  LINKED  CLOCK ms  BACKLOG  ADDRESS", "NODE");
     for member in &status.members {
         let _ = writeln!(out, "{}", row(member, widest, member.node == status.node));
+        if let Some(story) = story(member) {
+            let _ = writeln!(out, "{:widest$}  {story}", "");
+        }
+    }
+    if number("health_penalty") > 0 {
+        let _ = writeln!(
+            out,
+            "this node doubts itself (health penalty {} of 8): its probes wait {} times as long",
+            number("health_penalty"),
+            number("health_penalty") + 1
+        );
     }
     for (seed, error) in &status.unresolved_seeds {
         let _ = writeln!(out, "seed {seed:?} does not resolve: {error}");
@@ -109,8 +120,30 @@ fn row(member: &MemberInfo, widest: usize, own: bool) -> String {
         (false, true) => "yes",
         (false, false) => "no",
     };
+    let rtt = member.rtt_ms.map_or("-".into(), |ms| format!("{ms:.1}"));
     format!(
-        "{:widest$}  {:5}  {linked:6}  {:8}  {:7}  {}",
-        member.node, member.state, member.wall_offset_ms, member.backlog_partitions, member.addr
+        "{:widest$}  {:7}  {:3}  {rtt:>6}  {linked:6}  {:8}  {:7}  {}",
+        member.node,
+        member.state,
+        member.incarnation,
+        member.wall_offset_ms,
+        member.backlog_partitions,
+        member.addr
     )
+}
+
+/// What there is to say of a member that is not simply alive.
+fn story(member: &MemberInfo) -> Option<String> {
+    if member.state == "alive" {
+        return None;
+    }
+    let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1_000.0);
+    let mut story = format!("  for {}: {}", seconds(member.since_ms), member.why);
+    if !member.accusers.is_empty() {
+        story.push_str(&format!("; suspected by {}", member.accusers.join(", ")));
+    }
+    if let Some(ms) = member.dead_in_ms {
+        story.push_str(&format!("; dead in {} unless it is heard of", seconds(ms)));
+    }
+    Some(story)
 }

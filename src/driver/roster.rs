@@ -1,0 +1,88 @@
+//! The roster as others read it: the detector's verdicts joined with what the board says of each member.
+
+use std::collections::BTreeMap;
+
+use tracing::{info, warn};
+
+use super::engine::Engine;
+use super::shared::{MemberState, MemberView};
+use crate::core::causality::Origin;
+use crate::core::membership::{Change, State};
+use crate::discovery::Member;
+
+impl Engine {
+    /// A verdict of the failure detector.
+    pub(super) fn member_changed(&mut self, change: Change) {
+        let Change { member, state, incarnation, why } = change;
+        let peer = self.name_of(member);
+        match state {
+            State::Suspect | State::Dead => {
+                warn!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
+            }
+            State::Alive | State::Left => {
+                info!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
+            }
+        }
+        if state == State::Dead {
+            // Ends what waits for it. Dialling goes on: the next link shows that it is back.
+            self.life.transport.disconnect(member, "declared dead");
+        }
+        self.publish_members();
+    }
+
+    fn name_of(&self, origin: Origin) -> String {
+        let member = self.members.iter().find(|m| m.origin == origin);
+        member.map_or_else(|| origin.to_string(), |m| m.node.clone())
+    }
+
+    pub(super) fn publish_members(&self) {
+        let backlog: BTreeMap<Origin, usize> =
+            self.node.backlog().map(|(o, dirty, out)| (o, dirty + usize::from(out))).collect();
+        let now_ms = self.shared.clock.now().mono_ms;
+        let views = self.members.iter().map(|m| MemberView {
+            linked: self.links.contains_key(&m.origin) || m.node == self.config.node,
+            wall_offset_ms: self.links.get(&m.origin).map_or(0, |l| l.1),
+            backlog_partitions: backlog.get(&m.origin).copied().unwrap_or(0),
+            ..self.judged(m, now_ms)
+        });
+        *self.shared.members.write() = views.collect();
+        self.shared.members_changed.send_modify(|n| *n += 1);
+    }
+
+    /// A member as the roster has it; as the board has it where the roster does not, as for this node itself.
+    fn judged(&self, member: &Member, now_ms: u64) -> MemberView {
+        let detector = self.node.detector();
+        let own = member.origin == self.node.origin();
+        let known = detector.and_then(|d| d.members().get(&member.origin)).filter(|_| !member.left);
+        let (state, why) = match known {
+            Some(known) => (MemberState::from(known.state), known.why.to_string()),
+            None if member.left => (MemberState::Left, "it said goodbye".into()),
+            None if own => (MemberState::Alive, "this node".into()),
+            None => {
+                (if member.alive { MemberState::Alive } else { MemberState::Dead }, "on the board".into())
+            }
+        };
+        let suspicion = known.and_then(|k| k.suspicion.as_ref());
+        let closes_ms =
+            suspicion.zip(detector).map(|(s, d)| s.closes_ms(&self.config.membership, d.living() + 1));
+        MemberView {
+            node: member.node.clone(),
+            origin: member.origin,
+            addr: member.addr,
+            state,
+            why,
+            since_ms: known.map_or(0, |k| now_ms.saturating_sub(k.since_ms)),
+            incarnation: match own {
+                true => detector.map_or(0, |d| d.incarnation()),
+                false => known.map_or(0, |k| k.incarnation),
+            },
+            accusers: suspicion.map_or(Vec::new(), |s| s.accusers().map(|o| self.name_of(o)).collect()),
+            dead_in_ms: closes_ms.map(|at| at.saturating_sub(now_ms)),
+            rtt_ms: known.and_then(|k| k.rtt.smoothed_ms()),
+            linked: false,
+            wall_offset_ms: 0,
+            backlog_partitions: 0,
+            metadata: member.metadata.clone(),
+        }
+    }
+}
