@@ -1,4 +1,4 @@
-//! The figures of the README that need a real mesh: `cargo bench --bench figures [-- reads|writes|latency|join|bytes|idle]`.
+//! The figures of the README that need a real mesh: `cargo bench --bench figures [-- reads|writes|latency|join|bytes|idle|members]`.
 //!
 //! Both ends run in this process on loopback, so that a figure is what one machine of this kind can do, with the
 //! rival parts (a peer's driver, QUIC's cryptography) on the same cores.
@@ -250,10 +250,62 @@ async fn idle() {
     }
 }
 
+/// What an idle mesh costs on real sockets, and which part is whose: probes, the board's gossip, keep-alives.
+async fn members() {
+    for n in [argument("few", 16), argument("many", 64)] {
+        for (what, link_timeout_ms, gossip_interval_ms) in [
+            ("as shipped", 3_000, 1_000),
+            ("keep-alives every 10 s", 30_000, 1_000),
+            ("the same, gossip every 20 s", 30_000, 20_000),
+        ] {
+            let tune = |c: &mut Config| {
+                (c.link_timeout_ms, c.gossip_interval_ms) = (link_timeout_ms, gossip_interval_ms);
+                c.dead_grace_ms = c.dead_grace_ms.max(10 * gossip_interval_ms);
+                // Anti-entropy is another figure's.
+                c.sync_interval_ms = 60_000;
+            };
+            idle_members(n as usize, what, &tune).await;
+        }
+    }
+}
+
+async fn idle_members(n: usize, what: &str, tune: &impl Fn(&mut Config)) {
+    let builder = |n: usize| Mesh::builder().node(&format!("m{n}")).configure(tune);
+    let first = builder(0).start().await.unwrap_or_else(|e| panic!("{e}"));
+    let seed = first.addr().to_string();
+    let mut meshes = vec![first];
+    for at in 1..n {
+        meshes.push(builder(at).seeds([&seed]).start().await.unwrap_or_else(|e| panic!("{e}")));
+    }
+    for mesh in &meshes {
+        linked(mesh, n).await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let read = |name: &str| meshes.iter().map(|m| m.status().numbers[name]).sum::<u64>() as f64;
+    let names = [
+        "probe_packets_sent_total",
+        "probe_bytes_sent_total",
+        "gossip_bytes_sent_total",
+        "udp_bytes_sent_total",
+    ];
+    let before = names.map(read);
+    let begun = std::time::Instant::now();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let all = begun.elapsed().as_secs_f64() * n as f64;
+    let each: Vec<f64> = names.iter().zip(before).map(|(name, b)| (read(name) - b) / all).collect();
+    println!(
+        "members  {n} nodes, {what}: per node and second {:.1} probe packets of {:.0} bytes in all, {:.0} bytes of gossip, {:.0} bytes of UDP payload in all",
+        each[0], each[1], each[2], each[3]
+    );
+    for mesh in meshes {
+        drop(mesh);
+    }
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.unwrap_or_else(|e| panic!("{e}"));
-    let names = ["latency", "join", "bytes", "idle", "reads", "writes"];
+    let names = ["latency", "join", "bytes", "idle", "members", "reads", "writes"];
     let chosen: Vec<String> = std::env::args().filter(|a| names.contains(&a.as_str())).collect();
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| c == name);
     runtime.block_on(async {
@@ -268,6 +320,9 @@ fn main() {
         }
         if wanted("idle") {
             idle().await;
+        }
+        if wanted("members") {
+            members().await;
         }
         if wanted("reads") {
             reads().await;

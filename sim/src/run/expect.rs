@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Run, mark_names};
 use crate::scenario::Scenario;
 use crate::world::{Seen, World};
+use sessionmesh::core::membership::State;
 use sessionmesh::core::replica::Serving;
+
+/// What a thawed process may take to be heard of again (ms).
+const THAW_MS: u64 = 2_000;
 
 /// Watches for what expectations ask about.
 #[derive(Default)]
@@ -14,6 +18,7 @@ pub(super) struct Watcher {
     /// Deaths not yet noticed: who died when, and who has not noticed.
     deaths: Vec<(usize, u64, BTreeSet<usize>)>,
     slowest_notice_ms: u64,
+    false_deaths: u64,
     joining: BTreeMap<usize, u64>,
     slowest_join_ms: u64,
     left: BTreeSet<usize>,
@@ -46,6 +51,14 @@ impl Watcher {
                     }
                 }
                 self.deaths.retain(|d| !d.2.is_empty());
+            }
+            Seen::Judged { at, about, change } if change.state == State::Dead => {
+                let node = world.nodes[*about].as_ref();
+                let lives = node.is_some_and(|n| {
+                    let awake = n.suspended_since_ms.is_none() && n.frozen_until_ms + THAW_MS <= now_ms;
+                    n.node.origin() == change.member && awake
+                });
+                self.false_deaths += u64::from(lives && at != about);
             }
             Seen::Serving { at, serving: Serving::Ready, .. } => {
                 if let Some(since_ms) = self.joining.remove(at) {
@@ -101,6 +114,10 @@ impl Run {
                     .then(|| format!("a death noticed by all after {slowest} ms; at most {most}")),
             );
         }
+        let false_deaths = self.watcher.false_deaths;
+        broken.extend(expect.false_deaths_at_most.filter(|most| false_deaths > *most).map(|most| {
+            format!("members whose processes ran were declared dead {false_deaths} times; at most {most}")
+        }));
         if let Some(most) = expect.ready_within_ms {
             let open = self.watcher.joining.values().map(|since| now_ms - since).max().unwrap_or(0);
             let slowest = self.watcher.slowest_join_ms.max(open);

@@ -198,6 +198,9 @@ pub struct Expect {
     /// A crash is noticed by all that can notice it within this time (ms).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_at_all_within_ms: Option<u64>,
+    /// Times a node declared a member dead whose process runs and is neither frozen nor suspended, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub false_deaths_at_most: Option<u64>,
     /// Every started node is ready within this time (ms).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_within_ms: Option<u64>,

@@ -195,6 +195,10 @@ fn expect(scenario: &Scenario) -> Vec<String> {
         span(within)
     )];
     lines.extend(e.ready_within_ms.map(|ms| format!("Every started node is ready within {}.", span(ms))));
+    lines.extend(e.false_deaths_at_most.map(|n| match n {
+        0 => "No member whose process runs is declared dead.".to_owned(),
+        n => format!("Members whose processes run are declared dead {n} times at most."),
+    }));
     lines.extend(e.dead_at_all_within_ms.map(|ms| format!("A crash is noticed by all within {}.", span(ms))));
     lines.push(match acked_writes_lost {
         0 => "No write that had a second copy may be lost.".into(),
