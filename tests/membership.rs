@@ -188,6 +188,24 @@ fn a_refutation_raises_the_owners_incarnation_only_and_clears_at_all() {
     assert!(OTHERS.iter().any(|&at| net.why(at, S) == Why::Refuted));
 }
 
+/// Whoever accuses, and whoever tells of it, hears at once.
+#[test]
+fn a_refutation_goes_to_the_accuser_and_to_who_told_of_it() {
+    let mut net = Net::with_puppets(10);
+    let accusation = net.accusation(A, 0, C);
+    net.tell(B, A, accusation);
+    assert_eq!((net.detector(A).incarnation(), net.detector(A).stats().refuted), (1, 1));
+    for hearer in [B, C] {
+        let is_it = |r: &Rumour| matches!(r, Rumour::Alive { pulse, .. } if pulse.incarnation == 1);
+        let refutes = |f: &Flight| f.rumours().iter().any(|r| r.subject() == origin(A) && is_it(r));
+        assert!(net.flights(A, hearer).any(refutes), "{hearer}");
+    }
+    // Told again, it is refuted already.
+    net.tell(D, A, accusation);
+    assert_eq!((net.detector(A).incarnation(), net.detector(A).stats().refuted), (1, 1));
+    assert!(net.flights(A, D).any(|f| matches!(f.rumours(), [Rumour::Alive { .. }])));
+}
+
 #[test]
 fn the_dead_stay_dead_until_they_refute() {
     let mut net = Net::with_puppets(6);

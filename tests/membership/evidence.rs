@@ -86,7 +86,9 @@ fn an_answer_to_a_later_ping_clears_whatever_its_clock_says() {
     let Some(&Message::Ping { seq, .. }) = net.flights(A, S).last().map(|f| &f.packet.message) else {
         panic!("no ping")
     };
-    net.run(2);
+    // However late it comes.
+    net.run(1_200);
+    assert_eq!(net.state(A, S), State::Suspect);
     net.forge(S, A, before, Message::Ack { seq, rumours: vec![] });
     assert_eq!((net.state(A, S), net.why(A, S)), (State::Alive, Why::HeardSince));
 }
@@ -153,21 +155,51 @@ fn who_stood_still_accuses_nobody_and_is_alive_again_soon() {
     }
 }
 
-/// It was in doubt of somebody when it stood still: the time it stood still is not silence.
+/// Its questions are as old as itself: what was not answered then says nothing now.
 #[test]
-fn a_suspicion_held_while_standing_still_is_checked_anew() {
-    let mut net = Net::of(6, 18);
+fn what_was_asked_before_standing_still_is_asked_again() {
+    let mut net = Net::with_puppets(34);
+    net.until(500, "it asks", |n| !n.sent.is_empty());
+    net.freeze(A);
+    net.run(12_000);
+    net.wake(A, 0);
+    net.run(5_000);
+    assert_eq!(net.changes, []);
+    assert_eq!(net.detector(A).stats().stood_still, 1);
+}
+
+/// It was in doubt of somebody when it stood still: that time is not silence.
+#[test]
+fn a_suspicion_held_while_standing_still_keeps_what_was_left_of_its_window() {
+    let mut net = Net::with_puppets(18);
     net.isolate(S);
     net.until(5_000, "suspected", |n| n.state(A, S) == State::Suspect);
+    net.run(1_000);
+    net.freeze(A);
+    net.run(12_000);
+    net.wake(A, 0);
+    // Four seconds for one accuser, of which three are left.
+    let dead_ms = net.until(3_500, "dead", |n| n.state(A, S) == State::Dead);
+    assert!((3_000..=3_000 + 250).contains(&dead_ms), "after {dead_ms} ms");
+}
+
+/// Its own check is done again at once, and is answered now.
+#[test]
+fn a_suspicion_held_while_standing_still_is_checked_anew() {
+    let mut net = Net::with_puppets(18);
+    net.isolate(S);
+    net.until(5_000, "suspected", |n| n.state(A, S) == State::Suspect);
+    for accuser in [B, C, D] {
+        net.tell(accuser, A, net.accusation(S, 0, accuser));
+    }
+    net.run(900);
     net.freeze(A);
     net.heal();
     net.run(12_000);
     net.changes.clear();
-    net.line = Box::new(|f| Some(if f.from == S && f.to == A { 30 } else { 1 }));
-    net.thaw(A);
+    net.wake(A, 0);
     net.run(5_000);
-    assert!(!net.story(A, S).contains(&State::Dead));
-    assert_eq!(net.state(A, S), State::Alive);
+    assert_eq!(net.story(A, S), [State::Alive]);
 }
 
 /// A monotonic clock stands still while its machine is suspended, and beats are read by the others' clocks.
