@@ -11,6 +11,7 @@ mod lives;
 mod net;
 
 use net::*;
+use sessionmesh::core::limits::MAX_INCARNATION;
 use sessionmesh::core::membership::message::{Message, Pulse, Rumour};
 use sessionmesh::core::membership::{Input, State, Why};
 
@@ -204,6 +205,18 @@ fn a_refutation_goes_to_the_accuser_and_to_who_told_of_it() {
     net.tell(D, A, accusation);
     assert_eq!((net.detector(A).incarnation(), net.detector(A).stats().refuted), (1, 1));
     assert!(net.flights(A, D).any(|f| matches!(f.rumours(), [Rumour::Alive { .. }])));
+}
+
+/// Beyond the greatest incarnation nobody could read what it says.
+#[test]
+fn an_accusation_of_the_greatest_incarnation_silences_nobody() {
+    let mut net = Net::with_puppets(35);
+    for incarnation in [MAX_INCARNATION - 1, MAX_INCARNATION] {
+        net.tell(B, A, net.accusation(A, incarnation, B));
+        assert_eq!(net.detector(A).incarnation(), MAX_INCARNATION);
+    }
+    // Every packet is read again.
+    net.run(2_000);
 }
 
 #[test]
