@@ -4,6 +4,7 @@ use super::message::{Pulse, Rumour};
 use super::roster::State;
 use super::{Detector, Why};
 use crate::core::causality::Origin;
+use crate::core::limits::MAX_INCARNATION;
 
 impl Detector {
     /// A link to a peer is up, or it spoke to us and is unknown.
@@ -126,7 +127,8 @@ impl Detector {
             return self.accused(now_ms, self.own, incarnation, (accuser, now_ms, 0), Why::Accused(accuser));
         }
         if incarnation >= self.incarnation {
-            self.incarnation = incarnation.saturating_add(1);
+            // Beyond the bound nobody could read what this node says.
+            self.incarnation = incarnation.saturating_add(1).min(MAX_INCARNATION);
             self.stats.refuted += 1;
             self.health.worse(1);
         }
