@@ -93,6 +93,25 @@ fn an_answer_to_a_later_ping_clears_whatever_its_clock_says() {
     assert_eq!((net.state(A, S), net.why(A, S)), (State::Alive, Why::HeardSince));
 }
 
+/// S answered, and died; the answer was long on its way and arrives after the suspicion began. A knew S's clock better
+/// before, and knows it as well after.
+#[test]
+fn a_late_answer_to_a_ping_that_left_before_does_not_clear() {
+    let (mut net, before, _) = suspected(33);
+    let began_ms = net.began_ms(A, S);
+    let is_late = |f: &&Flight| f.at_ms < began_ms && f.at_ms + 500 > began_ms;
+    let seq = net.flights(A, S).filter(is_late).find_map(|f| match f.packet.message {
+        Message::Ping { seq, .. } => Some(seq),
+        _ => None,
+    });
+    let ack = Message::Ack { seq: seq.expect("a ping of the probe that failed"), rumours: vec![] };
+    net.forge(S, A, before, ack);
+    assert_eq!(net.state(A, S), State::Suspect, "produced before");
+    let pulse = Pulse { beat_ms: net.beat_at(S, began_ms - 5), ..before };
+    net.tell(B, A, Rumour::Alive { subject: origin(S), pulse });
+    assert_eq!(net.state(A, S), State::Suspect, "told of, and dated as before");
+}
+
 // ----- lines that are cut for some ------------------------------------------------------------------------------
 
 /// A's packets do not reach S, but S's reach A. Of two, only the deaf one gives the other up.

@@ -27,14 +27,21 @@ impl Evidence {
     /// It spoke to us. `asked_ms`: when the ping it answers left, if it is an answer to one: it was produced since. Any
     /// other packet may have been on its way for long, or be a copy, and is dated like what others tell.
     pub(super) fn direct(&mut self, now_ms: u64, pulse: Pulse, asked_ms: Option<u64>) {
-        let answered = asked_ms.is_some_and(|asked_ms| now_ms <= asked_ms + ROUND_TRIP_MS);
+        let answered_ms = asked_ms.filter(|asked_ms| now_ms <= asked_ms + ROUND_TRIP_MS);
         let is_earlier = |(at, beat): (u64, u64)| {
             now_ms.saturating_sub(pulse.beat_ms) < at.saturating_sub(beat) && now_ms >= pulse.beat_ms
         };
-        // A packet that was long on its way must not anchor: it would make all that is told later look younger.
-        if answered || (!self.exact && self.anchor.is_none_or(is_earlier)) {
+        // An answer was made between its question and now. An anchor that says so too is at least as good: this answer
+        // may have been the longer on its way, and must not make itself and all that is told later look younger.
+        let fits =
+            |asked_ms| self.anchor.is_some_and(|a| (asked_ms..=now_ms).contains(&shifted(a, pulse.beat_ms)));
+        let anchors = match answered_ms {
+            Some(asked_ms) => !(self.exact && fits(asked_ms)),
+            None => !self.exact && self.anchor.is_none_or(is_earlier),
+        };
+        if anchors {
             self.anchor = Some((now_ms, pulse.beat_ms));
-            self.exact = answered;
+            self.exact = answered_ms.is_some();
         }
         self.told(now_ms, pulse.beat_ms);
         if let Some(asked_ms) = asked_ms {
@@ -61,9 +68,13 @@ impl Evidence {
     /// When a beat was, by our clock: never in the future. Without an anchor it counts as now: a member that never
     /// spoke to us must not die for want of a date.
     pub(super) fn date(&self, now_ms: u64, beat_ms: u64) -> u64 {
-        let dated = self.anchor.map_or(now_ms, |(at, beat)| (at + beat_ms).saturating_sub(beat));
-        dated.min(now_ms)
+        self.anchor.map_or(now_ms, |anchor| shifted(anchor, beat_ms).min(now_ms))
     }
+}
+
+/// When a beat was, by an anchor.
+fn shifted((at_ms, anchor_ms): (u64, u64), beat_ms: u64) -> u64 {
+    (at_ms + beat_ms).saturating_sub(anchor_ms)
 }
 
 #[cfg(test)]
