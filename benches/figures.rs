@@ -9,7 +9,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use sessionmesh::{Expiry, Mesh, Sessions};
+use sessionmesh::{Config, Expiry, Mesh, Sessions};
 use support::{KEYS, argument, id, value};
 
 const SECRET: &str = "a secret for benches, at least thirty-two bytes";

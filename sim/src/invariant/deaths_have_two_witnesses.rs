@@ -13,7 +13,7 @@ use crate::world::{Seen, SimNode};
 /// What a probe of one's own may take at the worst (ms): the longest timeout of a node in bad health.
 const PROBE_MS: u64 = 20_000;
 /// The longest round trip that a clock is anchored by (ms): what news may be misdated by.
-const ROUND_TRIP_MS: u64 = 1_500;
+const ROUND_TRIP_MS: u64 = 400;
 /// What clocks that run at different rates, and rounding, may make of a window (ms).
 const SLACK_MS: u64 = 100;
 /// A node that stood still for at least this long (ms) ...

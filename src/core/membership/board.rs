@@ -15,8 +15,10 @@ use crate::core::limits::{MAX_BEAT_MS, MAX_INCARNATION, MAX_PUBLISHED_SUSPECTS};
 pub(super) const INCARNATION: &str = "inc";
 /// Key of the suspicions held: `origin:incarnation:beat`, separated by spaces.
 pub(super) const SUSPECTS: &str = "suspects";
-/// Least time between two writes, and what a suspicion must have lasted to be worth one (ms).
+/// Least time between two writes (ms).
 const PAUSE_MS: u64 = 1_000;
+/// What a suspicion must have lasted to be worth one (ms): half the shortest window.
+const LASTED_MS: u64 = 500;
 
 /// What was written last.
 #[derive(Default)]
@@ -60,7 +62,7 @@ impl Detector {
             let Some(suspicion) = self.members.get(origin).and_then(|m| m.suspicion.as_ref()) else {
                 continue;
             };
-            if suspicion.accusers.contains(&self.own) && now_ms >= suspicion.began_ms + PAUSE_MS {
+            if suspicion.accusers.contains(&self.own) && now_ms >= suspicion.began_ms + LASTED_MS {
                 let gap = if text.is_empty() { "" } else { " " };
                 let beat_ms = self.beat_at(suspicion.began_ms);
                 // Writing to a string does not fail.

@@ -8,7 +8,7 @@
 use super::message::Pulse;
 
 /// An answer later than this (ms) anchors no clock: the error would be as great.
-const ROUND_TRIP_MS: u64 = 1_000;
+const ROUND_TRIP_MS: u64 = 250;
 
 /// What is known of one member's life signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What others say: pulses, rumours, and what this node answers to them.
 
-use super::message::{Pulse, Rumour};
+use super::message::{Message, Pulse, Rumour};
 use super::roster::State;
 use super::{Detector, Why};
 use crate::core::causality::Origin;
@@ -126,15 +126,24 @@ impl Detector {
             self.meet(now_ms, self.own, State::Alive, Why::Spoke);
             return self.accused(now_ms, self.own, incarnation, (accuser, now_ms, 0), Why::Accused(accuser));
         }
-        if incarnation >= self.incarnation {
+        let news = incarnation >= self.incarnation;
+        if news {
             // Beyond the bound nobody could read what this node says.
             self.incarnation = incarnation.saturating_add(1).min(MAX_INCARNATION);
             self.stats.refuted += 1;
             self.health.worse(1);
         }
         let alive = Rumour::Alive { subject: self.own, pulse: self.pulse(now_ms) };
-        self.spread(alive, Some(accuser).filter(|a| self.members.contains_key(a)));
-        self.urgent_to.push(from);
+        let accuser = Some(accuser).filter(|a| *a != from && self.members.contains_key(a));
+        if news {
+            self.spread(alive, accuser);
+            self.urgent_to.push(from);
+            return;
+        }
+        // All have been told; who has not heard it hears it now, and not the whole mesh each time.
+        for to in [Some(from), accuser].into_iter().flatten() {
+            self.send(now_ms, to, false, Message::Gossip { rumours: vec![alive] });
+        }
     }
 
     pub(super) fn told_suspect(

@@ -166,17 +166,12 @@ impl Detector {
             State::Left => now_ms >= m.since_ms + KEEP_LEFT_MS,
             State::Alive | State::Suspect => false,
         };
-        let (dead, order) = (&mut self.dead, &mut self.order);
-        self.members.retain(|origin, member| {
-            let goes = !member.listed && is_over(member);
-            if goes {
-                dead.remove(origin);
-                if member.in_order {
-                    order.retain(|o| o != origin);
-                }
-            }
-            !goes
-        });
-        self.next = self.next.min(self.order.len());
+        let before = self.members.len();
+        self.members.retain(|_, member| member.listed || !is_over(member));
+        if self.members.len() < before {
+            let members = &self.members;
+            self.dead.retain(|origin| members.contains_key(origin));
+            self.forget_places();
+        }
     }
 }

@@ -294,14 +294,18 @@ impl Detector {
             self.probe_next(now_ms);
         }
         if now_ms >= self.next_dead_ms {
-            self.next_dead_ms = now_ms + self.config.dead_probe_ms;
+            // Whoever has given everybody up speaks to nobody else: it must be heard of within any window.
+            let alone = self.living == 0;
+            let pause_ms = if alone { self.config.probe_interval_ms } else { self.config.dead_probe_ms };
+            self.next_dead_ms = now_ms + pause_ms;
             self.probe_a_dead(now_ms);
             self.forget_dead(now_ms);
         }
+        // Before the judgement, or in a small mesh a suspicion would be over whenever it is worth telling.
+        self.publish(now_ms);
         if now_ms >= self.judge_ms {
             self.judge(now_ms);
         }
-        self.publish(now_ms);
     }
 
     /// A process that stood still has heard nobody, and that proves nothing: every clock in it stands still as well.
@@ -487,6 +491,14 @@ impl Detector {
         }
     }
 
+    /// Takes whoever is known no more out of the order of probing.
+    fn forget_places(&mut self) {
+        let known = |origin: &Origin| self.members.contains_key(origin);
+        let gone = self.order[..self.next.min(self.order.len())].iter().filter(|o| !known(o)).count();
+        self.order.retain(known);
+        self.next = self.next.saturating_sub(gone);
+    }
+
     /// A member becomes known. Returns whether there was room.
     fn meet(&mut self, now_ms: u64, origin: Origin, state: State, why: Why) -> bool {
         if origin == self.own && !mutant!(SelfSuspected) {
@@ -494,6 +506,7 @@ impl Detector {
         }
         if self.members.len() >= MAX_MEMBERS {
             self.members.retain(|_, m| m.state != State::Left);
+            self.forget_places();
         }
         if self.members.len() >= MAX_MEMBERS {
             return false;
