@@ -1,6 +1,10 @@
 //! Adapters for web frameworks, each behind a feature. `docs/EMBEDDING.md` shows how to use them.
 
-#[cfg(feature = "tower-sessions")]
+#[cfg(feature = "actix")]
+pub mod actix;
+#[cfg(feature = "_merge")]
+mod merge;
+#[cfg(feature = "_tower")]
 pub mod tower_sessions;
 
 /// The guide's snippets, compiled and run as doctests.

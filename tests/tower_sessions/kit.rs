@@ -1,5 +1,8 @@
 //! Three nodes in one process, and ways to wait for what they shall hold.
 
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
