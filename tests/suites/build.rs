@@ -15,6 +15,24 @@ fn main() {
         assert!(tests.exists(), "tower-sessions {version}* no longer carries {}", tests.display());
         write(name, &format!("#[macro_use]\n#[path = {tests:?}]\nmod common;\n"));
     }
+    let library = folder(&packages, "actix-session", "0.11.").join("src/lib.rs");
+    write("actix_session_011.rs", &helpers(&fs::read_to_string(&library).expect("the crate has a library")));
+}
+
+/// The acceptance tests that actix-session runs on its own stores. They are at the end of its library, compiled only
+/// for its own tests.
+fn helpers(library: &str) -> String {
+    let (_, helpers) =
+        library.split_once("pub mod test_helpers {").expect("actix-session carries acceptance tests");
+    let of_itself = [
+        ("use crate::{", "use actix_session::{"),
+        ("test_helpers::key,", ""),
+        ("mod acceptance_tests {", "mod acceptance_tests {\nuse super::key;"),
+    ];
+    of_itself.into_iter().fold(format!("pub mod test_helpers {{{helpers}"), |text, (theirs, ours)| {
+        assert!(text.contains(theirs), "actix-session's acceptance tests have changed: no {theirs:?}");
+        text.replace(theirs, ours)
+    })
 }
 
 /// What `cargo metadata` knows of the packages in the lock file.

@@ -4,12 +4,12 @@ include!(concat!(env!("OUT_DIR"), "/tower_sessions_015.rs"));
 
 use axum::Router;
 use sessionmesh::web::tower_sessions::MeshStore;
-use sessionmesh_suites::{spread, three};
+use sessionmesh_suites::{meshes, spread};
 use tower_sessions::SessionManagerLayer;
 
 /// The service that the tests describe, on three nodes.
 async fn app(max_age: Option<Duration>, domain: Option<String>) -> Router {
-    let nodes = three("tower-sessions").await.map(|mesh| {
+    let nodes = meshes::linked("tower-sessions").await.map(|mesh| {
         let layer = SessionManagerLayer::new(MeshStore::new(mesh.sessions())).with_secure(true);
         common::build_app(layer, max_age, domain.clone())
     });
