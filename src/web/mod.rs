@@ -3,6 +3,8 @@
 #[cfg(feature = "actix")]
 pub mod actix;
 #[cfg(feature = "_merge")]
+// Each adapter uses its own part of it.
+#[cfg_attr(not(all(feature = "actix", feature = "_tower")), allow(dead_code, unused_imports))]
 mod merge;
 #[cfg(feature = "_tower")]
 pub mod tower_sessions;

@@ -1,7 +1,7 @@
 //! Nodes with a tower-sessions store on each, and what a request does with one.
 
 // Each test binary uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 #[path = "../meshes/mod.rs"]
 mod meshes;

@@ -163,7 +163,6 @@ impl Merge {
     }
 
     /// Extends a session and changes nothing else. `None`: it is gone.
-    #[cfg(feature = "actix")]
     pub async fn touch(&self, id: SessionId, idle_ms: u64) -> Result<Option<Receipt>> {
         if self.find(&id).await?.is_none() {
             return Ok(None);
@@ -175,7 +174,6 @@ impl Merge {
         }))
     }
 
-    #[cfg(feature = "actix")]
     fn exactly(&self, idle_ms: u64) -> Expiry {
         Expiry::sliding(std::time::Duration::from_millis(self.clamp(idle_ms)))
     }
@@ -184,7 +182,6 @@ impl Merge {
     fn new_expiry(&self, asked: Asked, given_ms: Option<i64>, current: &Versioned) -> Option<Expiry> {
         let (date_ms, left_ms) = match asked {
             // An unchanged one writes nothing by itself.
-            #[cfg(feature = "actix")]
             Asked::Idle(ms) => return Some(self.exactly(ms)),
             Asked::Date { date_ms, left_ms } => (date_ms, left_ms),
         };

@@ -25,7 +25,6 @@ pub enum Asked {
         left_ms: u64,
     },
     /// An idle time (ms).
-    #[cfg(feature = "actix")]
     Idle(u64),
 }
 
