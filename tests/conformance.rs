@@ -1,6 +1,8 @@
 //! The conformance suite on every store of ours, on one node and on three, and on tower-sessions' memory store, whose
 //! faults are known.
 
+#[path = "conformance/faulty.rs"]
+mod faulty;
 #[path = "meshes/mod.rs"]
 mod meshes;
 
@@ -30,46 +32,36 @@ async fn conforms<S: Subject>(fleet: Fleet<S>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_node_beneath_tower_sessions_conforms() {
-    conforms(Fleet::new([tower(&alone("conform-015").await)])).await;
+async fn every_store_conforms_on_one_node() {
+    let mesh = alone("conform-one").await;
+    tokio::join!(
+        conforms(Fleet::new([tower(&mesh)])),
+        conforms(Fleet::new([tower_014(&mesh)])),
+        conforms(Fleet::new([actix(&mesh)])),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_node_beneath_tower_sessions_014_conforms() {
-    conforms(Fleet::new([tower_014(&alone("conform-014").await)])).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_node_beneath_actix_session_conforms() {
-    conforms(Fleet::new([actix(&alone("conform-actix").await)])).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn three_nodes_beneath_tower_sessions_conform() {
-    conforms(Fleet::new(linked("conform-015-three").await.each_ref().map(tower))).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn three_nodes_beneath_tower_sessions_014_conform() {
-    conforms(Fleet::new(linked("conform-014-three").await.each_ref().map(tower_014))).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn three_nodes_beneath_actix_session_conform() {
-    conforms(Fleet::new(linked("conform-actix-three").await.each_ref().map(actix))).await;
+async fn every_store_conforms_on_three_nodes() {
+    let meshes = linked("conform-three").await;
+    tokio::join!(
+        conforms(Fleet::new(meshes.each_ref().map(tower))),
+        conforms(Fleet::new(meshes.each_ref().map(tower_014))),
+        conforms(Fleet::new(meshes.each_ref().map(actix))),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_nodes_whose_clocks_are_apart_conform() {
     let a = start("conform-skew", "a", &[], |b| b).await;
-    let b = start("conform-skew", "b", &[&a], |b| b.clock_offset_ms(-1_500)).await;
-    let c = start("conform-skew", "c", &[&a], |b| b.clock_offset_ms(1_500)).await;
+    let b = start("conform-skew", "b", &[&a], |b| b.clock_offset_ms(-500)).await;
+    let c = start("conform-skew", "c", &[&a], |b| b.clock_offset_ms(500)).await;
     let meshes = [a, b, c];
     for mesh in &meshes {
         within("ready", mesh.ready()).await.unwrap();
         within("linked", mesh.members_until(|m| m.len() == 3 && m.iter().all(|m| m.linked))).await;
     }
-    let skew = Duration::from_secs(3);
+    let skew = Duration::from_secs(1);
     tokio::join!(
         conforms(Fleet::new(meshes.each_ref().map(tower)).skew(skew)),
         conforms(Fleet::new(meshes.each_ref().map(actix)).skew(skew)),
