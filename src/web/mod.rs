@@ -10,6 +10,12 @@ mod merge;
 pub mod tower_sessions;
 
 /// The guide's snippets, compiled and run as doctests.
-#[cfg(all(doctest, feature = "tower-sessions"))]
+#[cfg(all(
+    doctest,
+    feature = "actix",
+    feature = "conformance",
+    feature = "tower-sessions",
+    feature = "tower-sessions-014"
+))]
 #[doc = include_str!("../../docs/EMBEDDING.md")]
 struct Guide;
