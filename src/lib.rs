@@ -3,13 +3,15 @@
 //!
 //! # Reader's map
 //! * [`mesh`]: the public handle. Start at [`Mesh::builder`] and [`Sessions`].
-//! * [`web`]: adapters for web frameworks.
+//! * [`web`]: adapters for web frameworks; `conformance`: what any session store owes its users, as checks.
 //! * `driver`: the task that runs a node; [`discovery`]: who exists; [`transport`]: QUIC between nodes.
 //! * [`core`]: the data plane, pure and deterministic: `core::node` is the state machine, `core::session` the
 //!   lattice, `core::replica` what a node holds, `core::replication` the wire.
 //!
 //! Lower floors never import upper ones. `docs/ARCHITECTURE.md` draws the picture, `docs/ALGORITHM.md` has the proofs.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod core;
 pub mod discovery;
 mod driver;

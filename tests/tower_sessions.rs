@@ -168,6 +168,24 @@ async fn clear_empties_the_session_refilled_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clear_is_whole_even_where_an_earlier_request_cleared_before() {
+    let (_mesh, store) = one("clear-twice").await;
+    let id = create(&*store, json!({"user": "ada"})).await;
+    // Records of two requests, one after the other at the same place in memory.
+    let mut place;
+    for farewell in ["goodbye", "farewell"] {
+        let other = session(&store, id);
+        other.insert("user", "ada").await.unwrap();
+        other.save().await.unwrap();
+        place = load(&*store, id).await;
+        place.data.clear();
+        place.data.insert(farewell.into(), json!(1));
+        store.save(&place).await.unwrap();
+        assert_eq!(held(&*store, id).await, json!({farewell: 1}), "logged out");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_removal_takes_only_what_its_request_saw() {
     let (_mesh, store) = one("removal").await;
     let id = create(&*store, json!({"a": 1, "b": 1})).await;

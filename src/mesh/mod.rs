@@ -7,7 +7,7 @@ mod error;
 mod receipt;
 mod sessions;
 mod status;
-#[cfg(feature = "tower-sessions")]
+#[cfg(feature = "_merge")]
 mod version;
 mod view;
 mod watch;
@@ -25,7 +25,7 @@ pub use error::Error;
 pub use receipt::{Receipt, TooFewCopies};
 pub use sessions::Sessions;
 pub use status::{MemberInfo, Status};
-#[cfg(feature = "tower-sessions")]
+#[cfg(feature = "_merge")]
 pub(crate) use version::{Version, Versioned};
 pub use view::{FieldError, Found, Session};
 pub use watch::{SessionEvent, Watch};

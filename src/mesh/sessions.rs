@@ -42,9 +42,14 @@ impl Sessions {
         expiry: Expiry,
         fill: impl FnOnce(&mut Fields) -> Result<(), Error>,
     ) -> Result<Receipt, Error> {
+        self.create_with_id(Self::random_id()?, expiry, fill)
+    }
+
+    /// A fresh unguessable id.
+    pub(crate) fn random_id() -> Result<SessionId, Error> {
         let mut bytes = [0; 16];
         SysRng.try_fill_bytes(&mut bytes).map_err(|e| Error::Edit(format!("no randomness: {e}")))?;
-        self.create_with_id(SessionId::from_bytes(bytes), expiry, fill)
+        Ok(SessionId::from_bytes(bytes))
     }
 
     /// Creates a session under an id the caller promises to be unguessable and never used before: for adapters

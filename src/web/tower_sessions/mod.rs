@@ -1,4 +1,7 @@
-//! [`MeshStore`]: a `SessionStore` for tower-sessions (core 0.15) that merges concurrent requests per key.
+//! [`MeshStore`]: a `SessionStore` for tower-sessions that merges concurrent requests per key.
+//!
+//! Feature `tower-sessions` serves tower-sessions 0.15, feature `tower-sessions-014` serves 0.14, which axum-login 0.18
+//! uses. With both, one store serves both.
 //!
 //! Every top-level key of a session is one last-writer-wins field. Two requests that change different keys of one
 //! session, on one node or on two, both take effect, through the unmodified trait: `load` hides in the record what
@@ -22,13 +25,8 @@
 //! A cache above this store (`CachingSessionStore`) is correct for one node and needless, since reads are in memory;
 //! on several, its entries go stale and it sets stale values again.
 
-mod blind;
-mod expiry;
-mod logout;
-mod plan;
-mod recent;
-mod request;
+mod bind;
+mod date;
 mod store;
-mod token;
 
 pub use store::MeshStore;

@@ -1,40 +1,35 @@
-//! Expiry, which reaches a store only as a date.
+//! Expiry: what a save asks for, against what the session has.
 //!
-//! tower-sessions turns `OnInactivity(ttl)` into *now + ttl* before each save. The ttl is found again by subtraction,
-//! rounded to the second: an unchanged one is a touch, which costs nothing until it moves the deadline by a
-//! sixteenth; a changed one is a write.
+//! tower-sessions turns `OnInactivity(ttl)` into *now + ttl* before each save, so that only a date reaches the store. The
+//! ttl is found again by subtraction, rounded to the second: an unchanged one is a touch, which costs nothing until it
+//! moves the deadline by a sixteenth; a changed one is a write. actix-session hands over the ttl itself.
 
 use std::time::Duration;
-
-use time::OffsetDateTime;
 
 use crate::mesh::Expiry;
 
 /// Dates closer than this (ms) are the same: half of the second that idle times are rounded to.
-pub(super) const SLACK_MS: u64 = 500;
+pub const SLACK_MS: u64 = 500;
 /// A save whose date has not moved this long (ms) after the last touch asks for the date itself: a sliding one
 /// would have moved. Several times the slack, so that no rounding can look like that.
 const DATED_AFTER_MS: u64 = 2_000;
 
-/// Milliseconds from now to `date`; none, if it has passed.
-pub(super) fn left_ms(date: OffsetDateTime) -> u64 {
-    let left = (date - OffsetDateTime::now_utc()).whole_milliseconds();
-    u64::try_from(left.max(0)).unwrap_or(u64::MAX)
-}
-
-/// The date `left_ms` from now; the last one there is, if it lies beyond.
-pub(super) fn date_in(left_ms: u64) -> OffsetDateTime {
-    let left = time::Duration::milliseconds(i64::try_from(left_ms).unwrap_or(i64::MAX));
-    OffsetDateTime::now_utc().saturating_add(left)
-}
-
-/// A date as a token keeps it (ms since the epoch).
-pub(super) fn date_ms(date: OffsetDateTime) -> i64 {
-    i64::try_from(date.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+/// The expiry that a save names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A date.
+    Date {
+        /// The date (ms since the epoch): one that the request was given asks for nothing.
+        date_ms: i64,
+        /// From now to the date (ms).
+        left_ms: u64,
+    },
+    /// An idle time (ms).
+    Idle(u64),
 }
 
 /// The idle time that `left_ms` stands for. Under a second it is kept as it is: rounded, it would be none.
-pub(super) fn idle(left_ms: u64) -> Expiry {
+pub fn idle(left_ms: u64) -> Expiry {
     let seconds = left_ms.saturating_add(SLACK_MS) / 1_000;
     Expiry::sliding(if seconds == 0 { Duration::from_millis(left_ms) } else { Duration::from_secs(seconds) })
 }
@@ -49,8 +44,8 @@ pub(super) struct Held {
     pub dated: bool,
 }
 
-/// The expiry a save asks for at `wall_ms`; `None` if it leaves it as it is.
-pub(super) fn of_save(left_ms: u64, held: &Held, wall_ms: u64) -> Option<Expiry> {
+/// The expiry that a date asks for at `wall_ms`; `None` if it leaves it as it is.
+pub(super) fn of_date(left_ms: u64, held: &Held, wall_ms: u64) -> Option<Expiry> {
     if left_ms.abs_diff(held.left_ms) > SLACK_MS {
         return Some(idle(left_ms));
     }
@@ -65,7 +60,7 @@ mod tests {
     use super::*;
 
     fn asked(left_ms: u64, held_left_ms: u64, idle_ms: u64, dated: bool) -> Option<Expiry> {
-        of_save(left_ms, &Held { left_ms: held_left_ms, idle_ms, dated }, 1_000_000)
+        of_date(left_ms, &Held { left_ms: held_left_ms, idle_ms, dated }, 1_000_000)
     }
 
     fn seconds(n: u64) -> Option<Expiry> {

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use tower_sessions_core::session_store::Result;
 use tracing::{debug, warn};
 
-use super::store::{MeshStore, refused};
+use super::engine::Merge;
+use super::error::Result;
 use crate::mesh::{Error, Receipt};
 use crate::{SessionId, WriteError};
 
-impl MeshStore {
+impl Merge {
     /// Whether a session nobody here knows may live on a node out of reach: this one has not caught up, or a member
     /// that did not say goodbye is not linked. A name counts once: after a restart its old life is dead for good.
     fn somebody_is_missing(&self) -> bool {
@@ -21,7 +21,7 @@ impl MeshStore {
     }
 
     /// Destroys a session for good. `None`: nobody who could be asked has it.
-    pub(super) async fn destroy(&self, id: &SessionId) -> Result<Option<Receipt>> {
+    pub async fn destroy(&self, id: &SessionId) -> Result<Option<Receipt>> {
         if let Some(receipt) = found(self.sessions().destroy(id))? {
             return Ok(Some(receipt));
         }
@@ -33,7 +33,7 @@ impl MeshStore {
             return Ok(None);
         }
         let session = self.sessions().log_name(id);
-        if !self.0.blind.lock().take(Instant::now()) {
+        if !self.blind.lock().take(Instant::now()) {
             warn!(
                 session,
                 "a delete of an unknown session while members are out of reach: too many, not recorded"
@@ -41,7 +41,7 @@ impl MeshStore {
             return Ok(None);
         }
         debug!(session, "unknown here while members are out of reach: destroyed blind");
-        self.sessions().destroy_blind(id).await.map(Some).map_err(|e| refused(&e))
+        Ok(Some(self.sessions().destroy_blind(id).await?))
     }
 }
 
@@ -49,6 +49,6 @@ fn found(destroyed: std::result::Result<Receipt, Error>) -> Result<Option<Receip
     match destroyed {
         Ok(receipt) => Ok(Some(receipt)),
         Err(Error::Write(WriteError::Absent)) => Ok(None),
-        Err(error) => Err(refused(&error)),
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,6 +1,6 @@
 //! A short memory of what saves wrote.
 //!
-//! `save(&Record)` cannot put a new token into the record, so after *insert k, save, remove k, save* in one request
+//! A save cannot put a new token into the map that it was given, so after *insert k, save, remove k, save* in one request
 //! the token still says that k was never seen, and the removal would be lost. What the first save wrote is
 //! remembered here until the second one asks.
 
@@ -16,10 +16,10 @@ const REMEMBER: Duration = Duration::from_secs(60);
 /// bounds the memory at about 25 MB, and at typical keys at a third of that.
 const MAX_KEYS: usize = 65_536;
 
-/// Whose saves: the load that made the token, and where the record lies.
+/// Whose saves: the load that made the token, and where its map lies.
 ///
-/// A token alone does not name a request: a cache above this store hands one record, with its token, to many. Each
-/// of them holds a copy of its own, and one request's record stays where it is.
+/// A token alone does not name a request: a cache above a store hands one map, with its token, to many. Each
+/// of them holds a copy of its own, and one request's map stays where it is.
 pub(super) type Saver = (u64, usize);
 
 /// What saves left behind: `None` for a key they removed.

@@ -1,0 +1,29 @@
+//! Why a store could not do what it was asked. Nothing was changed in either case.
+
+use crate::mesh::Error;
+
+/// A result of the merge.
+pub type Result<T> = std::result::Result<T, MergeError>;
+
+/// A refusal, for the adapter to put into its framework's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// The map itself cannot be saved: the application's mistake.
+    #[error("{0}")]
+    Encode(String),
+    /// The node cannot answer, or a limit forbids it. Begins with `503:` if another node may do better.
+    #[error("{0}")]
+    Backend(String),
+}
+
+impl MergeError {
+    pub(super) fn unavailable(why: &str) -> Self {
+        Self::Backend(format!("503: {why}; try again, here or on another node"))
+    }
+}
+
+impl From<Error> for MergeError {
+    fn from(error: Error) -> Self {
+        Self::Backend(error.to_string())
+    }
+}

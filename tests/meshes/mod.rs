@@ -1,0 +1,87 @@
+//! Nodes in one process, over real sockets on loopback, and ways to wait for what they shall hold.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
+use std::time::Duration;
+
+use sessionmesh::{Found, Mesh, SessionId};
+
+const SECRET: &str = "an example secret of at least thirty-two bytes";
+/// Nothing awaited here takes this long on the slowest machine.
+pub const CEILING: Duration = Duration::from_secs(60);
+
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(CEILING, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: not within {CEILING:?}"),
+    }
+}
+
+pub async fn start(
+    cluster: &str,
+    node: &str,
+    seeds: &[&Mesh],
+    change: impl FnOnce(sessionmesh::Builder) -> sessionmesh::Builder,
+) -> Mesh {
+    let builder = Mesh::builder()
+        .cluster(cluster)
+        .node(node)
+        .secret(SECRET)
+        .seeds(seeds.iter().map(|m| m.addr().to_string()))
+        // A busy machine must not look like a lost peer.
+        .ack_timeout(Duration::from_secs(10))
+        .configure(|c| {
+            c.gossip_interval_ms = 100;
+            c.ask_timeout_ms = 10_000;
+        });
+    change(builder).start().await.unwrap_or_else(|e| panic!("{node}: {e}"))
+}
+
+/// A lone node that serves: for what needs no peers.
+pub async fn alone(cluster: &str) -> Mesh {
+    let mesh = start(cluster, "a", &[], |b| b).await;
+    within("ready", mesh.ready()).await.unwrap_or_else(|e| panic!("{e}"));
+    mesh
+}
+
+/// Three linked nodes.
+pub async fn linked(cluster: &str) -> [Mesh; 3] {
+    let a = start(cluster, "a", &[], |b| b).await;
+    let b = start(cluster, "b", &[&a], |b| b).await;
+    let c = start(cluster, "c", &[&a], |b| b).await;
+    let meshes = [a, b, c];
+    for mesh in &meshes {
+        within("ready", mesh.ready()).await.unwrap_or_else(|e| panic!("{e}"));
+        within("linked", mesh.members_until(|m| m.len() == 3 && m.iter().all(|m| m.linked))).await;
+    }
+    meshes
+}
+
+/// Waits until `enough` is true of what each node itself holds.
+pub async fn everywhere(meshes: &[Mesh], id: SessionId, what: &str, enough: impl Fn(&Found) -> bool) {
+    for mesh in meshes {
+        let (sessions, mut watch) = (mesh.sessions(), mesh.sessions().watch());
+        let there = async {
+            while !enough(&sessions.get(&id)) {
+                sessions.next_event_of(&mut watch, id).await;
+            }
+        };
+        within(&format!("{what} at {}", mesh.node()), there).await;
+    }
+}
+
+/// Waits until every node holds this value, `None` for no value.
+pub async fn value_everywhere(meshes: &[Mesh], id: SessionId, key: &str, value: Option<&str>) {
+    everywhere(meshes, id, &format!("{key} = {value:?}"), |found| match found {
+        Found::Session(s) => s.get::<&str>(key).unwrap() == value,
+        _ => false,
+    })
+    .await;
+}
+
+/// Counts the write events a node has made, by making one more.
+pub fn writes(mesh: &Mesh) -> u64 {
+    let expiry = sessionmesh::Expiry::sliding(CEILING);
+    mesh.sessions().create(expiry, |_| Ok(())).unwrap().dot().counter
+}
