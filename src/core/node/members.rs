@@ -87,9 +87,13 @@ impl Node {
 
     /// The board's list has changed.
     pub(super) fn board(&mut self, now: Now, listed: &[Listed]) {
-        self.listed = listed.iter().copied().filter(|l| l.origin != self.origin).collect();
+        let own = |l: &Listed| l.origin == self.origin || self.past.contains(&l.origin);
+        self.listed = listed.iter().copied().filter(|l| !own(l)).collect();
         if self.detector.is_some() {
-            return self.detect(now, membership::Input::Board(listed));
+            let listed = std::mem::take(&mut self.listed);
+            self.detect(now, membership::Input::Board(&listed));
+            self.listed = listed;
+            return;
         }
         let alive = self.listed.iter().filter(|l| l.alive && !l.left).map(|l| l.origin);
         let alive: BTreeSet<Origin> = alive.collect();

@@ -60,6 +60,8 @@ pub struct Node {
     peers: BTreeMap<Origin, Peer>,
     membership: Option<membership::Config>,
     detector: Option<Detector>,
+    /// Earlier lives of this process: the board lists them for a while, and they are no members.
+    past: BTreeSet<Origin>,
     /// The board's list as it came last.
     listed: Vec<Listed>,
     /// Members that are alive or suspect.
@@ -103,6 +105,7 @@ impl Node {
             peers: BTreeMap::new(),
             membership: setup.membership,
             detector: None,
+            past: BTreeSet::new(),
             listed: Vec::new(),
             members: BTreeSet::new(),
             inc: BTreeMap::new(),

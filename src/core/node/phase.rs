@@ -175,6 +175,7 @@ impl Node {
     /// Begins a new life under a fresh origin; the data stays.
     pub(super) fn new_life(&mut self, now: Now, cause: Mark, why: &str) {
         self.marks.hit(cause);
+        self.past.insert(self.origin);
         if !mutant!(CloneKeepsOrigin) {
             self.origin = Origin(self.rng.random());
         }
@@ -189,6 +190,8 @@ impl Node {
         // Links are to the old life: the driver reconnects under the new one.
         self.peers.clear();
         self.warn(format!("new life {}: {why}", self.origin));
+        // What the old life's detector wanted to say would go out under the new name.
+        self.outputs.retain(|o| !matches!(o, Output::Datagram { .. } | Output::Publish { .. }));
         self.outputs.push_back(Output::NewLife(self.origin));
         if self.detector.is_some() {
             self.members.clear();
