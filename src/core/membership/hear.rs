@@ -92,8 +92,7 @@ impl Detector {
         for rumour in rumours {
             match rumour {
                 Rumour::Alive { subject, pulse } => self.told_alive(now_ms, subject, pulse),
-                Rumour::Suspect { subject, incarnation, accuser, began_beat_ms } if subject == self.own => {
-                    let _ = began_beat_ms;
+                Rumour::Suspect { subject, incarnation, accuser, .. } if subject == self.own => {
                     self.refute(now_ms, incarnation, accuser, from);
                 }
                 Rumour::Suspect { subject, incarnation, accuser, began_beat_ms } => {

@@ -56,7 +56,7 @@ pub enum Input<'a> {
     },
     /// Local writes happened.
     News,
-    /// Time passed: at [`Node::next_wake_ms`], and at least every half second.
+    /// Time passed: at [`Node::next_wake_ms`](super::Node::next_wake_ms), and at least every half second.
     Tick,
     /// Everyone on the board.
     Board(&'a [Listed]),
