@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracing::{info, warn};
 
 use super::engine::Engine;
-use super::shared::{MemberState, MemberView};
+use super::shared::MemberView;
 use crate::core::causality::Origin;
 use crate::core::membership::{Change, State};
 use crate::discovery::Member;
@@ -55,12 +55,10 @@ impl Engine {
         let own = member.origin == self.node.origin();
         let known = detector.and_then(|d| d.members().get(&member.origin)).filter(|_| !member.left);
         let (state, why) = match known {
-            Some(known) => (MemberState::from(known.state), known.why.to_string()),
-            None if member.left => (MemberState::Left, "it said goodbye".into()),
-            None if own => (MemberState::Alive, "this node".into()),
-            None => {
-                (if member.alive { MemberState::Alive } else { MemberState::Dead }, "on the board".into())
-            }
+            Some(known) => (known.state, known.why.to_string()),
+            None if member.left => (State::Left, "it said goodbye".into()),
+            None if own => (State::Alive, "this node".into()),
+            None => (if member.alive { State::Alive } else { State::Dead }, "on the board".into()),
         };
         let suspicion = known.and_then(|k| k.suspicion.as_ref());
         let closes_ms =

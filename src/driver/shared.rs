@@ -31,54 +31,13 @@ pub(crate) enum Command {
     Stop,
 }
 
-/// What this node believes of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemberState {
-    /// It answers, or is heard of.
-    Alive,
-    /// A probe of it failed, and nothing it produced since has been heard of.
-    Suspect,
-    /// It fell silent: this node's probes and everybody's news agree.
-    Dead,
-    /// It said goodbye.
-    Left,
-}
-
-impl MemberState {
-    /// The word reports use.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Alive => "alive",
-            Self::Suspect => "suspect",
-            Self::Dead => "dead",
-            Self::Left => "left",
-        }
-    }
-
-    /// Whether it counts as a member.
-    pub fn is_living(self) -> bool {
-        matches!(self, Self::Alive | Self::Suspect)
-    }
-}
-
-impl From<State> for MemberState {
-    fn from(state: State) -> Self {
-        match state {
-            State::Alive => Self::Alive,
-            State::Suspect => Self::Suspect,
-            State::Dead => Self::Dead,
-            State::Left => Self::Left,
-        }
-    }
-}
-
 /// One member as this node sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MemberView {
     pub node: String,
     pub origin: Origin,
     pub addr: SocketAddr,
-    pub state: MemberState,
+    pub state: State,
     /// Why it is in that state.
     pub why: String,
     /// How long it has been in that state (ms).

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::detector::{Rules, Seen};
-use super::ledger::Ledger;
+use super::ledger::{Incarnation, Ledger};
 use super::sight::Sight;
 use super::{Board, BoardConfig, BoardOut, CLUSTER, Entry, Packet};
 use crate::draw::mix;
@@ -459,6 +459,18 @@ impl Scuttlebutt {
             }
         }
     }
+
+    /// A process that runs writes on its own page.
+    fn write(&mut self, now_ms: u64, at: usize, write: impl FnOnce(&mut Incarnation)) {
+        self.with(at, |board, process| {
+            if matches!(process.phase, Phase::Running) {
+                let own = board.ledger.get_mut(process.own);
+                write(own);
+                process.seen[process.own as usize].version = own.version();
+                board.look(now_ms, process);
+            }
+        });
+    }
 }
 
 impl Board for Scuttlebutt {
@@ -539,25 +551,11 @@ impl Board for Scuttlebutt {
     }
 
     fn publish(&mut self, now_ms: u64, at: usize, key: &str, value: &str) {
-        self.with(at, |board, process| {
-            if matches!(process.phase, Phase::Running) {
-                let own = board.ledger.get_mut(process.own);
-                own.publish(key, value);
-                process.seen[process.own as usize].version = own.version();
-                board.look(now_ms, process);
-            }
-        });
+        self.write(now_ms, at, |own| own.publish(key, value));
     }
 
     fn publish_fact(&mut self, now_ms: u64, at: usize, key: &str, value: &str) {
-        self.with(at, |board, process| {
-            if matches!(process.phase, Phase::Running) {
-                let own = board.ledger.get_mut(process.own);
-                own.publish_fact(key, value);
-                process.seen[process.own as usize].version = own.version();
-                board.look(now_ms, process);
-            }
-        });
+        self.write(now_ms, at, |own| own.publish_fact(key, value));
     }
 
     fn deliver(&mut self, now_ms: u64, from: usize, to: usize, packet: Packet) {

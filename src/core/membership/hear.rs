@@ -81,9 +81,7 @@ impl Detector {
 
     /// Tells a few what is known to be newest of a member that others may still suspect.
     fn vouch(&mut self, of: Origin) {
-        let Some(member) = self.members.get(&of) else { return };
-        if member.evidence.beat_ms > 0 {
-            let pulse = Pulse { incarnation: member.incarnation, beat_ms: member.evidence.beat_ms };
+        if let Some(pulse) = self.members.get(&of).and_then(|m| m.newest()) {
             self.spread(Rumour::Alive { subject: of, pulse }, None);
         }
     }
@@ -182,8 +180,7 @@ impl Detector {
         if member.contradicted.replace((accuser, began_beat_ms)) == Some((accuser, began_beat_ms)) {
             return;
         }
-        if member.evidence.beat_ms > 0 {
-            let pulse = Pulse { incarnation: member.incarnation, beat_ms: member.evidence.beat_ms };
+        if let Some(pulse) = member.newest() {
             self.urgent.push(Rumour::Alive { subject, pulse });
             self.urgent_to.push(accuser);
         }

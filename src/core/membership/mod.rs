@@ -499,7 +499,8 @@ impl Detector {
         self.next = self.next.saturating_sub(gone);
     }
 
-    /// A member becomes known. Returns whether there was room.
+    /// A member becomes known, alive or gone; never dead, of which only judgement can convince. Returns whether there
+    /// was room.
     fn meet(&mut self, now_ms: u64, origin: Origin, state: State, why: Why) -> bool {
         if origin == self.own && !mutant!(SelfSuspected) {
             return false;
@@ -513,9 +514,6 @@ impl Detector {
         }
         self.members.insert(origin, Member::new(now_ms, state, why));
         self.living += usize::from(state.is_living());
-        if state == State::Dead {
-            self.dead.insert(origin);
-        }
         self.place(origin);
         self.announce(origin);
         true

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::evidence::Evidence;
 use super::flap::Flap;
+use super::message::Pulse;
 use super::rtt::Rtt;
 use super::suspicion::Suspicion;
 use crate::core::causality::Origin;
@@ -120,6 +121,12 @@ impl Member {
             evidence: Evidence::default(),
             flap: Flap::default(),
         }
+    }
+
+    /// The newest it is known to have said, for telling others; `None` if it never said anything.
+    pub(super) fn newest(&self) -> Option<Pulse> {
+        let beat_ms = self.evidence.beat_ms;
+        (beat_ms > 0).then_some(Pulse { incarnation: self.incarnation, beat_ms })
     }
 
     /// Whether what others tell of it can be dated to within a round trip: it has answered a ping of ours.
