@@ -82,6 +82,9 @@ pub struct Limits {
     pub max_drift_ms: u64,
     /// How long past its deadline an expired payload stays at least (ms), for late touches.
     pub grace_ms: u64,
+    /// A touch is written once it moves the deadline by ttl / this; before that it costs nothing. Greater: an idle
+    /// session ends less early, and more touches are written.
+    pub touch_share: u64,
     /// Mean time between anti-entropy rounds of a node (ms). Halving it halves repair time and doubles the
     /// idle traffic.
     pub sync_interval_ms: u64,
@@ -120,6 +123,7 @@ impl Default for Limits {
             skew_ms: 5_000,
             max_drift_ms: 60_000,
             grace_ms: 15_000,
+            touch_share: 16,
             sync_interval_ms: 1_000,
             round_timeout_ms: 2_000,
             push_timeout_ms: 2_000,
@@ -174,6 +178,10 @@ impl Limits {
             (
                 self.max_lifetime_ms >= 1_000 && self.max_lifetime_ms <= 400 * 24 * 3_600_000,
                 format!("max_lifetime_ms = {}: must be between a second and 400 days", self.max_lifetime_ms),
+            ),
+            (
+                (2..=1_000).contains(&self.touch_share),
+                format!("touch_share = {}: must be between 2 and 1000", self.touch_share),
             ),
             (
                 self.fence_after_ms >= 1_000,

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rand::TryRng;
 use rand::rngs::SysRng;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::acks::Acks;
 use super::clock::Clock;
-use super::shared::{Command, Numbers, Shared, Stopped};
+use super::shared::{Asker, CaughtUpCounts, Command, Numbers, Shared, Stopped};
 use super::trace::Tracer;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
@@ -61,6 +61,7 @@ pub(crate) struct EngineConfig {
     pub clock_offset_ms: i64,
     pub tracer: Option<Arc<Tracer>>,
     pub log_key: u64,
+    pub client_keys: Vec<[u8; 32]>,
 }
 
 /// Why a mesh could not start. Nothing runs then.
@@ -99,7 +100,7 @@ pub(crate) struct Engine {
     commands: mpsc::Receiver<Command>,
     /// The current link of each peer, and its clock's offset.
     pub(super) links: BTreeMap<Origin, (u64, i64)>,
-    asks: BTreeMap<u64, oneshot::Sender<bool>>,
+    asks: BTreeMap<u64, Asker>,
     next_token: u64,
     pub(super) members: Vec<Member>,
     /// What detectors wrote on the board, as it was passed on last.
@@ -147,12 +148,15 @@ impl Engine {
             replica,
             clock,
             log_key: config.log_key,
+            client_keys: config.client_keys.clone(),
             asks: Mutex::new((0, 0)),
             acks: Acks::default(),
             leaving: false.into(),
             news: Notify::new(),
             commands,
             events: broadcast::channel(WATCH_EVENTS).0,
+            arrived: watch::channel(()).0,
+            caught_up: CaughtUpCounts::default(),
             serving: watch::channel((Serving::Joining, String::new())).0,
             stopped: watch::channel(None).0,
             members: RwLock::new(Vec::new()),
@@ -275,12 +279,9 @@ impl Engine {
                 let _ = self.shared.events.send(event);
             }
             Output::Adopted { peer, partition, lo, hi } => self.shared.acks.adopted(peer, partition, lo, hi),
-            Output::Asked { token, found, left } => {
-                if (found || left == 0)
-                    && let Some(answer) = self.asks.remove(&token)
-                {
-                    // The asker may have stopped waiting.
-                    let _ = answer.send(found);
+            Output::Asked { token, answered, found, left } => {
+                if self.asks.get_mut(&token).is_some_and(|asker| asker.heard(answered, found)) || left == 0 {
+                    self.asks.remove(&token).into_iter().for_each(Asker::answer);
                 }
             }
             Output::CloseLink { peer, why } => {
@@ -316,6 +317,7 @@ impl Engine {
             Event::Frame { origin, link, bytes } => {
                 if self.links.get(&origin).is_some_and(|l| l.0 == link) {
                     self.input(Input::Frame { peer: origin, bytes: &bytes });
+                    self.shared.arrived.send_replace(());
                 }
             }
             Event::Datagram { origin, link, bytes } => {
@@ -384,10 +386,10 @@ impl Engine {
 
     async fn command(&mut self, command: Command) -> Option<Stopped> {
         match command {
-            Command::Ask(id, answer) => {
+            Command::Ask(id, asker) => {
                 self.next_token += 1;
                 self.asks.retain(|_, waiting| !waiting.is_closed());
-                self.asks.insert(self.next_token, answer);
+                self.asks.insert(self.next_token, asker);
                 self.input(Input::Ask { token: self.next_token, id });
             }
             Command::Publish(key, value) => {

@@ -13,5 +13,5 @@ mod trace;
 pub use engine::StartError;
 pub(crate) use engine::{Engine, EngineConfig};
 pub use shared::Stopped;
-pub(crate) use shared::{Command, MemberView, Numbers, Shared};
+pub(crate) use shared::{Asker, Command, MemberView, Numbers, Shared};
 pub(crate) use trace::Tracer;

@@ -21,14 +21,60 @@ use crate::transport;
 
 /// What handles ask of the node's task.
 pub(crate) enum Command {
-    /// Read a session through from peers; answered when one has it or all have said no.
-    Ask(SessionId, oneshot::Sender<bool>),
+    /// Read a session through from peers.
+    Ask(SessionId, Asker),
     /// Publish a fact about this node.
     Publish(String, String),
     /// Drain, say goodbye, stop. Answers whether everything was handed over.
     Leave(oneshot::Sender<bool>),
     /// Stop without a goodbye.
     Stop,
+}
+
+/// Who waits for what peers say of a session.
+pub(crate) enum Asker {
+    /// Answered when one has it or all have said no.
+    Any(oneshot::Sender<()>),
+    /// Answered when all have, with who they were.
+    All(Vec<Origin>, oneshot::Sender<Vec<Origin>>),
+}
+
+impl Asker {
+    /// Takes in one peer's answer; returns whether no other is needed.
+    pub fn heard(&mut self, answered: Option<Origin>, found: bool) -> bool {
+        match self {
+            Self::Any(_) => found,
+            Self::All(peers, _) => {
+                peers.extend(answered);
+                false
+            }
+        }
+    }
+
+    /// Tells the asker, who may have stopped waiting.
+    pub fn answer(self) {
+        let _ = match self {
+            Self::Any(waiting) => waiting.send(()).is_ok(),
+            Self::All(peers, waiting) => waiting.send(peers).is_ok(),
+        };
+    }
+
+    /// Whether nobody waits any more.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Any(waiting) => waiting.is_closed(),
+            Self::All(_, waiting) => waiting.is_closed(),
+        }
+    }
+}
+
+/// How reads that had to see certain writes went, since the start.
+#[derive(Debug, Default)]
+pub(crate) struct CaughtUpCounts {
+    pub here: AtomicU64,
+    pub waited: AtomicU64,
+    pub fetched: AtomicU64,
+    pub behind: AtomicU64,
 }
 
 /// One member as this node sees it.
@@ -97,6 +143,9 @@ pub(crate) struct Shared {
     pub clock: Clock,
     /// Keys the short hashes by which logs name sessions; the same on all members.
     pub log_key: u64,
+    /// Keys of what clients carry: the first one signs.
+    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
+    pub client_keys: Vec<[u8; 32]>,
     /// The second of the last asks, and how many there were in it.
     pub asks: Mutex<(u64, u64)>,
     pub acks: Acks,
@@ -106,6 +155,9 @@ pub(crate) struct Shared {
     pub news: Notify,
     pub commands: mpsc::Sender<Command>,
     pub events: broadcast::Sender<Happened>,
+    /// Something came from a peer: whoever waits for a write looks again.
+    pub arrived: watch::Sender<()>,
+    pub caught_up: CaughtUpCounts,
     pub serving: watch::Sender<(Serving, String)>,
     pub stopped: watch::Sender<Option<Stopped>>,
     pub members: RwLock<Vec<MemberView>>,

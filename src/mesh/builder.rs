@@ -142,6 +142,7 @@ impl Builder {
             clock_offset_ms: self.clock_offset_ms,
             tracer: self.tracer,
             log_key: config.log_key()?,
+            client_keys: config.client_keys()?,
         };
         Ok(Mesh::new(Engine::start(engine).await.map_err(Error::Start)?))
     }

@@ -90,6 +90,9 @@ pub struct Config {
     pub max_drift_ms: u64,
     /// How far honest clocks may be apart (ms) for expiry to be on time.
     pub skew_ms: u64,
+    /// A touch that moves a sliding deadline by less than ttl / this costs nothing (and never under a second): an idle
+    /// session may end that much early. 16: a thirty-minute session is touched at most every 112 s.
+    pub touch_share: u64,
     /// Mean time between anti-entropy rounds (ms): halving it halves repair time and doubles idle traffic.
     pub sync_interval_ms: u64,
     /// Creates are refused once records take more than this (bytes); 0: no limit.
@@ -134,6 +137,7 @@ impl Default for Config {
             max_fields: limits.max_fields,
             max_drift_ms: limits.max_drift_ms,
             skew_ms: limits.skew_ms,
+            touch_share: limits.touch_share,
             sync_interval_ms: limits.sync_interval_ms,
             max_memory_bytes: 0,
             fence_after_ms: limits.fence_after_ms,
@@ -158,6 +162,7 @@ impl Config {
             max_fields: self.max_fields,
             max_drift_ms: self.max_drift_ms,
             skew_ms: self.skew_ms,
+            touch_share: self.touch_share,
             sync_interval_ms: self.sync_interval_ms,
             max_memory_bytes: unlimited(self.max_memory_bytes),
             fence_after_ms: self.fence_after_ms,
@@ -243,6 +248,11 @@ impl Config {
         let text = self.secrets.first().map(read_secret).transpose()?.unwrap_or_default();
         let digest = Sha256::digest(format!("sessionmesh log names\0{}\0{text}", self.cluster));
         Ok(digest.iter().take(8).fold(0, |key, &byte| key << 8 | u64::from(byte)))
+    }
+
+    /// The keys of what clients carry for this cluster, one for each secret: the first one signs, all are accepted.
+    pub(crate) fn client_keys(&self) -> Result<Vec<[u8; 32]>, ConfigError> {
+        Ok(self.identity()?.client_keys(&self.cluster))
     }
 
     /// A copy fit for printing: secrets given as text are hidden.

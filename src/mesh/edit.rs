@@ -22,9 +22,14 @@ impl Expiry {
         Self { ttl: Ttl::Sliding(ms(idle)), at_most_ms: u64::MAX }
     }
 
+    /// Never by itself: it lives as long as the cluster's `max_lifetime_ms` lets it.
+    pub fn none() -> Self {
+        Self { ttl: Ttl::Sliding(u64::MAX >> 16), at_most_ms: u64::MAX }
+    }
+
     /// This long after now, touched or not. (Computed against the wall clock at the write.)
     pub fn after(life: Duration) -> Self {
-        Self { ttl: Ttl::Sliding(u64::MAX >> 16), at_most_ms: ms(life) }
+        Self::none().at_most(life)
     }
 
     /// At this wall time (ms since the epoch), touched or not.

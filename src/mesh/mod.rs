@@ -5,6 +5,7 @@ mod config;
 mod edit;
 mod error;
 mod receipt;
+mod seen;
 mod sessions;
 mod status;
 #[cfg(feature = "_merge")]
@@ -22,7 +23,9 @@ pub use builder::Builder;
 pub use config::{Config, ConfigError, SecretSource};
 pub use edit::{Expiry, Fields};
 pub use error::Error;
+pub(crate) use receipt::second_copies;
 pub use receipt::{Receipt, TooFewCopies};
+pub use seen::{CaughtUp, CaughtUpTotals, MAX_SEEN, Seen};
 pub use sessions::Sessions;
 pub use status::{MemberInfo, Status};
 #[cfg(feature = "_merge")]

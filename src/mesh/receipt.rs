@@ -87,20 +87,27 @@ impl Receipt {
     /// longer for the rest, so that the next request reads this write wherever it lands. Returns whether there is a
     /// second copy; if not although somebody should have taken it, the write is counted in `unreplicated_total`.
     pub async fn replicated(&self) -> bool {
-        let shared = self.mesh.shared();
-        if !self.written.wrote {
-            // Nothing new to promise: whoever wrote the value that stands has waited for its copies.
-            return self.have() >= 2;
+        // Nothing new to promise where nothing was written: whoever wrote the value that stands has waited.
+        if self.written.wrote {
+            second_copies(std::slice::from_ref(self)).await;
         }
-        let second = shared.acks.wait(|_| self.have() >= 2 || !shared.others_alive());
-        if tokio::time::timeout(self.mesh.ack_timeout(), second).await.is_err() {
-            shared.count_unreplicated();
-        } else if self.have() >= 2 {
-            let all = shared.acks.wait(|acks| self.have() > acks.linked());
+        if self.written.wrote && self.have() >= 2 {
+            let all = self.mesh.shared().acks.wait(|acks| self.have() > acks.linked());
             let grace = self.mesh.ack_timeout().min(Duration::from_millis(ALL_COPIES_GRACE_MS));
             // The promise is kept already; this is courtesy to the reader.
             let _ = tokio::time::timeout(grace, all).await;
         }
         self.have() >= 2
+    }
+}
+
+/// Waits for a second copy of each of these writes while another member is alive; at most the configured
+/// `ack_timeout_ms` for all. Those still without one are counted in `unreplicated_total`.
+pub(crate) async fn second_copies(receipts: &[Receipt]) {
+    let Some(shared) = receipts.first().map(|receipt| receipt.mesh.shared()) else { return };
+    let copied = |receipt: &Receipt| receipt.have() >= 2;
+    let all = shared.acks.wait(|_| receipts.iter().all(copied) || !shared.others_alive());
+    if tokio::time::timeout(Duration::from_millis(shared.ack_timeout_ms), all).await.is_err() {
+        receipts.iter().filter(|receipt| !copied(receipt)).for_each(|_| shared.count_unreplicated());
     }
 }

@@ -15,7 +15,7 @@ use super::watch::{SessionEvent, Watch};
 use super::{Error, Mesh};
 use crate::core::replica::{Change, Happened, Lookup, Written};
 use crate::core::session::SessionId;
-use crate::driver::{Command, Shared, Stopped};
+use crate::driver::{Asker, Command, Shared, Stopped};
 
 /// The sessions of a mesh, as this node holds them. Cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
@@ -97,9 +97,7 @@ impl Sessions {
         let found = self.get(id);
         let unknown = match found {
             Found::NotYetKnown => true,
-            Found::Absent => shared
-                .replica
-                .shared(id.partition(shared.replica.limits().partitions), |p| p.get(*id).is_none()),
+            Found::Absent => !self.is_known(id),
             Found::Session(_) | Found::Fenced => false,
         };
         if !unknown || shared.acks.linked() == 0 {
@@ -111,12 +109,18 @@ impl Sessions {
         let (answer, answered) = oneshot::channel();
         let mut all_answered = false;
         // A node too busy to take the question is like peers that do not answer.
-        if shared.commands.try_send(Command::Ask(*id, answer)).is_ok() {
+        if shared.commands.try_send(Command::Ask(*id, Asker::Any(answer))).is_ok() {
             // Silence until the deadline reads as "nobody has it", like a no.
             let patience = Duration::from_millis(shared.ask_timeout_ms);
             all_answered = matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(_)));
         }
         (self.get(id), all_answered)
+    }
+
+    /// Whether anything is known of a session here: that it lives, or that it has ended.
+    pub(crate) fn is_known(&self, id: &SessionId) -> bool {
+        let replica = &self.mesh.shared().replica;
+        replica.shared(id.partition(replica.limits().partitions), |p| p.get(*id).is_some())
     }
 
     /// Changes fields, all together or not at all. Concurrent edits of other fields, here or on any node, survive.
@@ -134,7 +138,7 @@ impl Sessions {
         self.apply(id, &fields.change())
     }
 
-    /// Extends a sliding session. Costs nothing if it would move the deadline by less than a sixteenth.
+    /// Extends a sliding session. Costs nothing if it would move the deadline by less than the ttl's `touch_share`.
     ///
     /// # Errors
     /// [`crate::WriteError::Absent`] if the session is not visible here.
@@ -201,6 +205,11 @@ impl Sessions {
     /// Everything that happens to sessions on this node from now on, written here or elsewhere.
     pub fn watch(&self) -> Watch {
         Watch::new(self.mesh.shared().events.subscribe())
+    }
+
+    /// The node's wall clock (ms since the epoch), against which deadlines are measured.
+    pub fn wall_ms(&self) -> u64 {
+        self.mesh.shared().clock.wall_ms()
     }
 
     /// Live sessions held here, expired but retained ones not counted.

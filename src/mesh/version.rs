@@ -76,11 +76,6 @@ impl Sessions {
         }
     }
 
-    /// The node's wall clock (ms since the epoch), against which deadlines are measured.
-    pub(crate) fn wall_ms(&self) -> u64 {
-        self.mesh().shared().clock.wall_ms()
-    }
-
     /// The longest life of a session in this cluster (ms).
     pub(crate) fn max_lifetime_ms(&self) -> u64 {
         self.mesh().shared().replica.limits().max_lifetime_ms

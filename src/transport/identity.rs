@@ -99,6 +99,9 @@ struct Material {
     reset_key: [u8; 32],
 }
 
+/// What stands in for a secret where there is none.
+const KNOWN: &[u8; 33] = b"sessionmesh: everybody knows this";
+
 impl Identity {
     /// TLS of both sides for a cluster; `node` separates the reset keys of nodes with one secret.
     pub(super) fn tls(&self, cluster: &str, node: &str) -> Result<Tls, IdentityError> {
@@ -106,11 +109,24 @@ impl Identity {
             Self::Secrets(secrets) => from_secrets(secrets, node)?,
             Self::OwnPki { ca_pem, cert_pem, key_pem } => from_pem(ca_pem, cert_pem, key_pem)?,
             Self::Insecure => {
-                let known = Secret::new(*b"sessionmesh: everybody knows this").map_err(tls)?;
+                let known = Secret::new(*KNOWN).map_err(tls)?;
                 from_secrets(&[known], node)?
             }
         };
         configure(material, alpn(cluster))
+    }
+}
+
+impl Identity {
+    /// Keys for what clients of this cluster carry and its nodes shall believe, one for each secret. Without a secret
+    /// everybody knows it, as everybody can be a member. Nodes of an own PKI share no secret: there is none.
+    pub(crate) fn client_keys(&self, cluster: &str) -> Vec<[u8; 32]> {
+        let purpose: [&[u8]; 2] = [b"client tokens", cluster.as_bytes()];
+        match self {
+            Self::Secrets(secrets) => secrets.iter().map(|secret| expand(secret, &purpose)).collect(),
+            Self::Insecure => Secret::new(*KNOWN).iter().map(|secret| expand(secret, &purpose)).collect(),
+            Self::OwnPki { .. } => Vec::new(),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "actix")]
 pub mod actix;
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(feature = "_merge")]
 // Each adapter uses its own part of it.
 #[cfg_attr(not(all(feature = "actix", feature = "_tower")), allow(dead_code, unused_imports))]

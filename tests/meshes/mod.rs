@@ -47,9 +47,17 @@ pub async fn alone(cluster: &str) -> Mesh {
 
 /// Three linked nodes.
 pub async fn linked(cluster: &str) -> [Mesh; 3] {
-    let a = start(cluster, "a", &[], |b| b).await;
-    let b = start(cluster, "b", &[&a], |b| b).await;
-    let c = start(cluster, "c", &[&a], |b| b).await;
+    linked_with(cluster, |b| b).await
+}
+
+/// As [`linked`], with settings of one's own.
+pub async fn linked_with(
+    cluster: &str,
+    change: impl Fn(sessionmesh::Builder) -> sessionmesh::Builder,
+) -> [Mesh; 3] {
+    let a = start(cluster, "a", &[], &change).await;
+    let b = start(cluster, "b", &[&a], &change).await;
+    let c = start(cluster, "c", &[&a], &change).await;
     let meshes = [a, b, c];
     for mesh in &meshes {
         within("ready", mesh.ready()).await.unwrap_or_else(|e| panic!("{e}"));

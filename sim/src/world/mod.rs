@@ -333,7 +333,7 @@ impl World {
                 self.see(Seen::Warned { at, text });
             }
             Output::Adopted { peer, partition, lo, hi } => self.adopted(at, peer, partition, (lo, hi)),
-            Output::Asked { token, found, left } => {
+            Output::Asked { token, found, left, .. } => {
                 node.asked.push((token, found, left));
                 if found || left == 0 {
                     self.ask_over(at, token);

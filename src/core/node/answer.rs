@@ -133,7 +133,7 @@ impl Node {
         let peers: Vec<(Origin, u16)> = self.peers.iter().map(|(o, p)| (*o, p.version)).collect();
         if peers.is_empty() {
             self.marks.hit(Mark::AskNobodyLinked);
-            self.outputs.push_back(Output::Asked { token, found: false, left: 0 });
+            self.outputs.push_back(Output::Asked { token, answered: None, found: false, left: 0 });
             return;
         }
         self.asks.insert(token, peers.iter().map(|(o, _)| *o).collect());
@@ -143,19 +143,21 @@ impl Node {
         }
     }
 
-    pub(super) fn asked(&mut self, token: u64, peer: Origin, found: bool) {
+    /// A peer answered whether it holds the session; `None`, if it is lost and never will.
+    pub(super) fn asked(&mut self, token: u64, peer: Origin, found: Option<bool>) {
         let Some(waiting) = self.asks.get_mut(&token) else { return };
         if !waiting.remove(&peer) {
             return;
         }
         let left = waiting.len();
         if left == 0 {
-            if !found {
+            if found != Some(true) {
                 self.marks.hit(Mark::AskInVain);
             }
             self.asks.remove(&token);
         }
-        self.outputs.push_back(Output::Asked { token, found, left });
+        let (answered, found) = (found.map(|_| peer), found == Some(true));
+        self.outputs.push_back(Output::Asked { token, answered, found, left });
     }
 
     pub(super) fn tell(&mut self, now: Now, to: Origin, request: u64, id: SessionId) {
@@ -199,7 +201,7 @@ impl Node {
                 self.refused(now, from, &refusal)?;
             }
         }
-        self.asked(request, from, found);
+        self.asked(request, from, Some(found));
         Ok(())
     }
 }

@@ -142,6 +142,8 @@ pub enum Output {
     Asked {
         /// The question.
         token: u64,
+        /// Who answered; nobody, if a peer was lost or there is none.
+        answered: Option<Origin>,
         /// Whether it held the session (which is now here).
         found: bool,
         /// Peers that have not answered yet.

@@ -260,7 +260,7 @@ impl Node {
             self.asks.iter().filter(|(_, w)| w.contains(&peer)).map(|(t, _)| *t).collect();
         for token in waiting {
             self.marks.hit(Mark::AskUnanswered);
-            self.asked(token, peer, false);
+            self.asked(token, peer, None);
         }
         // What only the lost peer and one other had acknowledged is on the way to nobody: fetch it now.
         let left: Vec<Origin> = self.peers.keys().copied().collect();

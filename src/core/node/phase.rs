@@ -185,7 +185,7 @@ impl Node {
         self.stats.new_lives += 1;
         self.round = None;
         for token in std::mem::take(&mut self.asks).into_keys() {
-            self.outputs.push_back(Output::Asked { token, found: false, left: 0 });
+            self.outputs.push_back(Output::Asked { token, answered: None, found: false, left: 0 });
         }
         // Links are to the old life: the driver reconnects under the new one.
         self.peers.clear();

@@ -114,11 +114,11 @@ pub enum WriteError {
     NotServing(&'static str),
 }
 
-/// A touch is written only if it moves the deadline by this much (ms): keeps sliding expiry from being the
-/// dominant traffic.
-pub fn touch_quantum_ms(ttl: Ttl) -> u64 {
+/// A touch is written only if it moves the deadline by this much (ms), the ttl's `touch_share`: keeps sliding expiry
+/// from being the dominant traffic. Never under a second, unless that is half the ttl.
+pub fn touch_quantum_ms(ttl: Ttl, touch_share: u64) -> u64 {
     match ttl {
-        Ttl::Sliding(ms) => (ms / 16).clamp(1_000, 60_000).min(ms / 2 + 1),
+        Ttl::Sliding(ms) => (ms / touch_share.max(1)).max(1_000).min(ms / 2 + 1),
         Ttl::Absolute(_) => u64::MAX,
     }
 }
@@ -186,7 +186,9 @@ impl Partition {
         let fields = changed_fields(&packed, change, &self.origins);
         let new_ttl = change.ttl.map(Ttl::bounded).filter(|&wanted| wanted != ttl);
         let touch = new_ttl.is_some()
-            || !mutant!(EditsNeverTouch) && now_ms.saturating_sub(packed.touch_ms()) >= touch_quantum_ms(ttl);
+            || !mutant!(EditsNeverTouch)
+                && now_ms.saturating_sub(packed.touch_ms())
+                    >= touch_quantum_ms(ttl, stamper.limits.touch_share);
         if fields.is_empty() && new_ttl.is_none() && !touch {
             self.marks.hit(Rare::EditSkipped);
             return Ok(self.skipped(&packed, &change.fields));

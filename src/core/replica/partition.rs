@@ -372,6 +372,14 @@ impl Partition {
         self.find_origin(origin).is_some_and(|ix| self.known[ix as usize].cov.contains(counter))
     }
 
+    /// Whether the effects of counters `lo..=hi` of the origin of this short name are held here. Of two origins with
+    /// one short name either will do: the name is for questions whose wrong answer costs a wait.
+    pub fn covers_range(&self, short: u32, lo: u64, hi: u64) -> bool {
+        let named =
+            self.origins.iter().zip(&self.known).filter(|(origin, _)| short_origin(**origin) == short);
+        named.into_iter().any(|(_, known)| known.cov.contains_range(lo, hi))
+    }
+
     /// How far this partition contiguously covers an origin from its first counter.
     pub fn covered_up_to(&self, origin: Origin) -> u64 {
         let upto = |ix| {

@@ -1,0 +1,213 @@
+//! [`SessionLayer`]: what can be set, and the tower layer itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::HOST;
+use tower_cookies::cookie::SameSite;
+use tower_cookies::{Cookie, CookieManager};
+use tower_layer::Layer;
+
+use super::service::SessionService;
+use crate::mesh::{Expiry, Sessions};
+
+/// What becomes of a request whose own writes this node cannot get hold of in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// It is served what is here. Right for most: the session may be older than the client's last change, for as long
+    /// as a partition lasts.
+    Serve,
+    /// It is refused with 503, so that a load balancer tries another node. Right where an old value does harm.
+    Refuse,
+}
+
+/// Whether the cookie is `Secure`: sent over HTTPS alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secure {
+    /// Unless the request's `Host` is a loopback one: a browser elsewhere never has such a host.
+    Auto,
+    /// Always.
+    Always,
+    /// Never: for plain HTTP in a trusted network.
+    Never,
+}
+
+/// Puts a [`Session`](super::Session) into every request. Cheap to clone.
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is added to a router"]
+pub struct SessionLayer(pub(super) Arc<Settings>);
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub sessions: Sessions,
+    pub expiry: Expiry,
+    pub patience: Duration,
+    pub behind: Behind,
+    pub grace: Duration,
+    name: String,
+    path: String,
+    domain: Option<String>,
+    same_site: SameSite,
+    secure: Secure,
+    persistent: bool,
+}
+
+impl SessionLayer {
+    /// Sessions that end half an hour after their last request.
+    pub fn new(sessions: Sessions) -> Self {
+        Self(Arc::new(Settings {
+            sessions,
+            expiry: Expiry::sliding(Duration::from_secs(30 * 60)),
+            patience: Duration::from_millis(50),
+            behind: Behind::Serve,
+            grace: Duration::from_secs(10),
+            name: "session".into(),
+            path: "/".into(),
+            domain: None,
+            same_site: SameSite::Lax,
+            secure: Secure::Auto,
+            persistent: false,
+        }))
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// When a session ends. Default: half an hour after its last request.
+    pub fn with_expiry(self, expiry: Expiry) -> Self {
+        self.with(|s| s.expiry = expiry)
+    }
+
+    /// How long a request may wait for its client's own earlier writes. Default: 50 ms. A write takes about the time
+    /// between two nodes, so that only a client that is faster than the mesh ever waits.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        self.with(|s| s.patience = patience)
+    }
+
+    /// What becomes of a request that has waited in vain. Default: it is served.
+    pub fn when_behind(self, behind: Behind) -> Self {
+        self.with(|s| s.behind = behind)
+    }
+
+    /// How long the old id can be read after a rotation. Default: 10 s.
+    pub fn with_rotation_grace(self, grace: Duration) -> Self {
+        self.with(|s| s.grace = grace)
+    }
+
+    /// The cookie's name. Default: `session`.
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        self.with(|s| s.name = name.into())
+    }
+
+    /// The cookie's path. Default: `/`.
+    pub fn with_path(self, path: impl Into<String>) -> Self {
+        self.with(|s| s.path = path.into())
+    }
+
+    /// The cookie's domain. Default: none, which is the host that set it and no other.
+    pub fn with_domain(self, domain: impl Into<String>) -> Self {
+        self.with(|s| s.domain = Some(domain.into()))
+    }
+
+    /// Whether other sites' requests bring the cookie. Default: `Lax`.
+    pub fn with_same_site(self, same_site: SameSite) -> Self {
+        self.with(|s| s.same_site = same_site)
+    }
+
+    /// Whether the cookie is sent over HTTPS alone. Default: except to loopback hosts.
+    pub fn with_secure(self, secure: Secure) -> Self {
+        self.with(|s| s.secure = secure)
+    }
+
+    /// Whether the cookie outlives the browser, until the session ends. Default: no.
+    pub fn with_persistence(self, persistent: bool) -> Self {
+        self.with(|s| s.persistent = persistent)
+    }
+}
+
+impl Settings {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn persistent(&self) -> bool {
+        self.persistent
+    }
+
+    pub(super) fn keys(&self) -> &[[u8; 32]] {
+        &self.sessions.mesh().shared().client_keys
+    }
+
+    /// A cookie of this value, as the request's host may have it.
+    pub(super) fn cookie(&self, value: String, secure: bool, max_age: Option<Duration>) -> Cookie<'static> {
+        let mut cookie = Cookie::build((self.name.clone(), value))
+            .path(self.path.clone())
+            .http_only(true)
+            .same_site(self.same_site)
+            .secure(secure)
+            .build();
+        if let Some(domain) = &self.domain {
+            cookie.set_domain(domain.clone());
+        }
+        if let Some(age) = max_age.and_then(|age| age.try_into().ok()) {
+            cookie.set_max_age(Some(age));
+        }
+        cookie
+    }
+
+    /// Whether the cookie of a request with these headers is `Secure`.
+    pub(super) fn secure(&self, headers: &HeaderMap) -> bool {
+        match self.secure {
+            Secure::Always => true,
+            Secure::Never => false,
+            Secure::Auto => !headers.get(HOST).and_then(|host| host.to_str().ok()).is_some_and(is_loopback),
+        }
+    }
+}
+
+/// Whether a `Host` header names this very machine, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|addr| addr.is_loopback())
+}
+
+impl<S> Layer<S> for SessionLayer {
+    type Service = CookieManager<SessionService<S>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CookieManager::new(SessionService::new(inner, Arc::clone(&self.0)))
+    }
+}
+
+impl fmt::Debug for SessionLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer").field("cookie", &self.0.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for host in ["localhost", "LocalHost:3000", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:8080", "::1"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["example.com", "localhost.example.com", "128.0.0.1:80", "[::2]:1", "", ":80", "127.0.0.1.nip.io"]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

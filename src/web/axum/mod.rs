@@ -1,0 +1,43 @@
+//! [`SessionLayer`] and [`Session`]: sessions for axum, for those who want more than a store trait can say.
+//!
+//! ```no_run
+//! use axum::{Router, routing::post};
+//! use sessionmesh::web::axum::{Result, Session, SessionLayer};
+//!
+//! async fn visit(session: Session) -> Result<String> {
+//!     let visits = session.get::<u32>("visits")?.unwrap_or(0) + 1;
+//!     session.set("visits", &visits)?;
+//!     Ok(format!("visit {visits}"))
+//! }
+//!
+//! # fn app(mesh: sessionmesh::Mesh) -> Router {
+//! Router::new().route("/visit", post(visit)).layer(SessionLayer::new(mesh.sessions()))
+//! # }
+//! ```
+//!
+//! * **Every read and write is of one key, and immediate**: nothing is loaded before a request and nothing saved after
+//!   it, so that there is nothing to overwrite. A write is refused, and says so, once the session has ended anywhere
+//!   this node knows of.
+//! * **A client reads its own writes, on whichever node it lands**: its cookie names them, signed, and the node waits
+//!   until it holds them ([`SessionLayer::with_patience`]), asking its peers for what does not come. If nobody can
+//!   bring it, the request is served what is here, or refused: [`Behind`].
+//! * **The answer waits for a second copy** of what was written, while another member is alive.
+//! * **The cookie** is `HttpOnly`, `SameSite=Lax`, and `Secure` unless the request came to a loopback host. Its session
+//!   id is never one that a client made up.
+//! * **[`Session::rotate`]** gives the session a new id, and those still under way with the old one a few seconds in
+//!   which they can read and not write.
+//!
+//! Writes made after the response began, from a body that streams, are written like any; they are not in the cookie.
+
+mod config;
+mod cookie;
+mod error;
+mod extract;
+mod service;
+mod session;
+
+pub use config::{Behind, Secure, SessionLayer};
+pub use error::{Result, SessionError};
+pub use service::SessionService;
+pub use session::Session;
+pub use tower_cookies::cookie::SameSite;

@@ -1,0 +1,58 @@
+//! The tower service: a session into the request, its cookie into the response.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_cookies::Cookies;
+use tower_service::Service;
+
+use super::config::Settings;
+use super::session::Session;
+
+/// What [`super::SessionLayer`] makes of a service.
+#[derive(Clone)]
+pub struct SessionService<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S> SessionService<S> {
+    pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
+        Self { inner, settings }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    ReqBody: Send + 'static,
+    ResBody: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        // The one that was polled ready goes with this request; the next needs its own.
+        let fresh = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, fresh);
+        // The cookie manager around this service puts it there.
+        let cookies = request.extensions().get::<Cookies>().cloned().unwrap_or_default();
+        let secure = self.settings.secure(request.headers());
+        let session = Session::of_request(Arc::clone(&self.settings), &cookies, secure);
+        request.extensions_mut().insert(session.clone());
+        Box::pin(async move {
+            let response = inner.call(request).await?;
+            session.finish(&cookies).await;
+            Ok(response)
+        })
+    }
+}

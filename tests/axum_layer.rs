@@ -1,0 +1,254 @@
+//! `SessionLayer` and its `Session`: requests with cookies, through axum routers on one node and on three.
+
+#[path = "axum_layer/kit.rs"]
+mod kit;
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use kit::*;
+use sessionmesh::transport::Drill;
+use sessionmesh::web::axum::{Behind, SessionLayer};
+use sessionmesh::{Expiry, Found, SessionEvent};
+
+#[tokio::test]
+async fn a_session_begins_with_its_first_write_and_its_cookie_is_guarded() {
+    let mesh = alone("first-write").await;
+    let app = app(&mesh, |layer| layer);
+    let looked = app.get("/get/user").await;
+    assert_eq!(
+        (looked.body.as_str(), looked.set_cookie.as_deref()),
+        ("none", None),
+        "looking begins nothing"
+    );
+    assert!(mesh.sessions().is_empty());
+
+    let set = app.post("/set/user/ada").await;
+    let cookie = set.set_cookie.clone().expect("a cookie");
+    for attribute in ["HttpOnly", "SameSite=Lax", "Secure", "Path=/"] {
+        assert!(cookie.split("; ").any(|a| a == attribute), "{attribute}: {cookie}");
+    }
+    assert!(!cookie.contains("Max-Age") && !cookie.contains("Domain"), "{cookie}");
+    assert_eq!(app.with(&set).get("/get/user").await.body, "ada");
+
+    let at_home = app.host("localhost:3000").post("/set/user/ada").await;
+    assert!(!at_home.set_cookie.unwrap().contains("Secure"), "plain HTTP works on this very machine");
+}
+
+#[tokio::test]
+async fn a_made_up_id_is_never_taken() {
+    let mesh = alone("fixation").await;
+    let app = app(&mesh, |layer| layer);
+    let set = app.post("/set/user/ada").await;
+    // The id of a session that was never there, in a cookie as the layer writes them, without its signature.
+    let planted = format!("session={}", unsigned_cookie([7; 16]));
+    let victim = app.cookie(&planted).post("/set/user/grace").await;
+    assert!(victim.set_cookie.is_some());
+    assert_ne!(victim.cookie(), planted);
+    assert_eq!(app.cookie(&planted).get("/get/user").await.body, "none", "whoever planted it sees nothing");
+    assert_eq!(app.with(&set).get("/get/user").await.body, "ada");
+    for garbage in ["session=", "session=%%%", "session=AAAA", &format!("session={}", "A".repeat(5_000))] {
+        assert_eq!(app.cookie(garbage).get("/get/user").await.body, "none", "{garbage:.40}");
+    }
+}
+
+#[tokio::test]
+async fn fields_that_two_requests_set_at_once_both_stay() {
+    let meshes = linked("both-stay").await;
+    let apps = meshes.each_ref().map(|mesh| app(mesh, |layer| layer));
+    let begun = apps[2].post("/set/user/ada").await;
+    let (a, b) = (apps[0].with(&begun), apps[1].with(&begun));
+    let (apples, bread) = tokio::join!(a.post("/set/apples/3"), b.post("/set/bread/1"));
+    assert_eq!((apples.status, bread.status), (StatusCode::OK, StatusCode::OK));
+    let id = id_of(&begun);
+    value_everywhere(&meshes, id, "apples", Some("3")).await;
+    value_everywhere(&meshes, id, "bread", Some("1")).await;
+    value_everywhere(&meshes, id, "user", Some("ada")).await;
+}
+
+#[tokio::test]
+async fn a_write_after_the_logout_is_refused_and_brings_nothing_back() {
+    let meshes = linked("late-write").await;
+    let apps = meshes.each_ref().map(|mesh| app(mesh, |layer| layer));
+    let begun = apps[0].post("/set/user/ada").await;
+    let slow = apps[1].with(&begun);
+    let out = async {
+        apps[1].loaded().await;
+        let out = apps[0].with(&begun).post("/logout").await;
+        assert!(out.set_cookie.unwrap().contains("Max-Age=0"), "the cookie goes");
+        everywhere(&meshes, id_of(&begun), "gone", |found| matches!(found, Found::Absent)).await;
+        apps[1].open();
+    };
+    let (late, ()) = tokio::join!(slow.post("/slow/apples/3"), out);
+    assert_eq!(late.status, StatusCode::UNAUTHORIZED, "{}", late.body);
+    let back = apps[2].with(&begun).get("/get/user").await;
+    assert_eq!(back.body, "none");
+    assert!(back.set_cookie.unwrap().contains("Max-Age=0"), "known to have ended: the cookie goes here too");
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_old_id_reads_what_was_and_writes_nothing() {
+    let mesh = alone("rotation").await;
+    let app = app(&mesh, |layer| layer);
+    let old = app.post("/set/cart/apples").await;
+    let new = app.with(&old).post("/login/ada").await;
+    assert_ne!(id_of(&old), id_of(&new));
+    let (before, after) = (app.with(&old), app.with(&new));
+    assert_eq!(after.get("/get/user").await.body, "ada");
+    assert_eq!(after.get("/get/cart").await.body, "apples", "it keeps what it had");
+    assert_eq!(before.get("/get/cart").await.body, "apples", "under way with the old id");
+    assert_eq!(before.get("/get/user").await.body, "none", "whoever knew the old id is not logged in");
+    assert_eq!(before.post("/set/cart/bread").await.status, StatusCode::CONFLICT);
+    assert_eq!(before.post("/login/eve").await.status, StatusCode::CONFLICT);
+    let old_session = mesh.sessions().get(&id_of(&old)).session().unwrap();
+    let left_ms = old_session.deadline_ms() - mesh.sessions().wall_ms();
+    assert!(left_ms <= 10_000, "ends after the grace: {left_ms} ms");
+    assert_eq!(old_session.hard_deadline_ms().min(old_session.deadline_ms()), old_session.deadline_ms());
+
+    before.post("/logout").await;
+    assert_eq!(after.get("/get/user").await.body, "none", "a logout under the old id ends the session");
+}
+
+#[tokio::test]
+async fn without_grace_the_old_id_is_gone_at_once() {
+    let mesh = alone("no-grace").await;
+    let app = app(&mesh, |layer| layer.with_rotation_grace(Duration::ZERO));
+    let old = app.post("/set/cart/apples").await;
+    let new = app.with(&old).post("/login/ada").await;
+    assert!(matches!(mesh.sessions().get(&id_of(&old)), Found::Absent));
+    assert_eq!(app.with(&new).get("/get/cart").await.body, "apples");
+}
+
+/// Three nodes; `a` and `b` do not hear each other, and rounds, which would repair that through `c`, do not come.
+async fn a_and_b_apart(cluster: &str) -> ([sessionmesh::Mesh; 3], Drill) {
+    let drill = Drill::new(1);
+    let with = |b: sessionmesh::Builder| b.drill(drill.clone()).configure(|c| c.sync_interval_ms = 600_000);
+    let meshes = linked_with(cluster, with).await;
+    drill.cut("a", "b");
+    drill.cut("b", "a");
+    (meshes, drill)
+}
+
+#[tokio::test]
+async fn what_does_not_arrive_is_asked_for() {
+    let (meshes, _drill) = a_and_b_apart("asked").await;
+    let apps = meshes.each_ref().map(|mesh| app(mesh, |layer| layer.with_patience(CEILING)));
+    let begun = apps[0].post("/set/user/ada").await;
+    everywhere(&meshes[2..], id_of(&begun), "there", |found| matches!(found, Found::Session(_))).await;
+    assert_eq!(apps[1].with(&begun).get("/get/user").await.body, "ada");
+    let totals = meshes[1].sessions().caught_up_totals();
+    assert_eq!((totals.fetched, totals.behind), (1, 0), "{totals:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_can_bring_is_served_as_it_is_or_refused_as_configured() {
+    let drill = Drill::new(1);
+    // Nobody is there to take a second copy.
+    let with = |b: sessionmesh::Builder| b.drill(drill.clone()).ack_timeout(Duration::from_millis(50));
+    let meshes = linked_with("behind", with).await;
+    let serving = meshes.each_ref().map(|mesh| app(mesh, |layer| layer));
+    let refusing = app(&meshes[1], |layer| layer.when_behind(Behind::Refuse));
+    let begun = serving[0].post("/set/user/ada").await;
+    everywhere(&meshes, id_of(&begun), "there", |found| matches!(found, Found::Session(_))).await;
+    for other in ["b", "c"] {
+        drill.cut("a", other);
+        drill.cut(other, "a");
+    }
+    let ahead = serving[0].with(&begun).post("/set/user/grace").await;
+    assert_eq!(serving[1].with(&begun).get("/get/user").await.body, "ada", "has not written since: no wait");
+    assert_eq!(meshes[1].sessions().caught_up_totals().behind, 0);
+    assert_eq!(serving[1].with(&ahead).get("/get/user").await.body, "ada", "served what is here");
+    let refused = refusing.with(&ahead).get("/get/user").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.body);
+    assert_eq!(meshes[1].sessions().caught_up_totals().behind, 2);
+    drill.heal_all();
+    value_everywhere(&meshes, id_of(&begun), "user", Some("grace")).await;
+    assert_eq!(refusing.with(&ahead).get("/get/user").await.body, "grace");
+}
+
+#[tokio::test]
+async fn writes_that_are_not_signed_by_this_cluster_are_not_waited_for() {
+    let mine = alone("cluster-one").await;
+    let other = alone("cluster-two").await;
+    let (mine, other) = (app(&mine, |layer| layer), app(&other, |layer| layer.when_behind(Behind::Refuse)));
+    let begun = mine.post("/set/user/ada").await;
+    let there = other.with(&begun).get("/get/user").await;
+    assert_eq!((there.status, there.body.as_str()), (StatusCode::OK, "none"));
+}
+
+#[tokio::test]
+async fn a_field_of_another_type_is_an_error_of_that_field_alone() {
+    let mesh = alone("fields").await;
+    let app = app(&mesh, |layer| layer);
+    let begun = app.post("/set/user/ada").await;
+    let wrong = app.with(&begun).get("/number/user").await;
+    assert_eq!(wrong.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(
+        wrong.body.contains("\"user\"") && !wrong.body.contains("ada"),
+        "names the field: {}",
+        wrong.body
+    );
+    assert_eq!(app.with(&begun).get("/get/user").await.body, "ada");
+}
+
+#[tokio::test]
+async fn an_edit_may_read_the_session_it_edits() {
+    let mesh = alone("bump").await;
+    let app = app(&mesh, |layer| layer);
+    let begun = app.post("/bump").await;
+    assert_eq!(app.with(&begun).post("/bump").await.body, "2");
+    assert_eq!(app.with(&begun).get("/number/n").await.body, "2");
+}
+
+#[tokio::test]
+async fn requests_that_only_read_write_next_to_nothing() {
+    let mesh = alone("touches").await;
+    let app = app(&mesh, |layer| layer);
+    let begun = app.post("/set/user/ada").await;
+    let before = writes(&mesh);
+    for _ in 0..1_000 {
+        assert_eq!(app.with(&begun).get("/get/user").await.set_cookie, None);
+    }
+    let written = writes(&mesh) - before - 1;
+    assert!(written <= 2, "1,000 touches made {written} deltas");
+}
+
+#[tokio::test]
+async fn a_session_that_outlives_the_browser_says_so_and_says_it_again_when_it_is_extended() {
+    let mesh = alone("persistent").await;
+    let second = Expiry::sliding(Duration::from_secs(2));
+    let app = app(&mesh, |layer| layer.with_expiry(second).with_persistence(true));
+    let begun = app.post("/set/user/ada").await;
+    assert!(begun.set_cookie.as_ref().unwrap().contains("Max-Age=2"), "{begun:?}");
+    let mut watch = mesh.sessions().watch();
+    // The first request that moves the deadline enough to be written.
+    let extended = within("a touch", async {
+        loop {
+            let read = app.with(&begun).get("/get/user").await;
+            assert_eq!(read.body, "ada");
+            if read.set_cookie.is_some() {
+                return read;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert!(extended.set_cookie.unwrap().contains("Max-Age=2"));
+    let event = within("told", watch.next()).await;
+    assert_eq!(event, Some(SessionEvent::Changed(id_of(&begun), Vec::new())), "and watchers are told");
+}
+
+#[tokio::test]
+async fn a_handler_outside_the_layer_is_told_what_is_missing() {
+    let answer = bare().get("/get/user").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(answer.body.contains("SessionLayer"), "{}", answer.body);
+}
+
+#[test]
+fn a_layer_prints_no_secret() {
+    let printed = tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(async { format!("{:?}", SessionLayer::new(alone("print").await.sessions())) });
+    assert!(printed.contains("session") && !printed.contains("key"), "{printed}");
+}

@@ -1,0 +1,166 @@
+//! A small application behind the layer, and a client that keeps its cookie.
+
+// Each test uses its own part of this.
+#![allow(dead_code, unused_imports)]
+
+#[path = "../meshes/mod.rs"]
+mod meshes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::header::{COOKIE, HOST, SET_COOKIE};
+use axum::http::{Request, StatusCode};
+use axum::routing::{get, post};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+pub use meshes::{CEILING, alone, everywhere, linked, linked_with, value_everywhere, within, writes};
+use sessionmesh::web::axum::{Result, Session, SessionLayer};
+use sessionmesh::{Builder, Mesh, SessionId};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+/// Where slow requests wait between reading and writing.
+#[derive(Clone)]
+struct Pause {
+    loaded: Arc<Semaphore>,
+    gate: Arc<Semaphore>,
+}
+
+/// A client of the application.
+#[derive(Clone)]
+pub struct Client {
+    app: Router,
+    pause: Pause,
+    cookie: String,
+    host: String,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: String,
+    pub set_cookie: Option<String>,
+}
+
+impl Answer {
+    /// The cookie as the client sends it back.
+    pub fn cookie(&self) -> &str {
+        self.set_cookie.as_deref().expect("a cookie was set").split(';').next().unwrap()
+    }
+}
+
+fn routes(pause: &Pause) -> Router {
+    let read = |s: Session, Path(key): Path<String>| async move {
+        Result::Ok(s.get::<String>(&key)?.unwrap_or_else(|| "none".into()))
+    };
+    let number = |s: Session, Path(key): Path<String>| async move {
+        Result::Ok(s.get::<u32>(&key)?.unwrap_or_default().to_string())
+    };
+    let set = |s: Session, Path((key, value)): Path<(String, String)>| async move { s.set(&key, &value) };
+    let login = |s: Session, Path(user): Path<String>| async move {
+        s.rotate()?;
+        s.set("user", &user)
+    };
+    let bump = |s: Session| async move {
+        let mut n = 0;
+        s.edit(|fields| {
+            n = s.get::<u32>("n").ok().flatten().unwrap_or(0) + 1;
+            fields.set("n", &n)
+        })?;
+        Result::Ok(n.to_string())
+    };
+    Router::new()
+        .route("/bump", post(bump))
+        .route("/get/{key}", get(read))
+        .route("/number/{key}", get(number))
+        .route("/set/{key}/{value}", post(set))
+        .route("/login/{user}", post(login))
+        .route("/logout", post(|s: Session| async move { s.logout() }))
+        .route("/slow/{key}/{value}", post(slow))
+        .with_state(pause.clone())
+}
+
+async fn slow(
+    s: Session,
+    State(pause): State<Pause>,
+    Path((key, value)): Path<(String, String)>,
+) -> Result<()> {
+    s.get::<String>("user")?;
+    pause.loaded.add_permits(1);
+    pause.gate.acquire().await.unwrap().forget();
+    s.set(&key, &value)
+}
+
+fn client(app: impl FnOnce(Router) -> Router) -> Client {
+    let pause = Pause { loaded: Arc::new(Semaphore::new(0)), gate: Arc::new(Semaphore::new(0)) };
+    Client { app: app(routes(&pause)), pause, cookie: String::new(), host: "shop.example".into() }
+}
+
+/// The application on this node, and a client of it without a cookie.
+pub fn app(mesh: &Mesh, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> Client {
+    client(|routes| routes.layer(configure(SessionLayer::new(mesh.sessions()))))
+}
+
+/// The application without the layer.
+pub fn bare() -> Client {
+    client(|routes| routes)
+}
+
+impl Client {
+    /// With the cookie of an earlier answer, wherever that came from.
+    pub fn with(&self, answer: &Answer) -> Self {
+        self.cookie(answer.cookie())
+    }
+
+    pub fn cookie(&self, cookie: &str) -> Self {
+        Self { cookie: cookie.to_owned(), ..self.clone() }
+    }
+
+    pub fn host(&self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self.clone() }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path).await
+    }
+
+    pub async fn post(&self, path: &str) -> Answer {
+        self.call("POST", path).await
+    }
+
+    async fn call(&self, method: &str, path: &str) -> Answer {
+        let request =
+            Request::builder().method(method).uri(path).header(COOKIE, &self.cookie).header(HOST, &self.host);
+        let response = self.app.clone().oneshot(request.body(Body::empty()).unwrap());
+        let response = within(path, response).await.unwrap();
+        let set_cookie = response.headers().get(SET_COOKIE).map(|c| c.to_str().unwrap().to_owned());
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        Answer { status, body: String::from_utf8(body.to_vec()).unwrap(), set_cookie }
+    }
+
+    /// Waits until a slow request has read.
+    pub async fn loaded(&self) {
+        within("a slow request", self.pause.loaded.acquire()).await.unwrap().forget();
+    }
+
+    /// Lets a slow request write.
+    pub fn open(&self) {
+        self.pause.gate.add_permits(1);
+    }
+}
+
+/// The session a cookie names.
+pub fn id_of(answer: &Answer) -> SessionId {
+    let (_, value) = answer.cookie().split_once('=').unwrap();
+    SessionId::from_bytes(URL_SAFE_NO_PAD.decode(value).unwrap()[1..17].try_into().unwrap())
+}
+
+/// A cookie's value that names a session and nothing else.
+pub fn unsigned_cookie(id: [u8; 16]) -> String {
+    URL_SAFE_NO_PAD.encode([&[1][..], &id].concat())
+}
