@@ -28,6 +28,6 @@ pub use mesh::{
 };
 
 /// The README's code compiles.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "actix", feature = "axum", feature = "tower-sessions"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;

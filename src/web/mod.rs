@@ -15,6 +15,7 @@ pub mod tower_sessions;
 #[cfg(all(
     doctest,
     feature = "actix",
+    feature = "axum",
     feature = "conformance",
     feature = "tower-sessions",
     feature = "tower-sessions-014"
