@@ -71,28 +71,73 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
     Ok(summary(&fates, begun.elapsed().as_secs_f64()))
 }
 
-/// Builds the binary that holds the mutants, in a folder of its own, and runs it with the same arguments.
+/// Builds the binary that holds the mutants and runs it with the same arguments.
 pub(super) fn instrumented(arguments: &[String]) -> Result<bool, Failure> {
     let exe = std::env::current_exe()?;
-    let target =
-        exe.parent().and_then(Path::parent).ok_or("this binary is not in a target folder")?.join("mutants");
-    eprintln!("building the instrumented binary in {}", target.display());
-    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-    let built = Command::new(std::env::var("CARGO").unwrap_or("cargo".into()))
-        .args(["build", "--release", "-q", "-p", "sessionmesh-sim", "--target-dir"])
-        .arg(&target)
-        .env("RUSTFLAGS", format!("{flags} --cfg sessionmesh_mutants"))
-        .status()
-        .map_err(|e| format!("cargo could not be run: {e}"))?;
-    if !built.success() {
-        return Err("the instrumented binary does not build (run this in the workspace)".into());
-    }
-    let ran = Command::new(target.join("release").join("sessionmesh-sim")).args(arguments).status()?;
+    let target = exe.parent().and_then(Path::parent).ok_or("this binary is not in a target folder")?;
+    let binary = build_instrumented(target)?;
+    let ran = Command::new(binary).args(arguments).status()?;
     match ran.code() {
         Some(0) => Ok(true),
         Some(1) => Ok(false),
         code => Err(format!("the instrumented binary ended with {code:?}").into()),
     }
+}
+
+/// What the compiler is called through: only this workspace's crates get the seeded bugs, so that all they depend on is
+/// not built again.
+const WRAPPER: &str = "#!/bin/sh\nexec \"$@\" --cfg sessionmesh_mutants\n";
+
+fn build_instrumented(target: &Path) -> Result<PathBuf, Failure> {
+    let folder = target.join("mutants");
+    eprintln!("building the instrumented binary in {}", folder.display());
+    std::fs::create_dir_all(&folder)?;
+    let (wrapper, kept) = (folder.join("rustc"), folder.join("sessionmesh-sim"));
+    // Written once: a newer wrapper is another compiler to cargo.
+    if std::fs::read_to_string(&wrapper).ok().as_deref() != Some(WRAPPER) {
+        std::fs::write(&wrapper, WRAPPER)?;
+        executable(&wrapper)?;
+    }
+    let built = target.join("release").join("sessionmesh-sim");
+    let ships = built.exists();
+    cargo_build(target, Some(&wrapper))?;
+    let _ = std::fs::remove_file(&kept);
+    std::fs::copy(&built, &kept)?;
+    // Where the one that ships was, it shall be again; cargo has it still.
+    if ships {
+        cargo_build(target, None)?;
+    } else {
+        std::fs::remove_file(&built)?;
+    }
+    Ok(kept)
+}
+
+#[cfg(unix)]
+fn executable(file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Path) -> std::io::Result<()> {
+    Err(std::io::Error::other("seeded bugs are built with a shell script: on Unix only"))
+}
+
+fn cargo_build(target: &Path, wrapper: Option<&Path>) -> Result<(), Failure> {
+    let mut cargo = Command::new(std::env::var("CARGO").unwrap_or("cargo".into()));
+    cargo.args(["build", "--release", "-q", "-p", "sessionmesh-sim", "--target-dir"]).arg(target);
+    match wrapper {
+        // It runs for seconds: what it would gain by the shipped one's settings, it would lose many times while building.
+        Some(wrapper) => cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper).args(
+            ["sessionmesh", "sessionmesh-sim"]
+                .map(|package| format!("--config=profile.release.package.{package}.codegen-units=16")),
+        ),
+        None => cargo.env_remove("RUSTC_WORKSPACE_WRAPPER"),
+    };
+    if !cargo.status().map_err(|e| format!("cargo could not be run: {e}"))?.success() {
+        return Err("the instrumented binary does not build (run this in the workspace)".into());
+    }
+    Ok(())
 }
 
 fn named(folder: &Path) -> Result<Vec<Scenario>, Failure> {
