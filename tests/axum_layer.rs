@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use kit::*;
+use sessionmesh::mesh::{CaughtUp, Seen};
 use sessionmesh::transport::Drill;
 use sessionmesh::web::axum::{Behind, SessionLayer};
 use sessionmesh::{Expiry, Found, SessionEvent};
@@ -215,13 +216,17 @@ async fn requests_that_only_read_write_next_to_nothing() {
 
 #[tokio::test]
 async fn a_session_that_outlives_the_browser_says_so_and_says_it_again_when_it_is_extended() {
-    let mesh = alone("persistent").await;
-    let second = Expiry::sliding(Duration::from_secs(2));
-    let app = app(&mesh, |layer| layer.with_expiry(second).with_persistence(true));
+    let mesh = alone_with("persistent", |b| b.configure(|c| c.touch_share = 1_000)).await;
+    let expiry = Expiry::sliding(Duration::from_secs(60));
+    let app = app(&mesh, |layer| layer.with_expiry(expiry).with_persistence(true));
+    let max_age = |answer: &Answer| -> u64 {
+        let (_, age) = answer.set_cookie.as_ref().expect("a cookie").split_once("Max-Age=").expect("an age");
+        age.split(';').next().unwrap().parse().unwrap()
+    };
     let begun = app.post("/set/user/ada").await;
-    assert!(begun.set_cookie.as_ref().unwrap().contains("Max-Age=2"), "{begun:?}");
+    assert!((1..=60).contains(&max_age(&begun)), "{begun:?}");
     let mut watch = mesh.sessions().watch();
-    // The first request that moves the deadline enough to be written.
+    // The first request that moves the deadline by a share of it.
     let extended = within("a touch", async {
         loop {
             let read = app.with(&begun).get("/get/user").await;
@@ -233,9 +238,22 @@ async fn a_session_that_outlives_the_browser_says_so_and_says_it_again_when_it_i
         }
     })
     .await;
-    assert!(extended.set_cookie.unwrap().contains("Max-Age=2"));
+    assert!((1..=60).contains(&max_age(&extended)), "{extended:?}");
     let event = within("told", watch.next()).await;
     assert_eq!(event, Some(SessionEvent::Changed(id_of(&begun), Vec::new())), "and watchers are told");
+}
+
+#[tokio::test]
+async fn a_node_alone_does_not_wait_for_what_nobody_can_bring() {
+    let mesh = alone("alone").await;
+    let elsewhere = Seen::from_bytes(&[1, 2, 3, 4, 9, 2]).unwrap();
+    let id = mesh.sessions().create(Expiry::sliding(CEILING), |_| Ok(())).unwrap().id();
+    let for_ever = Duration::from_secs(86_400);
+    let outcome = within("an answer", mesh.sessions().catch_up(&id, &elsewhere, for_ever)).await;
+    assert_eq!(outcome, CaughtUp::Behind);
+    mesh.sessions().destroy(&id).unwrap();
+    let outcome = within("an answer", mesh.sessions().catch_up(&id, &elsewhere, for_ever)).await;
+    assert_eq!(outcome, CaughtUp::Here, "nothing follows its end");
 }
 
 #[tokio::test]

@@ -196,9 +196,10 @@ fn ten_thousand_requests_on_three_processes_read_what_they_wrote() {
     println!(
         "stale reads of {of}, 5 ms between nodes: {plain} plain, {adapter} tower-sessions adapter, {own} layer"
     );
-    for node in nodes.iter() {
-        println!("reads here, waited, fetched, behind: {}", node.call("GET", "/caught-up", "").0);
-    }
+    let totals = |node: &Node| parsed(&node.call("GET", "/caught-up", "").0);
+    let waited: u64 = nodes.iter().map(|node| totals(node)[1].as_u64().unwrap()).sum();
+    nodes.iter().for_each(|node| println!("reads here, waited, fetched, behind: {}", totals(node)));
     assert!(plain > 0, "without the layer the delay shows: else this test shows nothing");
     assert_eq!(own, 0, "with it, never");
+    assert!(waited > 0, "what is under way is waited for");
 }

@@ -16,7 +16,9 @@ use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-pub use meshes::{CEILING, alone, everywhere, linked, linked_with, value_everywhere, within, writes};
+pub use meshes::{
+    CEILING, alone, alone_with, everywhere, linked, linked_with, value_everywhere, within, writes,
+};
 use sessionmesh::web::axum::{Result, Session, SessionLayer};
 use sessionmesh::{Builder, Mesh, SessionId};
 use tokio::sync::Semaphore;

@@ -40,7 +40,15 @@ pub async fn start(
 
 /// A lone node that serves: for what needs no peers.
 pub async fn alone(cluster: &str) -> Mesh {
-    let mesh = start(cluster, "a", &[], |b| b).await;
+    alone_with(cluster, |b| b).await
+}
+
+/// As [`alone`], with settings of one's own.
+pub async fn alone_with(
+    cluster: &str,
+    change: impl FnOnce(sessionmesh::Builder) -> sessionmesh::Builder,
+) -> Mesh {
+    let mesh = start(cluster, "a", &[], change).await;
     within("ready", mesh.ready()).await.unwrap_or_else(|e| panic!("{e}"));
     mesh
 }

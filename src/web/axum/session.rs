@@ -301,7 +301,8 @@ impl Session {
     fn max_age(&self, id: &SessionId) -> Option<Duration> {
         let session = self.0.settings.persistent().then(|| self.look(id).ok().flatten())??;
         let left_ms = session.deadline_ms().saturating_sub(self.0.settings.sessions.wall_ms());
-        Some(Duration::from_millis(left_ms))
+        // Up to the second: the browser shall not forget it first.
+        Some(Duration::from_secs(left_ms.div_ceil(1_000)))
     }
 }
 
