@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use sessionmesh::core::causality::Dot;
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::{Change, Lookup, WriteError, Written};
-use sessionmesh::core::session::{SessionId, Ttl};
+use sessionmesh::core::session::{SessionId, Ttl, is_reserved};
 use sessionmesh::core::time::Hlc;
 
 use super::World;
@@ -281,7 +281,11 @@ impl World {
     fn reading(&self, at: usize, id: SessionId) -> Reading {
         match self.lookup(at, id) {
             Lookup::Found(view) => {
-                let fields = view.packed().fields().filter_map(|f| Some((f.key, f.value?)));
+                let fields = view
+                    .packed()
+                    .fields()
+                    .filter(|f| !is_reserved(f.key))
+                    .filter_map(|f| Some((f.key, f.value?)));
                 let text = |v: &[u8]| String::from_utf8_lossy(v).into_owned();
                 Reading::Found(fields.map(|(k, v)| (k.to_owned(), text(v))).collect())
             }
