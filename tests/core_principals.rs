@@ -32,6 +32,7 @@ fn a_principals_sessions_are_listed_everywhere_the_oldest_first_and_nobody_elses
     let second = world.create_of(1, "ada");
     world.create_of(1, "bob");
     world.create(2, &[("user", "ada")]);
+    world.run(1_000);
     let later = world.create(2, &[]);
     world.run(1_000);
     world.login(0, later, "ada").unwrap();
