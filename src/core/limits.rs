@@ -12,8 +12,8 @@ pub const MAX_REMOVED_FIELDS: usize = 1_000;
 /// A principal: a user's id, e-mail address or distinguished name.
 pub const MAX_PRINCIPAL_BYTES: usize = 255;
 /// Node lives whose revocations of one principal a login remembers to have seen, at 36 bytes each. Those of the last
-/// `max_lifetime_ms` count; each revocation supersedes all it has seen, so that hundreds stand only for a principal
-/// that is revoked by everybody all the time. Forgetting one that is held elsewhere may end a login too many.
+/// `max_lifetime_ms` count, so that it takes hundreds of nodes or restarts to fill it. Forgetting one that is held
+/// elsewhere may end a login too many.
 pub const MAX_SEEN_REVOCATIONS: usize = 256;
 /// Sessions a node ends in one step because of a revocation that came in; the others follow with the next input.
 /// At 5 µs each a step takes 20 ms at most.

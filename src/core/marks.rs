@@ -256,8 +256,6 @@ marks! {
     // Principals.
     /// A session and a revocation its login had not seen met here.
     LoginRevoked = "login-revoked",
-    /// A revocation that a newer one has seen was dropped.
-    RevocationSuperseded = "revocation-superseded",
     /// A login or a revocation that is not what its key promises: no principal.
     PrincipalMalformed = "principal-malformed",
 

@@ -270,7 +270,7 @@ impl Partition {
         Ok(self.bury(id, slot, (now_ms, hard_ms), stamper))
     }
 
-    /// Ends a live record of any kind: a session that was revoked, or a revocation that is superseded.
+    /// Ends a live session because it was revoked.
     ///
     /// # Errors
     /// [`WriteError::Absent`] if no live record is here.

@@ -37,12 +37,6 @@ impl Revocation {
     pub fn ends(&self, id: SessionId, login: &Login<'_>) -> bool {
         *self.principal == *login.principal && self.spared != Some(id) && !login.seen.has(self.dot)
     }
-
-    /// Whether `newer` ends all that this one does. One that spares a session ends less.
-    fn superseded_by(&self, dot: Dot, newer: &Login<'_>, spared: Option<SessionId>) -> bool {
-        let ends_no_less = spared.is_none() || spared == self.spared;
-        *self.principal == *newer.principal && self.dot != dot && newer.seen.has(self.dot) && ends_no_less
-    }
 }
 
 /// What one record binds.
@@ -134,18 +128,6 @@ impl Principals {
         held().for_each(|revocation| seen.add(revocation.dot, revocation.until_ms.max(over_ms + 1)));
         seen.trim(over_ms, &|origin| held().any(|revocation| revocation.dot.origin == origin));
         seen
-    }
-
-    /// The records of those that `newer` makes superfluous.
-    pub fn superseded(
-        &self,
-        hash: u64,
-        dot: Dot,
-        newer: &Login<'_>,
-        spared: Option<SessionId>,
-    ) -> Vec<SessionId> {
-        let old = self.held(hash).iter().filter(|old| old.superseded_by(dot, newer, spared));
-        old.map(|old| old.id).collect()
     }
 
     pub fn take_due(&mut self, most: usize) -> Vec<SessionId> {

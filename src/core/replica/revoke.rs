@@ -64,12 +64,6 @@ impl Replica {
         })?;
         let due = self.principals.lock().take_due_of(hash);
         let ended = due.into_iter().filter(|id| self.end_revoked(*id, now)).collect();
-        let old = self.principals.lock().superseded(hash, written.dot, &login, spared);
-        for id in old {
-            self.marks().hit(Mark::RevocationSuperseded);
-            // Gone in the meantime is as good.
-            let _ = self.write(id, |partition, stamper| partition.end(id, now.wall_ms, stamper));
-        }
         Ok(Revoked { written, ended })
     }
 
