@@ -24,14 +24,14 @@ fn user(n: u64) -> String {
 }
 
 fn edits(replica: &Replica, sessions: u64) -> f64 {
-    let (count, started) = (500_000, Instant::now());
-    for n in 0..count {
+    let (count, started) = (500_000_u32, Instant::now());
+    for n in 0..u64::from(count) {
         let at = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % sessions;
         let value = value(n, 9, 9);
         let fields = vec![(KEYS[(n % 8) as usize], Some(&value[..]))];
         assert!(replica.edit(id(at), now(), &Change { fields, ..Change::default() }).is_ok());
     }
-    count as f64 / started.elapsed().as_secs_f64()
+    f64::from(count) / started.elapsed().as_secs_f64()
 }
 
 fn main() {
@@ -57,12 +57,13 @@ fn main() {
 }
 
 fn list_and_revoke(replica: &Replica, sessions: u64) {
-    let (count, started) = (10_000, Instant::now());
+    let (count, started) = (10_000_u64, Instant::now());
     let users = || (0..count).map(|n| user(n * (sessions / count)));
     let listed: usize = users().map(|user| replica.sessions_of(&user, now).len()).sum();
     let list = started.elapsed() / count as u32;
     let started = Instant::now();
-    let revoked = users().enumerate().map(|(n, user)| replica.revoke(&user, None, id(sessions + n as u64), now()));
+    let revoked =
+        users().enumerate().map(|(n, user)| replica.revoke(&user, None, id(sessions + n as u64), now()));
     let ended: usize = revoked.map(|r| r.map_or(0, |r| r.ended.len())).sum();
     println!(
         "principals {listed} sessions listed, {list:?} a user of {EACH}; {ended} ended, {:?} a revocation",
