@@ -18,6 +18,8 @@
 //! curl -b jar -c jar         http://127.0.0.1:3001/
 //! ```
 //!
+//! Logged in from two jars, `curl -b jar -X POST http://127.0.0.1:3001/logout-everywhere` ends both.
+//!
 //! Stop either one with Ctrl-C in between: nobody is logged out. Addresses other than loopback need SESSIONMESH_SECRET, 32
 //! bytes or more, the same on every node.
 
@@ -63,13 +65,13 @@ fn shop(mesh: Mesh) -> Router {
         .route("/login/{user}", post(login))
         .route("/cart/{item}", post(add))
         .route("/logout", post(logout))
+        .route("/logout-everywhere", post(logout_everywhere))
         .with_state(mesh)
 }
 
 async fn login(session: Session, Path(user): Path<String>) -> Result<String> {
-    // A new id for a new right: whoever planted the old one in the browser does not get in with it.
-    session.rotate()?;
-    session.set("user", &user)?;
+    // Under a new id: whoever planted the old one in the browser does not get in with it.
+    session.login(&user)?;
     Ok(format!("hello {user}\n"))
 }
 
@@ -83,7 +85,7 @@ async fn add(session: Session, Path(item): Path<String>) -> Result<String> {
 }
 
 async fn show(State(mesh): State<Mesh>, session: Session) -> Result<String> {
-    let user = session.get::<String>("user")?;
+    let user = session.principal()?;
     let mut page = format!("node {}: {}\n", mesh.node(), user.as_deref().unwrap_or("nobody is logged in"));
     let cart = session.snapshot()?;
     for (key, _) in cart.iter().flat_map(|session| session.fields()) {
@@ -98,4 +100,12 @@ async fn logout(session: Session) -> Result<&'static str> {
     // Final on every node, whatever other requests are still writing.
     session.logout()?;
     Ok("goodbye\n")
+}
+
+async fn logout_everywhere(State(mesh): State<Mesh>, session: Session) -> Result<String> {
+    let Some(user) = session.principal()? else { return Ok("nobody is logged in\n".into()) };
+    // Log-ins that this node has not heard of yet end as this reaches them.
+    let revoked = mesh.sessions().revoke_all(&user)?;
+    revoked.replicated().await;
+    Ok(format!("{} sessions ended here\n", revoked.ended()))
 }

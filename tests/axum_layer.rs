@@ -111,6 +111,35 @@ async fn after_a_rotation_the_old_id_reads_what_was_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_users_logins_are_listed_and_revoked_with_their_sessions_on_every_node() {
+    let meshes = linked("whose").await;
+    let apps = meshes.each_ref().map(|mesh| app(mesh, |layer| layer));
+    let visitor = apps[0].get("/whose").await;
+    assert_eq!((visitor.body.as_str(), visitor.set_cookie), ("nobody", None));
+    let phone = apps[0].post("/login/ada").await;
+    let laptop = apps[1].with(&apps[1].post("/set/cart/tea").await).post("/login/ada").await;
+    let rotated = apps[0].with(&phone).post("/rotate").await;
+    assert_ne!(id_of(&phone), id_of(&rotated));
+    assert_eq!(apps[0].with(&rotated).get("/whose").await.body, "ada", "a rotation keeps whose it is");
+    for answer in [&rotated, &laptop] {
+        everywhere(&meshes, id_of(answer), "there", |found| matches!(found, Found::Session(_))).await;
+    }
+    let listed = meshes[2].sessions().of("ada");
+    assert!(listed.contains(&id_of(&rotated)) && listed.contains(&id_of(&laptop)), "two devices");
+
+    meshes[2].sessions().revoke_all("ada").unwrap();
+    for (app, answer) in [(&apps[0], &rotated), (&apps[1], &laptop), (&apps[0], &phone)] {
+        everywhere(&meshes, id_of(answer), "gone", |found| matches!(found, Found::Absent)).await;
+        assert_eq!(app.with(answer).get("/whose").await.body, "nobody");
+    }
+    assert_eq!(
+        apps[2].with(&apps[2].post("/login/ada").await).get("/whose").await.body,
+        "ada",
+        "a new login stands"
+    );
+}
+
+#[tokio::test]
 async fn without_grace_the_old_id_is_gone_at_once() {
     let mesh = alone("no-grace").await;
     let app = app(&mesh, |layer| layer.with_rotation_grace(Duration::ZERO));

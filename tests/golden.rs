@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use proptest::prelude::*;
-use sessionmesh::core::causality::{Origin, RangeSet, Ver, short_origin};
+use sessionmesh::core::causality::{Dot, Origin, RangeSet, Ver, short_origin};
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::EntrySink;
 use sessionmesh::core::replication::{
@@ -14,7 +14,10 @@ use sessionmesh::core::replication::{
     WIRE_OLDEST, WireEntry, decode, encode, encode_page, encode_push, encode_push_part, encode_tell,
     flatten_ranges,
 };
-use sessionmesh::core::session::{Birth, Dead, Field, Live, Mark, Op, SessionId, State, Ttl, TtlReg};
+use sessionmesh::core::session::{
+    Birth, Dead, Field, Live, Login, Mark, Op, PRINCIPAL_KEY, REVOKED_KEY, SeenRevocations, SessionId,
+    Spared, State, Ttl, TtlReg,
+};
 use sessionmesh::core::time::Hlc;
 use sessionmesh_sim::{World, id, origin, spell};
 
@@ -201,6 +204,35 @@ fn golden_bytes_of_wire_version_2() {
     0205949b080392ce0102030406ce05060708cf000001a3185c5000c3c2ce000186a092c41041000000000000000000000000000000c41042000000000000000000000000000000970002015905ce00018641cf000001a31d82ac009192c41042000000000000000000000000000000cf000001a3185c4fba97c410000000000000000000000000000000039c00f7d1ec78010001d2fffe79add0d80101ce41000000ce0001869796a46361727401c40300ff33a46c616e6700c092d0d8019300ce001b77400093d1ec78ce05265c000094ce001b774000ffff93c410000000000000000000000000000000069500fffd0100ce05265c0093c41000000000000000000000000000000012970000000101ce420000004d93a46361727400c40134
     020a929306cf000001a3185c500092c41041000000000000000000000000000000c4104200000000000000000000000000000097c410000000000000000000000000000000039c00ce00018697d1ec780100014dd0d80101ce41000000ce0001869796a46361727401c40300ff33a46c616e6700c092d0d8019300ce001b77400093d1ec78ce05265c000094ce001b774000ffff
     ");
+}
+
+/// The values of reserved fields, which travel as any field's: a login that has seen nothing, one that has seen two
+/// revocations, a revocation, and one that spares a session.
+#[test]
+fn golden_bytes_of_logins_and_revocations() {
+    let mut seen = SeenRevocations::default();
+    for (letter, counter) in [('B', 77), ('A', COUNTER)] {
+        seen.add(Dot { origin: origin(letter), counter }, WALL_MS + 86_400_000);
+    }
+    let login = |seen| Login { principal: "ada", seen }.to_bytes();
+    let values = [
+        login(SeenRevocations::default()),
+        login(seen),
+        Spared(None).to_bytes(),
+        Spared(Some(sid(1))).to_bytes(),
+    ];
+    let mut text = String::new();
+    for (key, value) in [PRINCIPAL_KEY, PRINCIPAL_KEY, REVOKED_KEY, REVOKED_KEY].iter().zip(&values) {
+        let _ = write!(text, "{key:?}: ");
+        value.iter().for_each(|byte| _ = write!(text, "{byte:02x}"));
+        text.push('\n');
+    }
+    insta::assert_snapshot!(text, @r#"
+    "\0\0p": 92a361646190
+    "\0\0p": 92a36164619293c41041000000000000000000000000000000ce000186a0cf000001a31d82ac0093c410420000000000000000000000000000004dcf000001a31d82ac00
+    "\0\0r": c0
+    "\0\0r": c41000000000000000000000000000000003
+    "#);
 }
 
 #[test]

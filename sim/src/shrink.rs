@@ -329,6 +329,8 @@ fn rename(
         | Action::Touch { node, .. }
         | Action::Ttl { node, .. }
         | Action::Destroy { node, .. }
+        | Action::Login { node, .. }
+        | Action::Revoke { node, .. }
         | Action::Read { node, .. }
         | Action::Load { node, .. }
         | Action::Save { node, .. } => match renamed(*node) {

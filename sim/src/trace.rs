@@ -199,7 +199,8 @@ fn spell(world: &World, history: &History, seen: &Seen) -> Option<Value> {
             "t": t, "k": "msg", "id": id, "from": from, "to": to, "kind": kind_word(*kind).unwrap_or("unknown"), "bytes": bytes,
             "cause": cause, "arrive": arrive, "fate": fate.word(),
         }),
-        Seen::Gone { .. } | Seen::Step { .. } => return None,
+        // Watchers are told, and the line of the event says it.
+        Seen::Gone { .. } | Seen::Step { .. } | Seen::Revoked { .. } => return None,
     })
 }
 
@@ -229,6 +230,8 @@ fn op_line(world: &World, at: usize, id: u64, asked: &ClientOp, more: Value) -> 
         OpKind::Touch => "touch",
         OpKind::SetTtl(_) => "ttl",
         OpKind::Destroy(_) => "destroy",
+        OpKind::Login { .. } => "login",
+        OpKind::Revoke(_) => "revoke",
         OpKind::Read => "read",
         OpKind::Load => "load",
         OpKind::Save(_) => "save",

@@ -9,6 +9,15 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const MAX_KEY_BYTES: usize = 255;
 /// Removed fields are kept (they must beat a late set); past this many an edit is refused.
 pub const MAX_REMOVED_FIELDS: usize = 1_000;
+/// A principal: a user's id, e-mail address or distinguished name.
+pub const MAX_PRINCIPAL_BYTES: usize = 255;
+/// Node lives whose revocations of one principal a login remembers to have seen, at 36 bytes each. Those of the last
+/// `max_lifetime_ms` count, so that it takes hundreds of nodes or restarts to fill it. Forgetting one that is held
+/// elsewhere may end a login too many.
+pub const MAX_SEEN_REVOCATIONS: usize = 256;
+/// Sessions a node ends in one step because of a revocation that came in; the others follow with the next input.
+/// At 5 µs each a step takes 20 ms at most.
+pub const MAX_ENDED_PER_STEP: usize = 4_096;
 /// Ranges of counters remembered per origin and partition; the shortest are forgotten beyond. A node that is in the
 /// middle of taking in a partition has one for each dot it holds, so that this is about the sessions of a partition
 /// at 1 M in 256. Forgetting some costs retransmission; held dots of a writer that died in that moment and that nobody

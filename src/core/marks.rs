@@ -253,6 +253,12 @@ marks! {
     /// A create refused, since the memory limit is reached.
     MemoryFull = "memory-full",
 
+    // Principals.
+    /// A session and a revocation its login had not seen met here.
+    LoginRevoked = "login-revoked",
+    /// A login or a revocation that is not what its key promises: no principal.
+    PrincipalMalformed = "principal-malformed",
+
     // Asking peers.
     /// A peer answered with the session.
     AskAnswered = "ask-answered",

@@ -158,6 +158,13 @@ mutants! {
         "Audit sums see versions and not values.";
     AuditNeverRefetches = "audit-never-refetches",
         "A difference an audit finds is told and not refetched.";
+    // Principals.
+    RevocationIgnoresConcurrent = "revocation-ignores-concurrent",
+        "A revocation ends what is held when it arrives, and not a concurrent login that comes later.";
+    RevocationEndsSeen = "revocation-ends-seen",
+        "A revocation ends logins that had seen it too.";
+    RevocationForgetsSeen = "revocation-forgets-seen",
+        "A revocation does not name those it has seen, so that a login after it falls to one that comes later.";
     // What time ends.
     TombstonesCollectedEarly = "tombstones-collected-early",
         "A tombstone goes a minute after its destroy, not after the session's last possible moment (§6.1).";

@@ -55,6 +55,7 @@ pub struct Fields {
     pub(crate) expiry: Option<Expiry>,
     pub(crate) clear: bool,
     pub(crate) skip_unchanged: bool,
+    pub(crate) principal: Option<Option<String>>,
 }
 
 impl Fields {
@@ -69,7 +70,7 @@ impl Fields {
         Ok(())
     }
 
-    /// Sets a field to bytes as they are.
+    /// Sets a field to bytes as they are. (Keys that begin with two zero bytes are refused when the edit is made.)
     pub fn set_bytes(&mut self, key: &str, bytes: impl Into<Vec<u8>>) {
         self.fields.push((key.to_owned(), Some(bytes.into())));
     }
@@ -79,7 +80,8 @@ impl Fields {
         self.fields.push((key.to_owned(), None));
     }
 
-    /// Removes every field that this edit does not set. A field added concurrently elsewhere stays.
+    /// Removes every field that this edit does not set, and logs out unless it logs in. A field added concurrently
+    /// elsewhere stays.
     pub fn clear(&mut self) {
         self.clear = true;
     }
@@ -102,6 +104,7 @@ impl Fields {
             skip_unchanged: self.skip_unchanged,
             ttl: self.expiry.map(|e| e.ttl),
             clear: self.clear,
+            principal: self.principal.as_ref().map(Option::as_deref),
         }
     }
 }

@@ -4,6 +4,7 @@ mod builder;
 mod config;
 mod edit;
 mod error;
+mod principals;
 mod receipt;
 mod seen;
 mod sessions;
@@ -23,6 +24,8 @@ pub use builder::Builder;
 pub use config::{Config, ConfigError, SecretSource};
 pub use edit::{Expiry, Fields};
 pub use error::Error;
+pub use principals::Revocation;
+#[cfg(feature = "axum")]
 pub(crate) use receipt::second_copies;
 pub use receipt::{Receipt, TooFewCopies};
 pub use seen::{CaughtUp, CaughtUpTotals, MAX_SEEN, Seen};

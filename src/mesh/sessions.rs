@@ -183,7 +183,7 @@ impl Sessions {
     }
 
     /// What writes go through. A node that has stopped has nobody to pass a write to: to take it would lose it.
-    fn running(&self) -> Result<&Arc<Shared>, Error> {
+    pub(super) fn running(&self) -> Result<&Arc<Shared>, Error> {
         let shared = self.mesh.shared();
         match &*shared.stopped.borrow() {
             None if shared.leaving.load(Ordering::SeqCst) => Err(Error::Stopped(Stopped::Left)),

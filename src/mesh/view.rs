@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::core::replica::View;
+use crate::core::session::is_reserved;
 
 /// What a node can say about a session.
 #[derive(Clone, Debug)]
@@ -55,12 +56,13 @@ impl Session {
 
     /// The bytes of a field.
     pub fn bytes(&self, key: &str) -> Option<&[u8]> {
-        self.0.packed().field(key)
+        // What the mesh keeps in a record is nobody's field.
+        if is_reserved(key) { None } else { self.0.packed().field(key) }
     }
 
     /// All fields that are set, in key order.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.packed().fields().filter_map(|f| Some((f.key, f.value?)))
+        self.0.packed().fields().filter(|f| !is_reserved(f.key)).filter_map(|f| Some((f.key, f.value?)))
     }
 
     /// When it ends if nobody touches it (ms since the epoch).

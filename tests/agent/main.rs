@@ -9,3 +9,4 @@ mod commands;
 mod deaths;
 mod ends;
 mod guards;
+mod principals;

@@ -64,9 +64,10 @@ fn routes(pause: &Pause) -> Router {
     };
     let set = |s: Session, Path((key, value)): Path<(String, String)>| async move { s.set(&key, &value) };
     let login = |s: Session, Path(user): Path<String>| async move {
-        s.rotate()?;
+        s.login(&user)?;
         s.set("user", &user)
     };
+    let whose = |s: Session| async move { Result::Ok(s.principal()?.unwrap_or_else(|| "nobody".into())) };
     let bump = |s: Session| async move {
         let mut n = 0;
         s.edit(|fields| {
@@ -81,6 +82,8 @@ fn routes(pause: &Pause) -> Router {
         .route("/number/{key}", get(number))
         .route("/set/{key}/{value}", post(set))
         .route("/login/{user}", post(login))
+        .route("/whose", get(whose))
+        .route("/rotate", post(|s: Session| async move { s.rotate() }))
         .route("/logout", post(|s: Session| async move { s.logout() }))
         .route("/slow/{key}/{value}", post(slow))
         .with_state(pause.clone())

@@ -41,7 +41,10 @@ impl Invariant for FenceGuardsReads {
                 });
             }
             Seen::Wrote { at, asked, result, .. } if self.fenced(look, *at) => {
-                let edits = !matches!(asked.kind, OpKind::Create { .. } | OpKind::Destroy(_));
+                let edits = !matches!(
+                    asked.kind,
+                    OpKind::Create { .. } | OpKind::Destroy(_) | OpKind::Revoke(_)
+                );
                 verdict.case(!edits || result.is_err(), *at, Some(asked.session), || {
                     "edited a session right after a freeze, before a round".into()
                 });

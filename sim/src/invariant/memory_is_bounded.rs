@@ -19,12 +19,12 @@ impl Invariant for MemoryIsBounded {
         let Some(&at) = up.get(self.next % up.len().max(1)) else { return };
         let replica = look.world.replica(at);
         let counts = replica.counts();
-        let records = counts.sessions + counts.tombstones;
+        let records = counts.sessions + counts.tombstones + counts.revocations;
         let largest = look.world.limits.max_record_bytes as u64 * 4;
         let most = u64::from(look.world.limits.partitions) * OPEN_CHUNKS_BYTES + records * largest;
         let held = replica.record_bytes();
         verdict.case(held <= most, at, None, || format!("{held} bytes reserved for {records} records"));
-        let known = look.history.sessions.len() as u64;
+        let known = (look.history.sessions.len() + look.history.logins.revocations.len()) as u64;
         // Damage that nothing keeps from a node makes ids of its own.
         let honest = !look.scenario.network.unsealed;
         verdict.case(!honest || records <= known, at, None, || format!("{records} records of {known} sessions there ever were"));

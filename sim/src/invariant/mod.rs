@@ -11,7 +11,7 @@ use sessionmesh::core::session::SessionId;
 use crate::oracle::{CoverChange, History, Stamp};
 use crate::run::FaultKind;
 use crate::scenario::Scenario;
-use crate::world::{Seen, World};
+use crate::world::{ClientOp, OpKind, Seen, World};
 
 macro_rules! invariants {
     ($($file:ident :: $name:ident),* $(,)?) => {
@@ -61,10 +61,13 @@ invariants! {
     nobody_doubts_itself::NobodyDoubtsItself,
     nothing_is_invented::NothingIsInvented,
     origins_are_bounded::OriginsAreBounded,
+    principals_match_records::PrincipalsMatchRecords,
     quiet_when_equal::QuietWhenEqual,
     ready_means_complete::ReadyMeansComplete,
     registers_never_go_back::RegistersNeverGoBack,
     replicas_are_equal::ReplicasAreEqual,
+    revocations_hold::RevocationsHold,
+    seen_logins_stand::SeenLoginsStand,
     stamps_follow_causes::StampsFollowCauses,
     surviving_writes_win::SurvivingWritesWin,
     tokens_hold::TokensHold,
@@ -305,7 +308,21 @@ impl Checks {
                 self.history.started(*at, *life, world.time_ms);
             }
             Seen::Ended { at, .. } => self.history.forget_memory(*at, world.time_ms),
+            Seen::Wrote { at, asked, result: Ok(written), wall_ms, .. }
+                if matches!(asked.kind, OpKind::Revoke(_)) =>
+            {
+                self.history.logins.wrote(world, *at, asked.session, &asked.kind, written, *wall_ms);
+            }
+            // What a node ends because of a revocation is a write of its own.
+            Seen::Revoked { at, op, id, written, wall_ms } => {
+                if let Some(session) = self.history.number_of(*id) {
+                    let kind = OpKind::Destroy(false);
+                    let asked = ClientOp { client: 0, session, kind, token: false, stalled_ms: 0 };
+                    self.history.wrote(world, *at, *op, &asked, written, *wall_ms);
+                }
+            }
             Seen::Wrote { at, op, asked, result: Ok(written), wall_ms } if written.wrote => {
+                self.history.logins.wrote(world, *at, asked.session, &asked.kind, written, *wall_ms);
                 self.history.wrote(world, *at, *op, asked, written, *wall_ms);
             }
             Seen::Wrote { asked, .. } | Seen::Read { asked, .. } => self.history.meet(world, asked.session),

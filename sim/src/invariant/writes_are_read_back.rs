@@ -3,6 +3,7 @@
 use super::{Invariant, Look, Verdict};
 use crate::oracle::Effect;
 use crate::world::{OpKind, Seen};
+use sessionmesh::core::session::PRINCIPAL_KEY;
 
 /// The rule.
 #[derive(Default)]
@@ -31,7 +32,8 @@ impl Invariant for WritesAreReadBack {
             }
             OpKind::SetTtl(ttl) => effect.ttl.is_none_or(|t| t == *ttl),
             OpKind::Destroy(_) => effect.dead.is_some(),
-            OpKind::Touch | OpKind::Save(_) | OpKind::Read | OpKind::Load => true,
+            OpKind::Login { .. } => effect.fields.iter().any(|f| f.0 == PRINCIPAL_KEY && f.1.is_some()),
+            OpKind::Revoke(_) | OpKind::Touch | OpKind::Save(_) | OpKind::Read | OpKind::Load => true,
         };
         verdict.case(kept, *at, Some(asked.session), || format!("asked {:?}, holds {effect:?}", asked.kind));
     }

@@ -6,6 +6,7 @@ use sessionmesh::core::causality::{Origin, RangeSet, Ver, origin_at};
 use sessionmesh::core::replica::Written;
 use sessionmesh::core::session::{Packed, SessionId, State, Ttl};
 
+use super::logins::Logins;
 use crate::world::{ClientOp, World};
 
 /// Order of writes, spelled out: hybrid clock, origin, counter.
@@ -107,6 +108,8 @@ pub struct History {
     by_id: BTreeMap<SessionId, u64>,
     /// Lives by their origin.
     pub lives: BTreeMap<Origin, LifeOf>,
+    /// Logins and revocations.
+    pub logins: Logins,
     cover: Vec<Vec<Cover>>,
 }
 

@@ -5,6 +5,8 @@
 
 mod fold;
 mod history;
+mod logins;
 
 pub use self::fold::{Expected, fold};
 pub use self::history::{CoverChange, Effect, History, LifeOf, Op, SessionOf, Stamp};
+pub use self::logins::{LoginOf, Logins, RevocationOf};

@@ -254,6 +254,11 @@ pub(crate) fn operation(action: &Action, world: &World) -> Option<(usize, Client
             op(node, session, 0, false, OpKind::SetTtl(Ttl::Sliding(*ttl_ms)))
         }
         Action::Destroy { node, session, blind } => op(node, session, 0, false, OpKind::Destroy(*blind)),
+        Action::Login { node, session, principal, ttl_ms } => {
+            let kind = OpKind::Login { principal: principal.clone(), ttl: Ttl::Sliding(*ttl_ms) };
+            op(node, session, 0, false, kind)
+        }
+        Action::Revoke { node, principal } => op(node, &0, 0, false, OpKind::Revoke(principal.clone())),
         Action::Read { node, session, client, token } => op(node, session, *client, *token, OpKind::Read),
         Action::Load { node, session, client } => op(node, session, *client, false, OpKind::Load),
         Action::Save { node, session, client, fields, remove } => {

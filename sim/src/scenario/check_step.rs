@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sessionmesh::core::limits::MAX_PRINCIPAL_BYTES;
 use sessionmesh::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
 
 use super::Scenario;
@@ -109,6 +110,13 @@ fn operation(action: &Action) -> Wrong {
             let key = twice(fields, removed)?;
             wrong("remove", format!("{key} is set and removed at once"))
         }),
+        Action::Login { ttl_ms: 0, .. } => wrong("ttl_ms", "ttl_ms = 0: the session would never be seen"),
+        Action::Login { principal, .. } | Action::Revoke { principal, .. }
+            if !(1..=MAX_PRINCIPAL_BYTES).contains(&principal.len()) =>
+        {
+            let what = format!("a principal of {} bytes: 1 to {MAX_PRINCIPAL_BYTES}", principal.len());
+            wrong("principal", what)
+        }
         Action::Load { client: 0, .. } | Action::Save { client: 0, .. } => {
             wrong("client", "client = 0 is anybody: a request belongs to somebody")
         }
@@ -173,6 +181,8 @@ impl Action {
             | Self::Touch { node, .. }
             | Self::Ttl { node, .. }
             | Self::Destroy { node, .. }
+            | Self::Login { node, .. }
+            | Self::Revoke { node, .. }
             | Self::Read { node, .. }
             | Self::Load { node, .. }
             | Self::Save { node, .. } => vec![*node],
@@ -189,6 +199,8 @@ impl Action {
                 | Self::Touch { .. }
                 | Self::Ttl { .. }
                 | Self::Destroy { .. }
+                | Self::Login { .. }
+                | Self::Revoke { .. }
                 | Self::Read { .. }
                 | Self::Load { .. }
                 | Self::Save { .. }

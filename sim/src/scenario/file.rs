@@ -132,6 +132,8 @@ impl Action {
             Self::Touch { .. } => "touch",
             Self::Ttl { .. } => "ttl",
             Self::Destroy { .. } => "destroy",
+            Self::Login { .. } => "login",
+            Self::Revoke { .. } => "revoke",
             Self::Read { .. } => "read",
             Self::Load { .. } => "load",
             Self::Save { .. } => "save",

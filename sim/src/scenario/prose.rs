@@ -382,6 +382,12 @@ fn operation(action: &Action) -> String {
             format!("a client logs session {session} out at {node}, known there or not")
         }
         Action::Destroy { node, session, .. } => format!("a client logs session {session} out at {node}"),
+        Action::Login { node, session, principal, .. } => {
+            format!("a client logs session {session} in as {} at {node}", short(principal))
+        }
+        Action::Revoke { node, principal } => {
+            format!("all sessions of {} are revoked at {node}", short(principal))
+        }
         Action::Read { node, session, token, .. } => {
             format!(
                 "a client reads session {session} at {node}{}",

@@ -264,6 +264,26 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "super::is_default")]
         blind: bool,
     },
+    /// A client logs in: from now on the session is a principal's. It is created where it is unknown.
+    Login {
+        /// Where.
+        node: NodeIx,
+        /// Which session.
+        session: u64,
+        /// Whose it is from now on.
+        principal: String,
+        /// Sliding time-to-live of a new session (ms).
+        #[serde(default = "half_hour", skip_serializing_if = "is_half_hour")]
+        ttl_ms: u64,
+    },
+    /// Ends all sessions of a principal: those on other nodes as the revocation reaches them, unless their login had
+    /// seen it.
+    Revoke {
+        /// Where.
+        node: NodeIx,
+        /// Whose.
+        principal: String,
+    },
     /// A client reads; the node asks its peers for what it does not know.
     Read {
         /// Where.

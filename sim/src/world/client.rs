@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use sessionmesh::core::causality::Dot;
+use sessionmesh::core::causality::{Dot, origin_at};
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::{Change, Lookup, WriteError, Written};
-use sessionmesh::core::session::{SessionId, Ttl};
+use sessionmesh::core::session::{SessionId, Ttl, is_reserved};
 use sessionmesh::core::time::Hlc;
 
 use super::World;
@@ -55,6 +55,15 @@ pub enum OpKind {
     Touch,
     /// Changes its time-to-live.
     SetTtl(Ttl),
+    /// Logs in as a principal; creates the session where it is unknown.
+    Login {
+        /// Whose session it is from now on.
+        principal: String,
+        /// The time-to-live of a new one.
+        ttl: Ttl,
+    },
+    /// Ends all sessions of a principal.
+    Revoke(String),
     /// Ends it: `true` also where it is unknown.
     Destroy(bool),
     /// Reads it, asking peers if it is unknown here.
@@ -159,14 +168,48 @@ impl World {
 
     fn client_write(&mut self, at: usize, op: u64, id: SessionId, asked: ClientOp) {
         let now = self.now(at);
-        let result = self.write(at, id, &asked);
+        let (result, ended) = match &asked.kind {
+            OpKind::Revoke(principal) => self.revoke_all(at, op, principal),
+            _ => (self.write(at, id, &asked), Vec::new()),
+        };
         let code = result.as_ref().map_or(u64::MAX, |w| w.dot.counter);
         self.hash.absorb([self.time_ms, at as u64 | 1 << 32, code, op]);
         if let Ok(written) = &result {
             self.remember_write(at, op, asked.client, written);
         }
         self.see(Seen::Wrote { at, op, asked, result, wall_ms: now.wall_ms });
+        ended.into_iter().for_each(|id| self.see_revoked(at, id));
         self.input(at, Input::News);
+    }
+
+    fn revoke_all(
+        &mut self,
+        at: usize,
+        op: u64,
+        principal: &str,
+    ) -> (Result<Written, WriteError>, Vec<SessionId>) {
+        let id = self.session_id(op | 1 << 49);
+        match self.replica(at).revoke(principal, None, id, self.now(at)) {
+            Ok(revoked) => (Ok(revoked.written), revoked.ended),
+            Err(error) => (Err(error), Vec::new()),
+        }
+    }
+
+    /// A session was destroyed on a node. If the node did it by itself, because of a revocation, that is a write.
+    pub(crate) fn see_revoked(&mut self, at: usize, id: SessionId) {
+        let partition = id.partition(self.limits.partitions);
+        let (own, wall_ms) = (self.origin(at), self.now(at).wall_ms);
+        let written = self.replica(at).shared(partition, |p| {
+            let dead = p.get(id).filter(|r| r.is_dead())?;
+            let ver = dead.ver(0);
+            let dot = Dot { origin: origin_at(p.origins(), ver.origin), counter: ver.counter };
+            let deadline_ms = dead.hard_ms();
+            (dot.origin == own).then_some(Written { partition, dot, hlc: ver.hlc, wrote: true, deadline_ms })
+        });
+        if let Some(written) = written {
+            self.next_message += 1;
+            self.see(Seen::Revoked { at, op: self.next_message, id, written, wall_ms });
+        }
     }
 
     fn remember_write(&mut self, at: usize, op: u64, client: u32, written: &Written) {
@@ -196,6 +239,15 @@ impl World {
             OpKind::Touch => replica.edit(id, now, &Change::default()),
             OpKind::SetTtl(ttl) => replica.edit(id, now, &Change { ttl: Some(*ttl), ..Change::default() }),
             OpKind::Destroy(blind) => replica.destroy(id, now, *blind),
+            OpKind::Login { principal, ttl } => {
+                let change = Change { principal: Some(Some(principal)), ..Change::default() };
+                match replica.edit(id, now, &change) {
+                    Err(WriteError::Absent) => {
+                        replica.create(id, now, &change, *ttl, now.wall_ms + self.limits.max_lifetime_ms)
+                    }
+                    other => other,
+                }
+            }
             OpKind::Save(changes) => {
                 let snapshot = self.clients.entry(asked.client).or_default().snapshots.remove(&asked.session);
                 let snapshot = snapshot.unwrap_or_default();
@@ -207,7 +259,7 @@ impl World {
                 change.remove_seen = removed.iter().filter_map(|(k, _)| Some((*k, seen(k)?))).collect();
                 replica.edit(id, now, &change)
             }
-            OpKind::Read | OpKind::Load => Err(WriteError::Absent),
+            OpKind::Revoke(_) | OpKind::Read | OpKind::Load => Err(WriteError::Absent),
         }
     }
 
@@ -281,7 +333,11 @@ impl World {
     fn reading(&self, at: usize, id: SessionId) -> Reading {
         match self.lookup(at, id) {
             Lookup::Found(view) => {
-                let fields = view.packed().fields().filter_map(|f| Some((f.key, f.value?)));
+                let fields = view
+                    .packed()
+                    .fields()
+                    .filter(|f| !is_reserved(f.key))
+                    .filter_map(|f| Some((f.key, f.value?)));
                 let text = |v: &[u8]| String::from_utf8_lossy(v).into_owned();
                 Reading::Found(fields.map(|(k, v)| (k.to_owned(), text(v))).collect())
             }

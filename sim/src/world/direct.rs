@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sessionmesh::core::node::Input;
-use sessionmesh::core::replica::{Change, Dumped, Lookup, WriteError, Written};
+use sessionmesh::core::replica::{Change, Dumped, Lookup, Revoked, WriteError, Written};
 use sessionmesh::core::session::{SessionId, Ttl};
 
 use super::World;
@@ -85,6 +85,48 @@ impl World {
         self.input(at, Input::News);
     }
 
+    /// Logs a session in as a principal's, on a node that shows it.
+    ///
+    /// # Errors
+    /// As the product's.
+    pub fn login(&mut self, at: usize, id: SessionId, principal: &str) -> Result<Written, WriteError> {
+        let now = self.now(at);
+        let change = Change { principal: Some(Some(principal)), ..Change::default() };
+        let written = self.replica(at).edit(id, now, &change);
+        self.input(at, Input::News);
+        written
+    }
+
+    /// Creates a session of a principal with a sliding half hour.
+    ///
+    /// # Panics
+    /// If the node refuses: a mistake in the test.
+    pub fn create_of(&mut self, at: usize, principal: &str) -> SessionId {
+        let (id, now) = (self.fresh_id(), self.now(at));
+        let change = Change { principal: Some(Some(principal)), ..Change::default() };
+        let hard_ms = now.wall_ms + 24 * 3_600_000;
+        let made = self.replica(at).create(id, now, &change, Ttl::Sliding(1_800_000), hard_ms);
+        assert!(made.is_ok(), "create on node {at}: {made:?}");
+        self.input(at, Input::News);
+        id
+    }
+
+    /// Ends all sessions of a principal, but not `spared`.
+    ///
+    /// # Panics
+    /// If the node refuses: a mistake in the test.
+    pub fn revoke(&mut self, at: usize, principal: &str, spared: Option<SessionId>) -> Revoked {
+        let (id, now) = (self.fresh_id(), self.now(at));
+        let revoked = self.replica(at).revoke(principal, spared, id, now);
+        self.input(at, Input::News);
+        revoked.unwrap_or_else(|e| panic!("revoke on node {at}: {e}"))
+    }
+
+    /// The sessions of a principal as a node shows them.
+    pub fn sessions_of(&self, at: usize, principal: &str) -> Vec<SessionId> {
+        self.replica(at).sessions_of(principal, || self.now(at))
+    }
+
     /// Whether a node shows a session.
     pub fn visible(&self, at: usize, id: SessionId) -> bool {
         matches!(self.lookup(at, id), Lookup::Found(_))
@@ -137,12 +179,13 @@ impl World {
         panic!("not settled after five virtual minutes (seed {})", self.seed);
     }
 
-    /// The index invariant on every node.
+    /// The invariants of the dot index and of the index of principals on every node.
     ///
     /// # Panics
     /// If an index disagrees with its records.
     pub fn check_indices(&self) {
         for at in self.up() {
+            assert_eq!(self.replica(at).check_principals(), Ok(()), "node {at}");
             for ix in 0..self.limits.partitions {
                 let checked = self.replica(at).shared(ix, |p| p.check_index());
                 assert_eq!(checked, Ok(()), "node {at}");

@@ -20,7 +20,7 @@ use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::membership::{self, MEMBERSHIP_KINDS};
 use sessionmesh::core::node::{Input, Output};
-use sessionmesh::core::replica::{Lookup, Replica, Serving};
+use sessionmesh::core::replica::{Happened, Lookup, Replica, Serving};
 use sessionmesh::core::replication::decode;
 use sessionmesh::core::session::SessionId;
 use sessionmesh::core::time::Now;
@@ -281,7 +281,7 @@ impl World {
     }
 
     fn pump(&mut self, at: usize) {
-        let (mut reborn, mut published) = (false, false);
+        let (mut reborn, mut published, first) = (false, false, self.seen.len());
         while let Some(output) = self.nodes[at].as_mut().and_then(|n| n.node.poll_output()) {
             match output {
                 Output::Send { peer, frame, .. } => self.transmit(at, peer, frame),
@@ -301,6 +301,10 @@ impl World {
                 Output::CloseLink { peer, why } => self.close_link(at, peer, why),
                 other => self.note(at, other),
             }
+        }
+        // What the node wrote in this step stood before anybody could look at what it was told.
+        if self.seen[first..].iter().any(|s| matches!(s, Seen::Revoked { .. })) {
+            self.seen[first..].sort_by_key(|s| !matches!(s, Seen::Revoked { .. }));
         }
         if reborn {
             self.reborn(at);
@@ -322,6 +326,9 @@ impl World {
     /// What a node says that is not for its peers.
     fn note(&mut self, at: usize, output: Output) {
         let (cause, watched) = (self.cause, self.watch >= Watch::Checks);
+        if let (Output::Event(Happened::Destroyed(id)), true) = (&output, watched) {
+            self.see_revoked(at, *id);
+        }
         let Some(node) = self.nodes[at].as_mut() else { return };
         match output {
             Output::Event(event) if watched => self.seen.push(Seen::Event { at, event, cause }),

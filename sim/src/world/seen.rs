@@ -3,6 +3,7 @@
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::membership::Change;
 use sessionmesh::core::replica::{Happened, Serving, WriteError, Written};
+use sessionmesh::core::session::SessionId;
 
 use super::client::{ClientOp, Reading};
 use crate::net::Fate;
@@ -87,6 +88,19 @@ pub enum Seen {
         asked: ClientOp,
         /// What came of it.
         result: Result<Written, WriteError>,
+        /// The node's wall clock (ms).
+        wall_ms: u64,
+    },
+    /// A node ended a session whose login had not seen a revocation.
+    Revoked {
+        /// Where.
+        at: usize,
+        /// The number of this write.
+        op: u64,
+        /// The session.
+        id: SessionId,
+        /// The write.
+        written: Written,
         /// The node's wall clock (ms).
         wall_ms: u64,
     },

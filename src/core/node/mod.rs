@@ -24,10 +24,10 @@ use self::phase::Phase;
 use self::push::OutPush;
 use self::round::Round;
 use super::causality::Origin;
-use super::limits::Limits;
+use super::limits::{Limits, MAX_ENDED_PER_STEP};
 use super::marks::{Mark, Marks};
 use super::membership::{self, Detector, Listed};
-use super::replica::{GONE, Gate, Refusal, Replica, gone_is_over};
+use super::replica::{GONE, Gate, Happened, Refusal, Replica, gone_is_over};
 use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode};
 use super::time::Now;
 
@@ -216,9 +216,23 @@ impl Node {
                 self.new_life(now, Mark::NewLifeClone, "another live process carries this node's name");
             }
         }
+        self.end_revoked(now);
         self.start_rounds(now);
         self.update_phase(now);
         self.replica.beat(now);
+    }
+
+    /// Ends the sessions that met a revocation their login had not seen: after the whole input is in, so that those
+    /// whose end came along with it need none of ours.
+    fn end_revoked(&mut self, now: Now) {
+        let ended = self.replica.end_due(now, MAX_ENDED_PER_STEP);
+        if ended.is_empty() {
+            return;
+        }
+        if self.watched {
+            self.outputs.extend(ended.into_iter().map(|id| Output::Event(Happened::Destroyed(id))));
+        }
+        self.news(now);
     }
 
     fn link_up(&mut self, now: Now, peer: Origin, version: u16) {

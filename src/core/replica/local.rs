@@ -5,8 +5,8 @@ use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at, short_origin
 use crate::core::limits::{Limits, MAX_CONTEXT, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
 use crate::core::marks::Mark as Rare;
 use crate::core::session::{
-    Birth, Dead, Field, Live, Mark, Op, Packed, SessionId, State, Ttl, TtlReg, deadline_ms, encode,
-    high_marks, join,
+    Birth, Dead, Field, Live, Login, Mark, Op, PRINCIPAL_KEY, Packed, SessionId, State, Ttl, TtlReg,
+    deadline_ms, encode, high_marks, is_reserved, join,
 };
 use crate::core::time::Hlc;
 
@@ -23,7 +23,10 @@ pub struct Change<'a> {
     pub skip_unchanged: bool,
     /// A new time-to-live. An unchanged one writes nothing: adapters of every kind say it again on every save.
     pub ttl: Option<Ttl>,
-    /// Remove every field present here that is not in `fields`.
+    /// Log in as this principal, or out (`None`). A log-in says again what revocations it has seen, even if the
+    /// session is the principal's already, unless `skip_unchanged`. Served by [`super::Replica`], which knows those.
+    pub principal: Option<Option<&'a str>>,
+    /// Remove every field present here that is not in `fields`, and log out if nobody logs in.
     pub clear: bool,
 }
 
@@ -109,6 +112,17 @@ pub enum WriteError {
         /// Bytes reserved now.
         bytes: u64,
     },
+    /// Keys that begin with two zero bytes are the mesh's own.
+    #[error("keys that begin with two zero bytes are reserved")]
+    ReservedKey,
+    /// A principal is empty or too long.
+    #[error("principal of {bytes} bytes: must be 1 to {max}")]
+    Principal {
+        /// Its length.
+        bytes: usize,
+        /// The bound.
+        max: usize,
+    },
     /// The node does not serve yet: joining, or fenced after a freeze.
     #[error("the node is not serving: {0}")]
     NotServing(&'static str),
@@ -176,7 +190,8 @@ impl Partition {
         stamper: &Stamper<'_>,
     ) -> Result<Written, WriteError> {
         let now_ms = self.clamp_wall(wall_ms);
-        let slot = self.find(id).ok_or(WriteError::Absent)?;
+        let slot =
+            self.find(id).filter(|&slot| !self.record(slot).is_revocation()).ok_or(WriteError::Absent)?;
         let packed = self.record(slot);
         if !packed.visible(now_ms) {
             self.marks.hit(Rare::EditOfExpired);
@@ -240,6 +255,7 @@ impl Partition {
         let now_ms = self.clamp_wall(wall_ms);
         let slot = self.find(id);
         let hard_ms = match slot.map(|slot| self.record(slot)) {
+            Some(packed) if packed.is_revocation() => return Err(WriteError::Absent),
             Some(packed) if packed.is_dead() => {
                 self.marks.hit(Rare::DestroyOfDead);
                 return Ok(self.skipped(&packed, &[]));
@@ -253,18 +269,39 @@ impl Partition {
             }
             None => return Err(WriteError::Absent),
         };
+        Ok(self.bury(id, slot, (now_ms, hard_ms), stamper))
+    }
+
+    /// Ends a live session because it was revoked.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if no live record is here.
+    pub fn end(&mut self, id: SessionId, wall_ms: u64, stamper: &Stamper<'_>) -> Result<Written, WriteError> {
+        let now_ms = self.clamp_wall(wall_ms);
+        let slot = self.find(id).filter(|&slot| !self.record(slot).is_dead()).ok_or(WriteError::Absent)?;
+        let hard_ms = self.record(slot).hard_ms() + stamper.limits.skew_ms;
+        Ok(self.bury(id, Some(slot), (now_ms, hard_ms), stamper))
+    }
+
+    fn bury(
+        &mut self,
+        id: SessionId,
+        slot: Option<u32>,
+        (now_ms, hard_ms): (u64, u64),
+        stamper: &Stamper<'_>,
+    ) -> Written {
         let ver = self.stamp(now_ms, stamper);
         let slot = self.store(id, slot, &State::Dead(Dead { ver, hard_ms })).unwrap_or_default();
         self.revived.remove(&id);
         self.own_op(ver, slot, (false, false), hard_ms);
-        Ok(self.written(ver, true, hard_ms))
+        self.written(ver, true, hard_ms)
     }
 
     /// The write events a live session stands on: for adapters that later change only what they saw.
     pub fn seen(&self, id: SessionId) -> Option<Seen> {
         let State::Live(live) = self.record(self.find(id)?).state() else { return None };
         let dot = |op: u16| live.ops.get(usize::from(op)).map(|op| dot_of(&op.ver, &self.origins));
-        let fields = live.fields.iter().filter(|f| f.value.is_some());
+        let fields = live.fields.iter().filter(|f| f.value.is_some() && !is_reserved(f.key));
         Some(Seen { birth: dot(live.birth?.op)?, fields: fields.filter_map(|f| dot(f.op)).collect() })
     }
 
@@ -339,6 +376,12 @@ impl Partition {
     }
 }
 
+/// Whether two logins are of one principal, whatever they had seen.
+fn same_principal(held: &[u8], new: &[u8]) -> bool {
+    let principal = |bytes| Login::parse(bytes).map(|login| login.principal);
+    principal(held).is_some() && principal(held) == principal(new)
+}
+
 fn dot_of(ver: &Ver, origins: &[Origin]) -> Dot {
     Dot { origin: origin_at(origins, ver.origin), counter: ver.counter }
 }
@@ -362,6 +405,9 @@ fn changed_fields<'a>(
         .iter()
         .filter(|(key, value)| match value {
             Some(_) if !change.skip_unchanged || mutant!(UnchangedSaveWrites) => true,
+            Some(new) if *key == PRINCIPAL_KEY => {
+                packed.login_bytes().is_none_or(|held| !same_principal(held, new))
+            }
             // To remove what is not there writes nothing: it would only be a removed field more.
             wanted => packed.field(key) != *wanted,
         })
@@ -421,11 +467,13 @@ fn check_size(
             return Err(WriteError::KeyLength { bytes: key.len(), max: MAX_KEY_BYTES });
         }
         bytes += key.len() + value.map_or(0, <[u8]>::len);
-        *(if value.is_some() { &mut live } else { &mut removed }) += 1;
+        // Ours do not count against the application's.
+        *(if value.is_some() { &mut live } else { &mut removed }) += usize::from(!is_reserved(key));
     }
     for field in held.iter().filter(|h| !fields.iter().any(|f| f.0 == h.key)) {
         bytes += field.key.len() + field.value.map_or(0, <[u8]>::len);
-        *(if field.value.is_some() { &mut live } else { &mut removed }) += 1;
+        *(if field.value.is_some() { &mut live } else { &mut removed }) +=
+            usize::from(!is_reserved(field.key));
     }
     if live > limits.max_fields || removed > MAX_REMOVED_FIELDS {
         let (fields, max) =

@@ -1,15 +1,18 @@
 //! The replica: partitions of records with their causality, behind one lock each.
 //!
 //! Embedded reads and local writes come straight here and never queue behind the node: a read takes its
-//! partition's lock shared, a write exclusively for one operation. No lock is held while another is.
+//! partition's lock shared, a write exclusively for one operation. No lock is held while another is, but for the
+//! index of principals, which is a leaf.
 
 mod arena;
 mod dump;
 mod local;
 mod page;
 mod partition;
+mod principals;
 mod reap;
 mod remote;
+mod revoke;
 mod store;
 
 pub use arena::{Arena, Held, Place};
@@ -19,4 +22,5 @@ pub use page::{Base, EntrySink, PageOut, PushOut};
 pub use partition::{Counts, Partition};
 pub use reap::{GONE, gone_is_over};
 pub use remote::{Claim, ConflictEvent, Entry, Gate, Happened, PageIn, PageOutcome, Refusal};
+pub use revoke::Revoked;
 pub use store::{Lookup, Replica, Serving, View};

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hashbrown::HashTable;
 
 use super::arena::{Arena, Held, Place};
+use super::principals::Note;
 use crate::core::causality::{Origin, OriginIx, RangeSet, Ver, short_origin};
 use crate::core::limits::{MAX_RANGES, RECENT_OPS};
 use crate::core::marks::{Mark, Marks};
@@ -67,10 +68,12 @@ pub(super) struct Taught {
 /// Counts kept per partition and summed by the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Sessions held that are not tombstones (expired but retained ones included).
+    /// Sessions held that are not tombstones (expired but retained ones included; no revocations).
     pub sessions: u64,
     /// Tombstones held.
     pub tombstones: u64,
+    /// Revocations held.
+    pub revocations: u64,
     /// Expired sessions still retained.
     pub expired_retained: u64,
     /// Concurrent overwrites seen.
@@ -119,6 +122,8 @@ pub struct Partition {
     changes: u64,
     pub(super) counts: Counts,
     pub(in crate::core) marks: Marks,
+    /// Records that bind another principal than before, until the index has taken it over.
+    pub(super) notes: Vec<Note>,
     scratch: Vec<u8>,
 }
 
@@ -150,6 +155,7 @@ impl Partition {
             changes: 0,
             counts: Counts::default(),
             marks: Marks::default(),
+            notes: Vec::new(),
             scratch: Vec::new(),
         };
         partition.own = partition.intern(own);
@@ -260,6 +266,7 @@ impl Partition {
         self.changed();
         let new = Packed::new(bytes);
         let dead = new.is_dead();
+        self.note_binding(id, at, Some(&new));
         let held: Vec<Ver> = at.map(|slot| self.record(slot).vers().collect()).unwrap_or_default();
         let slot = match at {
             Some(slot) => {
@@ -325,6 +332,7 @@ impl Partition {
         self.changed();
         self.count(slot, -1);
         let (id, vers) = (self.record(slot).id(), self.record(slot).vers().collect::<Vec<_>>());
+        self.note_binding(id, Some(slot), None);
         for ver in vers {
             self.known[ver.origin as usize].index.remove(&ver.counter);
         }
@@ -339,10 +347,15 @@ impl Partition {
     }
 
     fn count(&mut self, slot: u32, by: i64) {
-        let dead = self.record(slot).is_dead();
+        let record = self.record(slot);
+        let (dead, revocation) = (record.is_dead(), record.is_revocation());
         let told = self.slots[slot as usize].told_expired && !dead;
         let add = |n: &mut u64| *n = n.wrapping_add_signed(by);
-        add(if dead { &mut self.counts.tombstones } else { &mut self.counts.sessions });
+        add(match (dead, revocation) {
+            (true, _) => &mut self.counts.tombstones,
+            (_, true) => &mut self.counts.revocations,
+            _ => &mut self.counts.sessions,
+        });
         if told {
             add(&mut self.counts.expired_retained);
         }

@@ -102,7 +102,7 @@ impl Partition {
         if now_ms < deadline_ms {
             return self.requeue(slot, deadline_ms, now_ms);
         }
-        if !self.slots[slot as usize].told_expired {
+        if !self.slots[slot as usize].told_expired && !record.is_revocation() {
             self.slots[slot as usize].told_expired = true;
             self.counts.expired_retained += 1;
             events.push(Happened::Expired(id));

@@ -11,7 +11,7 @@ use super::reap::GONE;
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::{Limits, MAX_CONFLICT_EVENTS, MAX_FORCED, MAX_TAUGHT};
 use crate::core::marks::Mark;
-use crate::core::session::{Findings, SessionId, State, join};
+use crate::core::session::{Findings, SessionId, State, is_reserved, join};
 use crate::core::time::{Hlc, HybridClock};
 
 /// One session's state, or a part of it, as it came in, its origins already mapped to this partition's table.
@@ -461,6 +461,7 @@ impl Partition {
             return;
         };
         let was_visible = self.record(at).visible(gate.wall_ms);
+        let told = gate.events.is_some() && !self.record(at).is_revocation();
         let mut bytes = Vec::new();
         let (events, conflicts, violations) = {
             let old = self.record(at).state();
@@ -477,14 +478,16 @@ impl Partition {
             let died = matches!(joined, State::Dead(_)) && matches!(old, State::Live(_));
             crate::core::session::encode(id, &joined, &mut bytes);
             let mut events = Vec::new();
-            if gate.events.is_some() {
+            if told {
                 if died {
                     events.push(Happened::Destroyed(id));
                 } else if matches!(joined, State::Live(_)) {
-                    let keys = findings.changed.iter().map(|k| (*k).to_owned()).collect();
+                    let changed = findings.changed.iter().filter(|k| !is_reserved(k));
+                    let keys = changed.map(|k| (*k).to_owned()).collect();
                     events.push(Happened::Changed(id, keys));
                 }
-                let told = findings.conflicts.iter().take(MAX_CONFLICT_EVENTS);
+                let shown = findings.conflicts.iter().filter(|c| !is_reserved(c.key));
+                let told = shown.take(MAX_CONFLICT_EVENTS);
                 events.extend(told.map(|c| self.conflict_event(id, c)));
             }
             (events, findings.conflicts.len(), findings.violations)
@@ -532,6 +535,7 @@ impl Partition {
         let (Some(slot), Some(out)) = (slot, &mut gate.events) else { return };
         match state {
             State::Dead(_) => out.push(Happened::Destroyed(id)),
+            State::Live(_) if self.record(slot).is_revocation() => {}
             State::Live(_) if self.record(slot).visible(gate.wall_ms) => out.push(Happened::Created(id)),
             State::Live(_) => {}
         }

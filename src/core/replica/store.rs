@@ -1,16 +1,18 @@
 //! All partitions of a node behind their locks: what embedders' threads and the node share.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::arena::Held;
 use super::local::{Change, Stamper, WriteError, Written};
 use super::partition::{Counts, Partition};
+use super::principals::Principals;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::marks::{Mark, Marks};
-use crate::core::session::{Packed, SessionId, Ttl};
+use crate::core::session::{PRINCIPAL_KEY, Packed, SessionId, Ttl};
 use crate::core::time::{Hlc, HybridClock, Now};
 
 /// Whether this node's answers can be trusted.
@@ -72,6 +74,9 @@ pub struct Replica {
     serving: AtomicU8,
     last_beat_ms: AtomicU64,
     record_bytes: AtomicU64,
+    pub(super) principals: Mutex<Principals>,
+    /// Whether the index may know sessions to be ended: spares its lock on every input.
+    any_due: AtomicBool,
     marks: Marks,
 }
 
@@ -89,6 +94,8 @@ impl Replica {
             serving: AtomicU8::new(Serving::Joining as u8),
             last_beat_ms: AtomicU64::new(now.mono_ms),
             record_bytes: AtomicU64::new(0),
+            principals: Mutex::default(),
+            any_due: AtomicBool::new(false),
             marks: Marks::default(),
             limits,
         }
@@ -135,6 +142,8 @@ impl Replica {
         let serving = self.serving(now);
         let lookup = match held.map(View) {
             _ if serving == Serving::Fenced => Lookup::Fenced,
+            // A revocation is nobody's session.
+            Some(view) if view.packed().is_revocation() => Lookup::Absent,
             Some(view) if view.packed().visible(now.wall_ms.max(high_wall_ms)) => Lookup::Found(view),
             Some(_) => Lookup::Absent,
             None if serving == Serving::Joining => Lookup::NotYetKnown,
@@ -161,7 +170,11 @@ impl Replica {
             return Err(WriteError::MemoryFull { bytes });
         }
         let hard_ms = hard_ms.min(now.wall_ms + self.limits.max_lifetime_ms);
-        self.write(id, |partition, stamper| partition.create(id, now.wall_ms, change, ttl, hard_ms, stamper))
+        let login = self.login(change, now)?;
+        self.write(id, |partition, stamper| {
+            let change = &with_login(change, login.as_deref());
+            partition.create(id, now.wall_ms, change, ttl, hard_ms, stamper)
+        })
     }
 
     /// Changes a visible session.
@@ -173,7 +186,10 @@ impl Replica {
             self.marks.hit(Mark::FencedEditRefused);
             return Err(WriteError::NotServing("fenced after a freeze"));
         }
-        self.write(id, |partition, stamper| partition.edit(id, now.wall_ms, change, stamper))
+        let login = self.login(change, now)?;
+        self.write(id, |partition, stamper| {
+            partition.edit(id, now.wall_ms, &with_login(change, login.as_deref()), stamper)
+        })
     }
 
     /// Destroys a session for good; `blind` also one unknown here.
@@ -184,7 +200,7 @@ impl Replica {
         self.write(id, |partition, stamper| partition.destroy(id, now.wall_ms, blind, stamper))
     }
 
-    fn write(
+    pub(super) fn write(
         &self,
         id: SessionId,
         op: impl FnOnce(&mut Partition, &Stamper<'_>) -> Result<Written, WriteError>,
@@ -207,6 +223,12 @@ impl Replica {
         let mut partition = self.partitions[usize::from(ix)].write();
         let before = partition.reserved_bytes();
         let out = f(&mut partition);
+        let notes = partition.take_notes();
+        if !notes.is_empty() {
+            let mut principals = self.principals.lock();
+            principals.apply(notes);
+            self.set_any_due(principals.has_due());
+        }
         let grown = partition.reserved_bytes().wrapping_sub(before);
         self.record_bytes.fetch_add(grown, Ordering::Relaxed);
         out
@@ -215,6 +237,19 @@ impl Replica {
     /// Runs `f` with a partition locked shared.
     pub fn shared<T>(&self, ix: u16, f: impl FnOnce(&Partition) -> T) -> T {
         f(&self.partitions[usize::from(ix)].read())
+    }
+
+    pub(super) fn any_due(&self) -> bool {
+        self.any_due.load(Ordering::Acquire)
+    }
+
+    /// To be called with the index locked, so that it says what the index says.
+    pub(super) fn set_any_due(&self, any: bool) {
+        self.any_due.store(any, Ordering::Release);
+    }
+
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     fn partition(&self, id: SessionId) -> &RwLock<Partition> {
@@ -274,6 +309,7 @@ impl Replica {
             let c = partition.read().counts();
             sum.sessions += c.sessions;
             sum.tombstones += c.tombstones;
+            sum.revocations += c.revocations;
             sum.expired_retained += c.expired_retained;
             sum.conflicts += c.conflicts;
             sum.violations += c.violations;
@@ -283,4 +319,14 @@ impl Replica {
         }
         sum
     }
+}
+
+/// A change with what its log-in or log-out writes. One without either is passed on as it is.
+fn with_login<'a>(change: &'a Change<'a>, login: Option<&'a [u8]>) -> Cow<'a, Change<'a>> {
+    if change.principal.is_none() {
+        return Cow::Borrowed(change);
+    }
+    let mut change = change.clone();
+    change.fields.push((PRINCIPAL_KEY, login));
+    Cow::Owned(change)
 }

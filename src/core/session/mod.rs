@@ -3,11 +3,15 @@
 mod id;
 mod join;
 mod packed;
+mod principal;
 mod state;
 
 pub use id::{LogHash, SessionId};
 pub use join::{Conflict, Findings, join};
 pub use packed::{Fields, Packed, encode};
+pub use principal::{
+    Login, PRINCIPAL_KEY, RESERVED_PREFIX, REVOKED_KEY, SeenRevocations, Spared, is_reserved,
+};
 pub use state::{
     Birth, Dead, Field, Live, Mark, Op, State, Ttl, TtlReg, deadline_ms, high_marks, stable_deadline_ms,
 };

@@ -4,21 +4,26 @@
 //! Layout, little-endian:
 //!
 //! ```text
-//! live  kind u8=1 · ttl kind u8 · u16 each: ops, fields, and the ops of birth, touch, ttl, high sliding, high absolute
+//! live  kind u8=1 · flags u8 · u16 each: ops, fields, and the ops of birth, touch, ttl, high sliding, high absolute
 //!       id 16 · u64 each: created, hard, touch, ttl, high sliding, high absolute (ms) · context bytes u32
 //!       ops:     origin u32 · hlc u64 · counter u64
 //!       context: op u16 · n u8 · n × (short origin u32 · counter u64)
 //!       fields:  op u16 · key bytes u8 · value bytes u32 (all ones: removed) · key · value, sorted by key
+//! flags bit 0: the ttl is absolute · 1: has a login · 2: is a revocation (`principal.rs`)
 //! dead  kind u8=2 · zeros 15 · id 16 · hard u64 · origin u32 · hlc u64 · counter u64
 //! ```
 
 use super::SessionId;
+use super::principal::{PRINCIPAL_KEY, REVOKED_KEY, is_reserved};
 use super::state::{Birth, Dead, Field, Live, Mark, Op, State, Ttl, TtlReg, deadline_ms, stable_deadline_ms};
 use crate::core::causality::Ver;
 use crate::core::time::Hlc;
 
 const LIVE: u8 = 1;
 const DEAD: u8 = 2;
+const ABSOLUTE: u8 = 1;
+const LOGIN: u8 = 2;
+const REVOCATION: u8 = 4;
 const CONTEXT_LEN_AT: usize = 32 + 6 * 8;
 const FIXED: usize = CONTEXT_LEN_AT + 4;
 const OP: usize = 20;
@@ -77,7 +82,37 @@ impl<'a> Packed<'a> {
     /// The current time-to-live.
     pub fn ttl(&self) -> Ttl {
         let ms = u64_at(self.0, 56);
-        if self.0.get(1) == Some(&1) { Ttl::Absolute(ms) } else { Ttl::Sliding(ms) }
+        if self.flag(ABSOLUTE) { Ttl::Absolute(ms) } else { Ttl::Sliding(ms) }
+    }
+
+    fn flag(&self, flag: u8) -> bool {
+        self.0.get(1).is_some_and(|flags| flags & flag != 0)
+    }
+
+    /// Whether this is a revocation: a record that is nobody's session.
+    pub fn is_revocation(&self) -> bool {
+        self.flag(REVOCATION)
+    }
+
+    /// The bytes of the login, of a session or a revocation. A record without one is told by a flag.
+    pub fn login_bytes(&self) -> Option<&'a [u8]> {
+        self.reserved(LOGIN, PRINCIPAL_KEY)
+    }
+
+    /// The bytes of what makes this a revocation.
+    pub fn revoked_bytes(&self) -> Option<&'a [u8]> {
+        self.reserved(REVOCATION, REVOKED_KEY)
+    }
+
+    fn reserved(&self, flag: u8, key: &str) -> Option<&'a [u8]> {
+        // Only one key of an application's sorts before the reserved ones.
+        let first = self.flag(flag).then(|| self.fields())?;
+        first.take_while(|f| f.key <= key).find(|f| f.key == key)?.value
+    }
+
+    /// The version of the creation; of the destroy, for a tombstone.
+    pub fn birth_ver(&self) -> Ver {
+        self.ver(if self.is_dead() { 0 } else { u16_at(self.0, 6) })
     }
 
     /// The deadline past which no member can think the session alive (ms).
@@ -212,11 +247,17 @@ pub fn encode(id: SessionId, state: &State<'_>, out: &mut Vec<u8>) -> bool {
     let (Some(birth), Some(touch), Some(ttl)) = (live.birth, live.touch, live.ttl) else { return false };
     let (ttl_kind, ttl_ms) = match ttl.ttl {
         Ttl::Sliding(ms) => (0, ms),
-        Ttl::Absolute(ms) => (1, ms),
+        Ttl::Absolute(ms) => (ABSOLUTE, ms),
     };
+    let reserved = live.fields.iter().take_while(|f| f.key <= REVOKED_KEY).filter(|f| is_reserved(f.key));
+    let flags = reserved.filter(|f| f.value.is_some()).fold(ttl_kind, |flags, f| match f.key {
+        PRINCIPAL_KEY => flags | LOGIN,
+        REVOKED_KEY => flags | REVOCATION,
+        _ => flags,
+    });
     let context_bytes: usize =
         live.ops.iter().filter(|op| !op.context.is_empty()).map(|op| 3 + 12 * op.context.len()).sum();
-    out.extend_from_slice(&[LIVE, ttl_kind]);
+    out.extend_from_slice(&[LIVE, flags]);
     let high = |mark: Option<Mark>| mark.unwrap_or(Mark { op: NO_OP, ms: 0 });
     let (sliding, absolute) = (high(live.high_sliding), high(live.high_absolute));
     let counts = [live.ops.len() as u16, live.fields.len() as u16];

@@ -20,17 +20,34 @@ type State = HashMap<String, String>;
 /// A session store over a mesh. Cheap to clone: make one per node, before `HttpServer::new`, and clone it into each
 /// worker's app.
 #[derive(Clone)]
-pub struct MeshStore(Arc<Merge>);
+pub struct MeshStore {
+    merge: Arc<Merge>,
+    whose: Option<Arc<Whose>>,
+}
+
+/// Reads the principal out of a session's keys.
+type Whose = dyn Fn(&State) -> Option<String> + Send + Sync;
 
 impl MeshStore {
     /// A store over `sessions`.
     pub fn new(sessions: Sessions) -> Self {
-        Self(Arc::new(Merge::new(sessions)))
+        Self { merge: Arc::new(Merge::new(sessions)), whose: None }
+    }
+
+    /// Says whose session it is by its keys, each of which is JSON text, for [`Sessions::of`] and
+    /// [`Sessions::revoke_all`]. Asked at every save; only one that changes the answer logs in or out. At most 255
+    /// bytes, or the save is an error.
+    #[must_use]
+    pub fn with_principal(
+        self,
+        whose: impl Fn(&HashMap<String, String>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { whose: Some(Arc::new(whose)), ..self }
     }
 
     async fn load_id(&self, id: SessionId) -> Result<Option<State>> {
-        let Some(versioned) = self.0.find(&id).await? else { return Ok(None) };
-        let shown = self.0.show(id, &versioned, 0, |_, bytes| {
+        let Some(versioned) = self.merge.find(&id).await? else { return Ok(None) };
+        let shown = self.merge.show(id, &versioned, 0, |_, bytes| {
             Ok(decode(bytes).map(|text| {
                 let hash = hash(text.as_bytes());
                 (text, hash)
@@ -45,8 +62,10 @@ impl MeshStore {
         // A token here is that of the session this one was renewed from: of no meaning for a new one, which takes all
         // keys.
         carried(hidden(state).as_ref())?;
-        let expiry = Expiry::sliding(std::time::Duration::from_millis(self.0.clamp(millis(ttl))));
-        let receipt = self.0.create(Sessions::random_id()?, expiry, &given(state)?)?;
+        let expiry = Expiry::sliding(std::time::Duration::from_millis(self.merge.clamp(millis(ttl))));
+        let principal = self.whose.as_ref().and_then(|whose| whose(state));
+        let id = Sessions::random_id()?;
+        let receipt = self.merge.create(id, expiry, &given(state)?, principal.as_deref())?;
         receipt.replicated().await;
         receipt.id().to_text().try_into().map_err(|_| MergeError::Backend("no session key".into()))
     }
@@ -58,9 +77,10 @@ impl MeshStore {
             // The state is handed over by value: nothing tells its name.
             map: None,
             given: given(state)?,
+            principal: self.whose.as_ref().map(|whose| whose(state)),
             asked: Asked::Idle(millis(ttl)),
         };
-        copied(self.0.save(id, save).await?).await;
+        copied(self.merge.save(id, save).await?).await;
         Ok(())
     }
 }
@@ -95,20 +115,20 @@ impl SessionStore for MeshStore {
 
     async fn update_ttl(&self, key: &SessionKey, ttl: &Duration) -> std::result::Result<(), anyhow::Error> {
         let Some(id) = session_id(key) else { return Ok(()) };
-        copied(self.0.touch(id, millis(ttl)).await?).await;
+        copied(self.merge.touch(id, millis(ttl)).await?).await;
         Ok(())
     }
 
     async fn delete(&self, key: &SessionKey) -> std::result::Result<(), anyhow::Error> {
         let Some(id) = session_id(key) else { return Ok(()) };
-        copied(self.0.destroy(&id).await?).await;
+        copied(self.merge.destroy(&id).await?).await;
         Ok(())
     }
 }
 
 impl fmt::Debug for MeshStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("MeshStore").field(&self.0).finish()
+        f.debug_struct("MeshStore").field("merge", &self.merge).finish_non_exhaustive()
     }
 }
 

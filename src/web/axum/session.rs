@@ -203,20 +203,46 @@ impl Session {
     /// # Errors
     /// See [`Session::edit`].
     pub fn rotate(&self) -> Result<()> {
+        if self.id().is_some() { self.renew(None) } else { Ok(()) }
+    }
+
+    /// Logs in: the session is this principal's, a user as a rule, under a new id ([`Session::rotate`]). It is listed
+    /// by [`Sessions::of`](mesh::Sessions::of) and ends with [`Sessions::revoke_all`](mesh::Sessions::revoke_all).
+    ///
+    /// # Errors
+    /// See [`Session::edit`]; [`SessionError::Write`] for a principal that is empty or longer than 255 bytes.
+    pub fn login(&self, principal: &str) -> Result<()> {
+        self.renew(Some(principal))
+    }
+
+    /// Whose session it is, if somebody has logged in.
+    ///
+    /// # Errors
+    /// [`SessionError::Unavailable`].
+    pub fn principal(&self) -> Result<Option<String>> {
+        Ok(self.snapshot()?.and_then(|session| session.principal().map(str::to_owned)))
+    }
+
+    fn renew(&self, principal: Option<&str>) -> Result<()> {
         let mut state = self.0.state.lock();
-        let Some(old) = state.id else { return Ok(()) };
-        let session = self.writable(&old)?;
+        let old = state.id.map(|id| Ok::<_, SessionError>((id, self.writable(&id)?))).transpose()?;
         let Settings { sessions, expiry, grace, .. } = &*self.0.settings;
         let created = sessions.create(*expiry, |fields| {
-            session.fields().for_each(|(key, bytes)| fields.set_bytes(key, bytes));
+            if let Some(principal) = principal.or_else(|| old.as_ref()?.1.principal()) {
+                fields.set_principal(principal);
+            }
+            let held = old.iter().flat_map(|(_, session)| session.fields());
+            held.for_each(|(key, bytes)| fields.set_bytes(key, bytes));
             Ok(())
         })?;
-        match self.retire(&old, created.id(), *grace) {
-            Ok(receipt) => state.written.push(receipt),
-            Err(error) => {
-                // It ended in between, and its successor must not outlive it.
-                sessions.destroy(&created.id())?;
-                return Err(error);
+        if let Some((old, _)) = old {
+            match self.retire(&old, created.id(), *grace) {
+                Ok(receipt) => state.written.push(receipt),
+                Err(error) => {
+                    // It ended in between, and its successor must not outlive it.
+                    sessions.destroy(&created.id())?;
+                    return Err(error);
+                }
             }
         }
         (state.id, state.seen) = (Some(created.id()), Seen::default());

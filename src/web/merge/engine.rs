@@ -15,6 +15,7 @@ use super::plan::{Given, Plan};
 use super::recent::Recent;
 use super::request::{MapName, Request};
 use super::token::{Carried, HIDDEN_KEY, SeenKey, Token};
+use super::whose;
 use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Versioned};
 use crate::{SessionId, WriteError};
 
@@ -31,6 +32,8 @@ pub struct Save<'a> {
     pub map: Option<MapName>,
     /// All other keys.
     pub given: Vec<Given<'a>>,
+    /// Whose session the map says it is (nobody's, if `Some(None)`), if the store is told how to read that.
+    pub principal: Option<Option<String>>,
     /// The expiry that came with it.
     pub asked: Asked,
 }
@@ -99,11 +102,20 @@ impl Merge {
     }
 
     /// Creates a session of these keys under `id`, or under a random one if that is taken.
-    pub fn create(&self, id: SessionId, expiry: Expiry, given: &[Given<'_>]) -> Result<Receipt> {
+    pub fn create(
+        &self,
+        id: SessionId,
+        expiry: Expiry,
+        given: &[Given<'_>],
+        principal: Option<&str>,
+    ) -> Result<Receipt> {
         let mut id = id;
         for _ in 0..MAX_ID_TRIES {
             let created = self.sessions.create_with_id(id, expiry, |fields| {
                 given.iter().for_each(|g| fields.set_bytes(g.key, g.bytes.as_slice()));
+                if let Some(principal) = principal {
+                    fields.set_principal(principal);
+                }
                 Ok(())
             });
             match created {
@@ -136,7 +148,9 @@ impl Merge {
             seen.insert(key.to_owned(), SeenKey { version: version.to_text(), hash });
             data.insert(key.to_owned(), value);
         }
-        Ok(Shown { data, token: Token::new(id, versioned.birth, ends_ms, seen) })
+        let mut token = Token::new(id, versioned.birth, ends_ms, seen);
+        token.principal = whose::shown(versioned.session.principal());
+        Ok(Shown { data, token })
     }
 
     /// Writes what a map changes. `None`: the session is gone, and a save does not bring it back.
@@ -152,6 +166,10 @@ impl Merge {
             plan.fill(fields);
             if let Some(expiry) = new_expiry {
                 fields.set_expiry(expiry);
+            }
+            if let Some(now) = &save.principal {
+                let who = (now.as_deref(), current.session.principal());
+                whose::fill(fields, who, (request.basis, request.principal.as_deref()));
             }
             Ok(())
         });

@@ -15,6 +15,7 @@ mod recent;
 mod request;
 mod token;
 mod value;
+mod whose;
 
 pub use engine::{Merge, Save, copied};
 pub use error::{MergeError, Result};

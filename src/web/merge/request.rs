@@ -35,6 +35,8 @@ pub(super) struct Request {
     pub basis: Basis,
     /// The keys it was given.
     pub seen: BTreeMap<String, SeenKey>,
+    /// The hash of the principal it was shown.
+    pub principal: Option<String>,
     /// The expiry date it was given (ms since the epoch).
     pub ends_ms: Option<i64>,
 }
@@ -47,6 +49,7 @@ impl Request {
             saver: map.map(|m| (m.hasher ^ id.table_hash(0), m.place)),
             basis,
             seen: BTreeMap::new(),
+            principal: None,
             ends_ms: None,
         };
         match carried {
@@ -54,6 +57,7 @@ impl Request {
                 saver: Some((token.load, map.map_or(0, |m| m.place))),
                 basis: Basis::Seen,
                 seen: token.keys,
+                principal: token.principal,
                 ends_ms: Some(token.ends_ms),
             },
             // It says nothing about this session.

@@ -41,6 +41,9 @@ pub struct Token {
     pub ends_ms: i64,
     /// A random name of the load that made this token: two requests that saw the same are still two.
     pub load: u64,
+    /// A hash of whose session it was, if anybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
     /// Every key that was there.
     pub keys: BTreeMap<String, SeenKey>,
 }
@@ -60,7 +63,7 @@ impl Token {
     /// A token for one load of a session.
     pub fn new(id: SessionId, birth: Version, ends_ms: i64, keys: BTreeMap<String, SeenKey>) -> Self {
         let (session, birth) = (hash(id.as_bytes()), birth.to_text());
-        Self { format: FORMAT, session, birth, ends_ms, load: rand::random(), keys }
+        Self { format: FORMAT, session, birth, ends_ms, load: rand::random(), principal: None, keys }
     }
 
     /// Whether it was made for this session, of this birth.

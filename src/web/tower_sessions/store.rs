@@ -20,12 +20,29 @@ pub(super) type Data = HashMap<String, Value>;
 /// A session store over a mesh, for every version of tower-sessions that is enabled. Cheap to clone; clones share one
 /// memory of recent saves, so make one per node.
 #[derive(Clone)]
-pub struct MeshStore(Arc<Merge>);
+pub struct MeshStore {
+    merge: Arc<Merge>,
+    whose: Option<Arc<Whose>>,
+}
+
+/// Reads the principal out of a session's keys.
+type Whose = dyn Fn(&Data) -> Option<String> + Send + Sync;
 
 impl MeshStore {
     /// A store over `sessions`.
     pub fn new(sessions: Sessions) -> Self {
-        Self(Arc::new(Merge::new(sessions)))
+        Self { merge: Arc::new(Merge::new(sessions)), whose: None }
+    }
+
+    /// Says whose session it is by its keys, for [`Sessions::of`] and [`Sessions::revoke_all`]: a user's id that the
+    /// application or its log-in layer keeps there. Asked at every create and save; only a save that changes the
+    /// answer logs in or out. At most 255 bytes, or the save is an error.
+    #[must_use]
+    pub fn with_principal(
+        self,
+        whose: impl Fn(&HashMap<String, Value>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { whose: Some(Arc::new(whose)), ..self }
     }
 
     /// Creates a session under `id`, or under another if that is taken; the one used is returned. A request that
@@ -35,15 +52,17 @@ impl MeshStore {
         // all keys. (A diff would leave out the unchanged ones.)
         carried(data.get(HIDDEN_KEY))?;
         data.remove(HIDDEN_KEY);
-        let left_ms = self.0.clamp(left_ms(ends));
+        let left_ms = self.merge.clamp(left_ms(ends));
         if left_ms == 0 {
             // Born expired: nobody can ever load it.
             return Ok(id);
         }
-        let receipt = self.0.create(session_id(id), expiry::idle(left_ms), &given(data)?)?;
+        let principal = self.whose.as_ref().and_then(|whose| whose(data));
+        let (expiry, given) = (expiry::idle(left_ms), given(data)?);
+        let receipt = self.merge.create(session_id(id), expiry, &given, principal.as_deref())?;
         let id = receipt.id();
         // So that this request may save again; a session that is gone already needs no token.
-        if let Ok(versioned) = self.0.sessions().versioned(&id) {
+        if let Ok(versioned) = self.merge.sessions().versioned(&id) {
             let (mut shown, _) = self.shown(id, &versioned)?;
             data.extend(shown.remove_entry(HIDDEN_KEY));
         }
@@ -57,27 +76,28 @@ impl MeshStore {
             carried: carried(data.get(HIDDEN_KEY))?,
             map: Some(MapName::of(data)),
             given: given(data)?,
+            principal: self.whose.as_ref().map(|whose| whose(data)),
             asked: Asked::Date { date_ms: date_ms(ends), left_ms: left_ms(ends) },
         };
-        copied(self.0.save(session_id(id), save).await?).await;
+        copied(self.merge.save(session_id(id), save).await?).await;
         Ok(())
     }
 
     pub(super) async fn load_as(&self, id: i128) -> Result<Option<(Data, OffsetDateTime)>> {
         let id = session_id(id);
-        let found = self.0.find(&id).await?;
+        let found = self.merge.find(&id).await?;
         found.map(|versioned| self.shown(id, &versioned)).transpose()
     }
 
     pub(super) async fn delete_as(&self, id: i128) -> Result<()> {
-        copied(self.0.destroy(&session_id(id)).await?).await;
+        copied(self.merge.destroy(&session_id(id)).await?).await;
         Ok(())
     }
 
     /// What a request is given of a session: its keys, a new token among them, and its expiry.
     fn shown(&self, id: SessionId, versioned: &Versioned) -> Result<(Data, OffsetDateTime)> {
-        let ends = date_in(versioned.left_ms(self.0.sessions().wall_ms()));
-        let shown = self.0.show(id, versioned, date_ms(ends), |key, bytes| {
+        let ends = date_in(versioned.left_ms(self.merge.sessions().wall_ms()));
+        let shown = self.merge.show(id, versioned, date_ms(ends), |key, bytes| {
             let Some(value) = decode(bytes) else { return Ok(None) };
             let hash = hash(&encode(key, &value)?);
             Ok(Some((value, hash)))
@@ -90,7 +110,7 @@ impl MeshStore {
 
 impl fmt::Debug for MeshStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("MeshStore").field(&self.0).finish()
+        f.debug_struct("MeshStore").field("merge", &self.merge).finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 
 use super::app::Shared;
 use super::error::Refusal;
-use super::{drills, health, sessions};
+use super::{drills, health, principals, sessions};
 
 /// The path that answers without a token: probes of orchestrators carry none.
 const OPEN_PATH: &str = "/healthz";
@@ -23,7 +23,9 @@ pub fn router(app: Shared) -> Router {
         .route("/v1/status", get(health::status))
         .route("/v1/sessions", post(sessions::create))
         .route("/v1/session", get(sessions::read).patch(sessions::patch).delete(sessions::end))
-        .route("/v1/session/touch", post(sessions::touch));
+        .route("/v1/session/touch", post(sessions::touch))
+        .route("/v1/principals/{principal}/sessions", get(principals::list))
+        .route("/v1/principals/{principal}/revoke", post(principals::revoke));
     if app.drills.is_some() {
         routes = routes
             .route("/drill/rules", get(drills::rules).post(drills::change))

@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sessionmesh::{Expiry, SessionId};
 
@@ -60,6 +60,8 @@ pub struct Create {
     /// Its first fields.
     #[serde(default)]
     pub fields: BTreeMap<String, Value>,
+    /// Whose session it is.
+    pub principal: Option<String>,
 }
 
 /// The body of `PATCH /v1/session`.
@@ -78,6 +80,14 @@ pub struct Patch {
     pub skip_unchanged: bool,
     /// When it ends from now on.
     pub expiry: Option<Ends>,
+    /// Log in, or out with null; left out, whose session it is stays.
+    #[serde(deserialize_with = "given")]
+    pub principal: Option<Option<String>>,
+}
+
+/// Tells null from nothing.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// The body of requests that only name a session; it may be left out.

@@ -76,6 +76,8 @@ fn refused_write(refused: &WriteError) -> (StatusCode, &'static str) {
         WriteError::Absent => (StatusCode::NOT_FOUND, "absent"),
         WriteError::IdTaken => (StatusCode::CONFLICT, "id_taken"),
         WriteError::KeyLength { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "key_length"),
+        WriteError::ReservedKey => (StatusCode::UNPROCESSABLE_ENTITY, "reserved_key"),
+        WriteError::Principal { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "principal_length"),
         WriteError::TooManyFields { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_fields"),
         WriteError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "record_too_large"),
         WriteError::Expired { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "expired_deadline"),

@@ -8,6 +8,7 @@ mod error;
 mod health;
 mod life;
 mod listen;
+mod principals;
 mod serve;
 mod sessions;
 

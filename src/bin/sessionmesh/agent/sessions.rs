@@ -23,6 +23,9 @@ pub async fn create(State(app): State<Shared>, headers: HeaderMap, body: Body) -
         expiry = expiry.at_most(std::time::Duration::from_millis(ms));
     }
     let receipt = app.sessions.create(expiry, |session| {
+        if let Some(principal) = &wanted.principal {
+            session.set_principal(principal);
+        }
         wanted.fields.iter().try_for_each(|(key, value)| session.set(key, value))
     })?;
     let replicated = receipt.replicated().await;
@@ -55,6 +58,9 @@ fn spelled_out(session: &Session) -> Value {
         "deadline_ms": session.deadline_ms(),
         "created_ms": session.created_ms(),
     });
+    if let Some(principal) = session.principal() {
+        answer["principal"] = principal.into();
+    }
     if !undecodable.is_empty() {
         answer["undecodable"] = undecodable.into();
     }
@@ -81,6 +87,11 @@ pub async fn patch(State(app): State<Shared>, headers: HeaderMap, body: Body) ->
         }
         if let Some(expiry) = expiry {
             session.set_expiry(expiry);
+        }
+        match &wanted.principal {
+            Some(Some(principal)) => session.set_principal(principal),
+            Some(None) => session.clear_principal(),
+            None => {}
         }
         Ok::<(), Error>(())
     })?;

@@ -1,0 +1,146 @@
+//! Sessions by principal: who is logged in where, and the end of all of them.
+
+use super::local::{Change, WriteError, Written};
+use super::principals::{Principals, principal_hash};
+use super::store::{Lookup, Replica};
+use crate::core::limits::MAX_PRINCIPAL_BYTES;
+use crate::core::marks::Mark;
+use crate::core::session::{
+    Login, PRINCIPAL_KEY, REVOKED_KEY, SeenRevocations, SessionId, Spared, Ttl, is_reserved,
+};
+use crate::core::time::Now;
+
+/// A revocation that was made here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// The write of its record.
+    pub written: Written,
+    /// The sessions it ended at once, by id: all that this node held.
+    pub ended: Vec<SessionId>,
+}
+
+impl Replica {
+    /// The visible sessions of a principal that are held here, the oldest first.
+    pub fn sessions_of(&self, principal: &str, clock: impl Fn() -> Now) -> Vec<SessionId> {
+        let ids = self.principals.lock().of(principal_hash(principal, self.key()));
+        let visible = |id: SessionId| match self.lookup(id, &clock) {
+            Lookup::Found(view) => {
+                let login = view.packed().login_bytes().and_then(Login::parse)?;
+                (login.principal == principal).then(|| (view.packed().created_ms(), id))
+            }
+            _ => None,
+        };
+        let mut found: Vec<_> = ids.into_iter().filter_map(visible).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Ends all sessions of a principal, here at once and on every node as the revocation arrives, those among them
+    /// whose login had not seen it; but not `spared`. `id` names its record: random, and never used before.
+    ///
+    /// # Errors
+    /// [`WriteError::Principal`] for one of impossible length; nothing changes then.
+    pub fn revoke(
+        &self,
+        principal: &str,
+        spared: Option<SessionId>,
+        id: SessionId,
+        now: Now,
+    ) -> Result<Revoked, WriteError> {
+        check_principal(principal)?;
+        let hash = principal_hash(principal, self.key());
+        let mut seen = self.seen_of(hash, principal, now);
+        if mutant!(RevocationForgetsSeen) {
+            seen = SeenRevocations::default();
+        }
+        let login = Login { principal, seen };
+        let (bytes, marker) = (login.to_bytes(), Spared(spared).to_bytes());
+        let fields = vec![(PRINCIPAL_KEY, Some(&*bytes)), (REVOKED_KEY, Some(&*marker))];
+        // No session that is older can live longer, on whatever clock it was created.
+        let hard_ms = now.wall_ms + self.limits().max_lifetime_ms + self.limits().skew_ms;
+        let change = Change { fields, ..Change::default() };
+        let written = self.write(id, |partition, stamper| {
+            partition.create(id, now.wall_ms, &change, Ttl::Absolute(hard_ms), hard_ms, stamper)
+        })?;
+        let due = self.principals.lock().take_due_of(hash);
+        let ended = due.into_iter().filter(|id| self.end_revoked(*id, now)).collect();
+        Ok(Revoked { written, ended })
+    }
+
+    /// Ends sessions that met a revocation their login had not seen, `most` of them at most. Returns who ended.
+    pub fn end_due(&self, now: Now, most: usize) -> Vec<SessionId> {
+        if !self.any_due() {
+            return Vec::new();
+        }
+        let due = {
+            let mut principals = self.principals.lock();
+            let due = principals.take_due(most);
+            self.set_any_due(principals.has_due());
+            due
+        };
+        due.into_iter().filter(|id| self.end_revoked(*id, now)).collect()
+    }
+
+    /// Ends a session if its login, as it stands now, had not seen a revocation held here.
+    fn end_revoked(&self, id: SessionId, now: Now) -> bool {
+        let ix = id.partition(self.limits().partitions);
+        let bytes = |p: &super::Partition| p.get(id)?.login_bytes().map(<[u8]>::to_vec);
+        let Some(held) = self.shared(ix, bytes) else { return false };
+        let Some(login) = Login::parse(&held) else { return false };
+        let hash = principal_hash(login.principal, self.key());
+        if !self.principals.lock().ends(hash, id, &login) {
+            return false;
+        }
+        // A login that came in between was noted anew, and is looked at again.
+        let ended = self.write(id, |partition, stamper| {
+            if partition.get(id).and_then(|r| r.login_bytes()) != Some(&held) {
+                return Err(WriteError::Absent);
+            }
+            partition.end(id, now.wall_ms, stamper)
+        });
+        if ended.is_ok() {
+            self.marks().hit(Mark::LoginRevoked);
+        }
+        ended.is_ok()
+    }
+
+    fn seen_of(&self, hash: u64, principal: &str, now: Now) -> SeenRevocations {
+        // Some node may keep a revocation that much longer.
+        let over_ms = now.wall_ms.saturating_sub(self.limits().prune_after_ms());
+        self.principals.lock().seen(hash, principal, over_ms)
+    }
+
+    /// The bytes of a login made now, if the change has one.
+    ///
+    /// # Errors
+    /// [`WriteError::ReservedKey`] and [`WriteError::Principal`].
+    pub(super) fn login(&self, change: &Change<'_>, now: Now) -> Result<Option<Vec<u8>>, WriteError> {
+        let keys = change.fields.iter().map(|f| f.0).chain(change.remove_seen.iter().map(|r| r.0));
+        if keys.into_iter().any(is_reserved) {
+            return Err(WriteError::ReservedKey);
+        }
+        let Some(Some(principal)) = change.principal else { return Ok(None) };
+        check_principal(principal)?;
+        let hash = principal_hash(principal, self.key());
+        let seen = self.seen_of(hash, principal, now);
+        Ok(Some(Login { principal, seen }.to_bytes()))
+    }
+
+    /// Compares the index with all records. Meaningful while nobody writes: for tests and the simulator.
+    ///
+    /// # Errors
+    /// A sentence saying what disagrees; it names no session and no principal.
+    pub fn check_principals(&self) -> Result<(), String> {
+        let mut scanned = Principals::default();
+        (0..self.limits().partitions).for_each(|ix| self.shared(ix, |p| p.scan_bindings(&mut scanned)));
+        self.principals.lock().compare(&scanned)
+    }
+}
+
+fn check_principal(principal: &str) -> Result<(), WriteError> {
+    let bytes = principal.len();
+    if bytes == 0 || bytes > MAX_PRINCIPAL_BYTES {
+        return Err(WriteError::Principal { bytes, max: MAX_PRINCIPAL_BYTES });
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Whose sessions: list them, end all of them.
+//!
+//! A session belongs to a principal, a user as a rule, once a log-in said so: [`Fields::set_principal`]. The index of
+//! a node is made of the sessions it holds, and is never scanned for. What is promised and what is not:
+//! `docs/EMBEDDING.md`, "Whose sessions".
+
+use std::time::Duration;
+
+use super::edit::Fields;
+use super::receipt::{Receipt, TooFewCopies};
+use super::sessions::Sessions;
+use super::view::Session;
+use super::{Error, Found};
+use crate::WriteError;
+use crate::core::replica::Happened;
+use crate::core::session::{Login, SessionId};
+
+/// All sessions of a principal were ended: the proof, and a way to wait until other nodes hold it.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    receipt: Receipt,
+    ended: usize,
+}
+
+impl Revocation {
+    /// How many sessions held on this node it ended. Those that only others hold end as it reaches them.
+    pub fn ended(&self) -> usize {
+        self.ended
+    }
+
+    /// How many nodes are known to hold it now, this one included. Each of them has ended what it holds.
+    pub fn have(&self) -> usize {
+        self.receipt.have()
+    }
+
+    /// Waits until `want` nodes hold it, this one included; at most the configured `ack_timeout_ms`.
+    ///
+    /// # Errors
+    /// [`TooFewCopies`] at the deadline.
+    pub async fn copies(&self, want: usize) -> Result<(), TooFewCopies> {
+        self.receipt.copies(want).await
+    }
+
+    /// As [`Revocation::copies`], waiting at most `patience`.
+    ///
+    /// # Errors
+    /// [`TooFewCopies`] at the deadline.
+    pub async fn copies_within(&self, want: usize, patience: Duration) -> Result<(), TooFewCopies> {
+        self.receipt.copies_within(want, patience).await
+    }
+
+    /// As [`Receipt::replicated`]: waits for a second copy while another member is alive. Returns whether there is one.
+    pub async fn replicated(&self) -> bool {
+        self.receipt.replicated().await
+    }
+}
+
+impl Sessions {
+    /// The sessions of a principal, the oldest first: those that this node holds and shows now. A log-in that has not
+    /// reached this node is not among them, and a node that is not ready lists too few.
+    ///
+    /// It costs a look at each of them, and none at any other session.
+    pub fn of(&self, principal: &str) -> Vec<SessionId> {
+        let shared = self.mesh().shared();
+        shared.replica.sessions_of(principal, || shared.clock.now())
+    }
+
+    /// Ends all sessions of a principal on every node, those among them whose log-in was concurrent with this: made
+    /// on the other side of a partition, say, before or after by any clock. A log-in on a node that has received this
+    /// is a new one, and stands.
+    ///
+    /// It is a record of its own for `max_lifetime_ms`, so do not call it at the wish of a stranger.
+    ///
+    /// # Errors
+    /// [`WriteError::Principal`] for one that is empty or too long; [`Error::Stopped`]. Nothing ends then.
+    pub fn revoke_all(&self, principal: &str) -> Result<Revocation, Error> {
+        self.revoke(principal, None)
+    }
+
+    /// As [`Sessions::revoke_all`], but `keep` goes on everywhere: "log out my other devices".
+    ///
+    /// # Errors
+    /// As [`Sessions::revoke_all`]; [`WriteError::Absent`] if `keep` is not visible here as a session of the principal.
+    pub fn revoke_all_except(&self, principal: &str, keep: &SessionId) -> Result<Revocation, Error> {
+        match self.get(keep) {
+            Found::Session(session) if session.principal() == Some(principal) => {
+                self.revoke(principal, Some(*keep))
+            }
+            _ => Err(WriteError::Absent.into()),
+        }
+    }
+
+    fn revoke(&self, principal: &str, keep: Option<SessionId>) -> Result<Revocation, Error> {
+        let shared = self.running()?;
+        let id = Self::random_id()?;
+        let revoked = shared.replica.revoke(principal, keep, id, shared.clock.now())?;
+        for id in &revoked.ended {
+            // Nobody watching is no error.
+            let _ = shared.events.send(Happened::Destroyed(*id));
+        }
+        shared.wrote();
+        let receipt = Receipt::new(self.mesh().clone(), id, revoked.written);
+        Ok(Revocation { receipt, ended: revoked.ended.len() })
+    }
+}
+
+impl Session {
+    /// Whose session it is, if a log-in said so.
+    pub fn principal(&self) -> Option<&str> {
+        self.0.packed().login_bytes().and_then(Login::parse).map(|login| login.principal)
+    }
+}
+
+impl Fields {
+    /// Logs in: from here on the session is this principal's, and ends with [`Sessions::revoke_all`] of it. At most
+    /// 255 bytes. Each call in an edit is a new log-in, which says what revocations it has seen, also for the
+    /// principal the session belongs to already; with [`Fields::skip_unchanged`] that one writes nothing.
+    pub fn set_principal(&mut self, principal: &str) {
+        self.principal = Some(Some(principal.to_owned()));
+    }
+
+    /// Logs out without ending the session: it is nobody's from here on. [`Fields::clear`] does it too.
+    pub fn clear_principal(&mut self) {
+        self.principal = Some(None);
+    }
+}
