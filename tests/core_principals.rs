@@ -10,7 +10,7 @@ use hands::{Hand, give, give_all};
 use proptest::prelude::*;
 use sessionmesh::core::causality::Dot;
 use sessionmesh::core::limits::MAX_PRINCIPAL_BYTES;
-use sessionmesh::core::replica::{Change, Lookup, Replica, WriteError};
+use sessionmesh::core::replica::{Change, Happened, Lookup, Replica, WriteError};
 use sessionmesh::core::session::{Login, PRINCIPAL_KEY, REVOKED_KEY, SessionId};
 use sessionmesh_sim::World;
 
@@ -148,6 +148,27 @@ fn having_seen_is_transitive() {
     give(&mut b, &mut c, kept);
     assert!(c.visible(kept));
     assert_eq!(c.replica.counts().revocations, 2);
+}
+
+#[test]
+fn whichever_arrives_first_a_revoked_session_is_not_shown() {
+    for revocation_first in [true, false] {
+        let [mut a, mut b, mut c] = Hand::three();
+        let session = a.create("ada");
+        let (revocation, _) = b.revoke("ada", None);
+        let [first, second] = if revocation_first {
+            [(&mut b, revocation), (&mut a, session)]
+        } else {
+            [(&mut a, session), (&mut b, revocation)]
+        };
+        give(first.0, &mut c, first.1);
+        give(second.0, &mut c, second.1);
+        assert!(!c.visible(session) && c.of("ada").is_empty());
+        assert!(c.events.contains(&Happened::Destroyed(session)), "watchers are told");
+        // Its end reaches the writer, which never sees the revocation itself.
+        give(&mut c, &mut a, session);
+        assert!(!a.visible(session));
+    }
 }
 
 /// The session that is kept may arrive before the revocation or after it, and as old as it was.

@@ -160,7 +160,7 @@ mutants! {
         "A difference an audit finds is told and not refetched.";
     // Principals.
     RevocationIgnoresConcurrent = "revocation-ignores-concurrent",
-        "A revocation ends what is held when it arrives, and not a concurrent login that comes later.";
+        "A revocation ends what the node holds that makes it, and no login that is concurrent with it.";
     RevocationEndsSeen = "revocation-ends-seen",
         "A revocation ends logins that had seen it too.";
     RevocationForgetsSeen = "revocation-forgets-seen",

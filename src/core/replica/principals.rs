@@ -81,7 +81,7 @@ impl Principals {
                 Binding::Nothing => {}
                 Binding::Session(hash) => {
                     self.sessions.insert((hash, id));
-                    if self.revocations.contains_key(&hash) && !mutant!(RevocationIgnoresConcurrent) {
+                    if self.revocations.contains_key(&hash) {
                         self.due.insert(id);
                     }
                 }
