@@ -1,0 +1,2 @@
+//! The dashboard, mounted in a service of your own.
+fn main() {}
