@@ -68,7 +68,8 @@ pub(super) async fn page(request: Request) -> Response {
     index(&request)
 }
 
-/// The page. All its paths are relative, so that it must be called by an address that ends in a slash.
+/// The page. All its paths are relative: called by an address without a last slash, it sends the browser to one that
+/// every way of mounting knows (`Router::nest` does not know `/dashboard/`).
 pub(super) fn index(request: &Request) -> Response {
     let called =
         request.extensions().get::<OriginalUri>().map_or_else(|| request.uri().path(), |uri| uri.path());
@@ -76,7 +77,7 @@ pub(super) fn index(request: &Request) -> Response {
         return found("index.html").unwrap_or_else(missing);
     }
     let last = called.rsplit('/').next().unwrap_or_default();
-    match HeaderValue::from_str(&format!("{last}/")) {
+    match HeaderValue::from_str(&format!("{last}/index.html")) {
         Ok(to) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, to)]).into_response(),
         Err(_) => missing(),
     }

@@ -1,5 +1,7 @@
 //! Who may look, and at what.
 
+use tokio::sync::watch;
+
 use super::limits::MIN_TOKEN_CHARS;
 use crate::mesh::ConfigError;
 
@@ -23,11 +25,12 @@ pub struct DashboardConfig {
     pub(super) values: bool,
     pub(super) canary: bool,
     pub(super) url: Option<String>,
+    pub(super) closing: Option<watch::Receiver<bool>>,
 }
 
 impl Default for DashboardConfig {
     fn default() -> Self {
-        Self { access: Access::Loopback, values: false, canary: false, url: None }
+        Self { access: Access::Loopback, values: false, canary: false, url: None, closing: None }
     }
 }
 
@@ -43,7 +46,7 @@ impl std::fmt::Debug for DashboardConfig {
             .field("values", &self.values)
             .field("canary", &self.canary)
             .field("url", &self.url)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,6 +90,13 @@ impl DashboardConfig {
     /// without traffic too. It counts as a session, and watchers see it. Without it, delays are of writes that happen.
     pub fn with_canary(mut self) -> Self {
         self.canary = true;
+        self
+    }
+
+    /// Ends open streams once `closing` turns true, or its sender is gone: a server that waits for requests under way
+    /// would otherwise wait for viewers.
+    pub fn closed_by(mut self, closing: watch::Receiver<bool>) -> Self {
+        self.closing = Some(closing);
         self
     }
 

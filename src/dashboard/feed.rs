@@ -51,7 +51,14 @@ async fn run(board: Weak<Board>, mut notes: Receiver<Note>) {
             note = notes.recv() => {
                 let Some(board) = board.upgrade() else { return };
                 match note {
-                    Ok(note) => board.noted(note),
+                    Ok(note) => {
+                        // A split shorter than a beat is one too.
+                        let is_verdict = matches!(note.kind, NoteKind::Member(_));
+                        board.noted(note);
+                        if is_verdict {
+                            feed.notice_split(&board, &board.mesh.gather());
+                        }
+                    }
                     Err(RecvError::Lagged(missed)) => board.memory.lock().missed += missed,
                     // The node is gone: the last frames say so.
                     Err(RecvError::Closed) => return,

@@ -110,7 +110,8 @@ fn no_token(board: &Board, token: &str, request: &Request) -> Option<Response> {
             if given.is_some() {
                 board.count_wrong();
             }
-            let is_page = path == "/" && matches!(*request.method(), Method::GET | Method::HEAD);
+            let is_page = matches!(path, "/" | "/index.html")
+                && matches!(*request.method(), Method::GET | Method::HEAD);
             Some(if is_page && given.is_none() { login::form(None) } else { asks_for_token() })
         }
     }

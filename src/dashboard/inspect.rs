@@ -126,7 +126,7 @@ fn why_different(seen: &Gathered, peer: &MemberView, ours: &Dumped, theirs: &Dum
         (None, Some(_)) => {
             return format!("it was ended here and {} has not heard of it: {}", peer.node, lag(seen, peer));
         }
-        (Some(_), None) => return format!("it was ended there, and this node has not heard of it yet"),
+        (Some(_), None) => return "it was ended there, and this node has not heard of it yet".into(),
         _ => {}
     }
     let newest = |copy: &Dumped| versions(copy).max().cloned();

@@ -69,6 +69,6 @@ pub(super) async fn login(
         return refusal(StatusCode::BAD_REQUEST, "this path cannot be named in a cookie");
     };
     // Relative: the browser knows where we are mounted. 303: the next request is a GET.
-    let home = HeaderValue::from_static("./");
+    let home = HeaderValue::from_static("index.html");
     (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, home)]).into_response()
 }

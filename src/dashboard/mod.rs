@@ -10,7 +10,7 @@
 //! use std::net::SocketAddr;
 //! use sessionmesh::dashboard::DashboardConfig;
 //!
-//! let app = axum::Router::new().nest("/dashboard", mesh.dashboard(DashboardConfig::loopback()));
+//! let app = axum::Router::new().nest_service("/dashboard", mesh.dashboard(DashboardConfig::loopback()));
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
 //! axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
 //! # Ok(()) }
@@ -47,7 +47,7 @@ use crate::mesh::Mesh;
 use board::Board;
 
 impl Mesh {
-    /// This node's dashboard: page, JSON API, stream and `/metrics`, to mount anywhere (`Router::nest`). It is a handle
+    /// This node's dashboard: page, JSON API, stream and `/metrics`, to mount anywhere (`Router::nest_service`). It is a handle
     /// of the node: the node does not stop by itself before the router is dropped. Histories begin with the call; make
     /// one and clone it. Must be called within a tokio runtime.
     pub fn dashboard(&self, config: DashboardConfig) -> Router {

@@ -26,6 +26,7 @@ struct Client {
     begun: bool,
     seen_event: u64,
     seen_conflict: u64,
+    closing: Option<watch::Receiver<bool>>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -47,6 +48,7 @@ pub(super) async fn stream(State(board): State<Arc<Board>>) -> Response {
         begun: false,
         seen_event,
         seen_conflict,
+        closing: board.config.closing.clone(),
         board,
         _slot: slot,
     };
@@ -57,11 +59,23 @@ pub(super) async fn stream(State(board): State<Arc<Board>>) -> Response {
     .into_response()
 }
 
+/// Waits until the server is about to close.
+async fn closed(closing: &mut Option<watch::Receiver<bool>>) {
+    match closing {
+        // A sender that is gone means the same.
+        Some(closing) => drop(closing.wait_for(|closing| *closing).await),
+        None => std::future::pending().await,
+    }
+}
+
 impl Client {
     async fn next(&mut self) -> Option<Sse> {
         let frame = if self.begun {
-            // An error means that the dashboard is gone.
-            self.frames.changed().await.ok()?;
+            tokio::select! {
+                // An error means that the dashboard is gone.
+                news = self.frames.changed() => news.ok()?,
+                () = closed(&mut self.closing) => return None,
+            }
             Arc::clone(&self.frames.borrow_and_update())
         } else {
             // The last beat may be from before anybody looked.

@@ -29,6 +29,9 @@ const TIMED_KINDS: [u8; 2] = [5, 7];
 /// A write's delay is waited for this long (ms); then another write is taken as the sample.
 const SAMPLE_MS: u128 = 10_000;
 
+/// A peer's copy of a session, if it has one.
+pub(crate) type Copied = (Origin, Option<Box<Dumped>>);
+
 /// What happened, for an event log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoteKind {
@@ -145,7 +148,7 @@ impl Delays {
 pub(super) struct Observer {
     flows: BTreeMap<Origin, Flow>,
     apply: Histogram,
-    inspections: BTreeMap<u64, mpsc::Sender<(Origin, Option<Box<Dumped>>)>>,
+    inspections: BTreeMap<u64, mpsc::Sender<Copied>>,
 }
 
 impl Default for Observer {
@@ -229,7 +232,7 @@ impl Engine {
     }
 
     /// Passes on what peers have of a session, as they answer.
-    pub(super) fn inspect(&mut self, id: SessionId, answers: mpsc::Sender<(Origin, Option<Box<Dumped>>)>) {
+    pub(super) fn inspect(&mut self, id: SessionId, answers: mpsc::Sender<Copied>) {
         let over = self.observer.inspections.extract_if(.., |_, waiting| waiting.is_closed());
         let over: Vec<u64> = over.map(|(token, _)| token).collect();
         for token in over {

@@ -28,8 +28,8 @@ impl Engine {
             // Ends what waits for it. Dialling goes on: the next link shows that it is back.
             self.life.transport.disconnect(member, "declared dead");
         }
-        self.note(NoteKind::Member(state), Some(member), || format!("incarnation {incarnation}: {why}"));
         self.publish_members();
+        self.note(NoteKind::Member(state), Some(member), || format!("incarnation {incarnation}: {why}"));
     }
 
     pub(super) fn name_of(&self, origin: Origin) -> String {

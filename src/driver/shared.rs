@@ -10,12 +10,12 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::acks::Acks;
 use super::clock::Clock;
-use super::observe::{Delays, Note, Observed};
+use super::observe::{Copied, Delays, Note, Observed};
 use crate::core::causality::Origin;
 use crate::core::limits::MAX_ASKS_PER_SECOND;
 use crate::core::membership::{self, State};
 use crate::core::node::Stats;
-use crate::core::replica::{Dumped, Happened, Replica, Serving};
+use crate::core::replica::{Happened, Replica, Serving};
 use crate::core::session::SessionId;
 use crate::discovery::DiscoveryHealth;
 use crate::transport;
@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Observe,
     /// Show every linked peer's copy of a session, without taking it in.
     #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
-    Inspect(SessionId, mpsc::Sender<(Origin, Option<Box<Dumped>>)>),
+    Inspect(SessionId, mpsc::Sender<Copied>),
     /// Publish a fact about this node.
     Publish(String, String),
     /// Drain, say goodbye, stop. Answers whether everything was handed over.

@@ -45,6 +45,8 @@ async fn a_cut_is_told_by_name_and_why_a_session_is_not_there() {
         within("linked", mesh.members_until(|m| m.len() == 3 && m.iter().all(|m| m.linked))).await;
     }
     until(&at_a, "/api/v1/mesh", "converged", |v| v["word"] == "converged").await;
+    let compared = |v: &Value| v["peers"].as_array().unwrap().iter().all(|p| p["equal"] == true);
+    until(&at_a, "/api/v1/divergence", "compared with both", compared).await;
     for (from, to) in [("a", "b"), ("a", "c")] {
         drill.cut(from, to);
         drill.cut(to, from);

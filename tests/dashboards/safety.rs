@@ -43,7 +43,8 @@ async fn without_a_token_only_this_machine_is_let_in_by_a_loopback_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_opens_the_api_and_is_exchanged_for_a_cookie_by_the_form() {
     let a = meshes::alone("token").await;
-    let router = Router::new().nest("/ops/mesh", a.dashboard(DashboardConfig::with_token(TOKEN).unwrap()));
+    let router =
+        Router::new().nest_service("/ops/mesh", a.dashboard(DashboardConfig::with_token(TOKEN).unwrap()));
     let status = async |request| send(&router, request).await.status;
     let mesh = "/ops/mesh/api/v1/mesh";
     assert_eq!(status(request(mesh)).await, StatusCode::UNAUTHORIZED);
@@ -142,11 +143,16 @@ async fn every_answer_carries_the_policy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_is_found_wherever_it_is_mounted() {
     let a = meshes::alone("mount").await;
-    let router = Router::new().nest("/dashboard", open(&a));
-    assert!(get(&router, "/dashboard/").await.text.contains("<title>sessionmesh"));
-    let bare = get(&router, "/dashboard").await;
-    assert_eq!(bare.status, StatusCode::PERMANENT_REDIRECT);
-    assert_eq!(bare.headers[header::LOCATION], "dashboard/");
+    let page = async |router: &Router, path| get(router, path).await.text.contains("<title>sessionmesh");
+    let nested = Router::new().nest("/dashboard", open(&a));
+    let service = Router::new().nest_service("/dashboard", open(&a));
+    assert!(page(&service, "/dashboard/").await && page(&open(&a), "/").await);
+    for router in [&nested, &service] {
+        assert!(page(router, "/dashboard/index.html").await);
+        let bare = get(router, "/dashboard").await;
+        assert_eq!(bare.status, StatusCode::PERMANENT_REDIRECT);
+        assert_eq!(bare.headers[header::LOCATION], "dashboard/index.html");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use crate::mesh::observe::{Gathered, MemberView};
 /// The part.
 pub(super) fn body(seen: &Gathered) -> Value {
     let islands = islands(seen);
-    let island = |m: &MemberView| islands.iter().position(|i| i.nodes.iter().any(|node| *node == m.node));
+    let island = |m: &MemberView| islands.iter().position(|i| i.nodes.contains(&m.node));
     let members: Vec<Value> = seen.members.iter().take(MEMBERS).map(|m| member(seen, m, island(m))).collect();
     json!({ "left_out": seen.members.len().saturating_sub(MEMBERS), "members": members })
 }
