@@ -132,6 +132,10 @@ impl Browser {
         }
         let gone = page.call("Page.navigate", json!({ "url": url })).await;
         assert!(gone.get("errorText").is_none(), "{url}: {}", gone["errorText"]);
+        page.eval(
+            "document.readyState === 'complete' || new Promise(done => addEventListener('load', done))",
+        )
+        .await;
         page
     }
 
@@ -151,6 +155,11 @@ pub struct Page {
 impl Page {
     async fn call(&self, method: &str, params: Value) -> Value {
         within(method, self.wire.call(Some(&self.session), method, params)).await
+    }
+
+    /// Brings it before the other tabs: those are hidden, and the page draws nothing while it is.
+    pub async fn bring_to_front(&self) {
+        self.call("Page.bringToFront", json!({})).await;
     }
 
     /// The value of an expression, awaited if it is a promise.

@@ -79,6 +79,11 @@ test("accusations of the same by the same are told once", () => {
   assert.deepEqual([one.accusers, one.accused, rest.length], [["a", "b"], ["c", "d", "e"], 0]);
 });
 
+test("the dead are told with their cause when nobody accuses them any more", () => {
+  const members = example("/api/v1/members").members.map((m) => ({ ...m, accusers: [] }));
+  assert.deepEqual(accusations(members).map((c) => [c.accusers, c.accused, c.state]), [[[], ["c", "d", "e"], "dead"]]);
+});
+
 test("copies side by side: what differs is marked by its version", () => {
   const { columns, rows } = sideBySide(example("/api/v1/sessions/{hash}"));
   assert.deepEqual(columns.map((c) => c.node), ["a", "b"]);

@@ -90,7 +90,8 @@ function drawing(members, islands) {
 
 function accused({ accusers, accused: list, state, why, dead_at_ms }) {
   const until = state === "suspect" && dead_at_ms !== null ? [", dead in ", age(dead_at_ms)] : [];
-  return el("li", {}, el("b", {}, names(accusers)), " → ", el("b", {}, names(list)), ` (${state}`, ...until, `): ${why}`);
+  const by = accusers.length ? [el("b", {}, names(accusers)), " → "] : [];
+  return el("li", { "data-accused": list.join(" ") }, ...by, el("b", {}, names(list)), ` (${state}`, ...until, `): ${why}`);
 }
 
 /** Without islands yet, everyone who has not left stands in one circle. */

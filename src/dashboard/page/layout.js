@@ -41,11 +41,14 @@ export function layout(islands) {
   return { places, hulls };
 }
 
-/** Who accuses whom, alike cases together: `{accusers, accused, state, why}`. */
+/**
+ * Who accuses whom, and who was given up for dead though nobody accuses it any more; alike cases together:
+ * `{accusers, accused, state, why}`.
+ */
 export function accusations(members) {
   const cases = new Map();
   for (const member of members) {
-    if (member.accusers.length === 0) continue;
+    if (member.accusers.length === 0 && member.state !== "dead") continue;
     const mark = JSON.stringify([member.accusers, member.state, member.why]);
     const one = cases.get(mark)
       ?? { accusers: member.accusers, accused: [], state: member.state, why: member.why, dead_at_ms: member.dead_at_ms };

@@ -5,7 +5,15 @@ import { el, memberState } from "./dom.js";
 import { count, webAddress } from "./format.js";
 import { table } from "./table.js";
 
+const DASHBOARDS_OWN = new Set(["dashboard", "dashboard.alive"]);
+
 const number = (value, unit = "") => (value === null ? "–" : `${value}${unit}`);
+
+/** What it published for people: without what the dashboards tell each other by the same way. */
+function published(m) {
+  const facts = Object.entries(m.metadata ?? {}).filter(([name]) => !DASHBOARDS_OWN.has(name));
+  return facts.map((fact) => fact.join("=")).join(" ");
+}
 
 function seen(m) {
   const url = m.dashboard_url && webAddress(m.dashboard_url);
@@ -32,7 +40,7 @@ const columns = [
     title: "How often it had to refute a suspicion" },
   { name: "why", label: "why", value: (m) => m.why },
   { name: "addr", label: "address", value: (m) => m.addr },
-  { name: "metadata", label: "published", value: (m) => Object.entries(m.metadata ?? {}).map((p) => p.join("=")).join(" ") },
+  { name: "metadata", label: "published", value: published },
   { name: "view", label: "view", value: (m) => [m.this_node, m.dashboard_url], draw: (_, m) => seen(m) },
 ];
 

@@ -42,7 +42,7 @@ export function tombstones(card) {
     rows.update(part.holding_back);
     redraw(advice, part.advice, () => [el("b", {}, "What to do: "), part.advice]);
     redraw(list, [part.due, part.tombstones], () => due(part));
-    redraw(looked, part.looked_at_ms, () => ["Counted ", ago(part.looked_at_ms),
+    redraw(looked, part.looked_at_ms, () => [...(part.looked_at_ms ? ["Counted ", ago(part.looked_at_ms)] : ["Not counted yet"]),
       `; a tombstone is kept ${span(part.margin_ms)} past its session's hard deadline.`]);
   };
 }
