@@ -23,7 +23,8 @@ use site::{Site, relay};
 const WINDOWS: [(u32, u32); 3] = [(360, 740), (1_280, 1_000), (2_560, 1_440)];
 
 const CONVERGED: &str = "document.querySelector('#verdict').dataset.word === 'converged' && \
-                         document.querySelector('#split-banner').hidden";
+                         document.querySelector('#split-banner').hidden && \
+                         document.querySelectorAll('#islands-list .island').length === 1";
 const SPLIT: &str = "!document.querySelector('#split-banner').hidden && \
                      document.querySelector('#verdict-word').textContent === 'split 2|3'";
 /// The names on each side of the red banner, this node's side first.
@@ -94,7 +95,7 @@ async fn winner(site: &Site, id: SessionId) -> (&'static str, &'static str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_its_heal_and_who_wrote_a_session_are_read_from_the_page() {
     let Some(browser) = Browser::start().await else { return };
-    let site = Site::start("page", true).await;
+    let site = Site::start("shop", true).await;
     let page = browser.open(&site.url(0)).await;
     page.until("converged", CONVERGED).await;
     assert_eq!(page.text("#view-node").await, "a", "whose view it is");

@@ -9,16 +9,14 @@ export function figures(mesh) {
   const all = mesh.members.alive + mesh.members.suspect + mesh.members.dead;
   const limit = mesh.max_memory_bytes;
   return [
-    ["members", "members alive", `${mesh.members.alive} of ${all}`, "without those that left", mesh.members.alive < all],
+    ["members", "members alive", `${mesh.members.alive} of ${all}`, "left ones aside", mesh.members.alive < all],
     ["sessions", "sessions", count(mesh.sessions), "live, held here", false],
     ["memory", "record memory", bytes(mesh.record_bytes), limit === null ? "no limit" : `of ${bytes(limit)}`,
       limit !== null && mesh.record_bytes > 0.9 * limit],
-    ["backlog", "backlog", count(mesh.backlog_partitions),
-      "partitions with own writes that a linked peer has not acknowledged", false],
-    ["unreplicated", "unreplicated", count(mesh.unreplicated_total),
-      "writes answered without a second copy", mesh.unreplicated_total > 0],
-    ["conflicts", "conflicts", count(mesh.conflicts_total), "concurrent overwrites since the start", false],
-    ["tombstones", "tombstones", count(mesh.tombstones), "ended sessions still remembered", false],
+    ["backlog", "backlog", count(mesh.backlog_partitions), "partitions not acknowledged", false],
+    ["unreplicated", "unreplicated", count(mesh.unreplicated_total), "without a second copy", mesh.unreplicated_total > 0],
+    ["conflicts", "conflicts", count(mesh.conflicts_total), "since the start", false],
+    ["tombstones", "tombstones", count(mesh.tombstones), "ended, remembered", false],
     ["serving", "serving", mesh.serving, mesh.reason, mesh.serving !== "ready"],
   ];
 }
@@ -31,6 +29,6 @@ export function showFigures(mesh) {
     ...told.map(([name, label, value, note, look]) => el("div", { "data-figure": name, class: look && "look" },
       el("dt", {}, label), el("dd", {}, value), el("dd", { class: "note", title: note }, note))),
     el("div", { "data-figure": "uptime" }, el("dt", {}, "up for"), el("dd", {}, age(mesh.started_at_ms)),
-      el("dd", { class: "note" }, "this node's process")),
+      el("dd", { class: "note" }, "this process")),
   ]);
 }

@@ -53,6 +53,7 @@ export function members(card) {
   return ({ members: part }) => {
     if (!part) return;
     rows.update(part.members);
+    rows.showColumn("metadata", part.members.some((m) => published(m)));
     rest.textContent = part.left_out ? `${part.left_out} more are left out.` : "";
   };
 }

@@ -49,6 +49,9 @@ export function table({ id, label, key, empty, columns }) {
       });
     });
   };
+  const showColumn = (name, shown) => {
+    for (const cell of scroll.querySelectorAll(`[data-column="${name}"]`)) cell.hidden = !shown;
+  };
   update([]);
-  return { node, update };
+  return { node, update, showColumn };
 }
