@@ -1,35 +1,11 @@
-//! The page's files, in the binary: one table, and nothing from anywhere else.
+//! Serves the page's files.
 
 use axum::extract::{OriginalUri, Path, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::answer::refusal;
-
-/// One file of the page.
-pub struct Asset {
-    /// Its name, without a folder.
-    pub name: &'static str,
-    /// Its media type.
-    pub media_type: &'static str,
-    /// Its text.
-    pub text: &'static str,
-}
-
-macro_rules! assets {
-    ($($name:literal: $media_type:literal,)*) => {
-        /// Every file of the page; the first is the page itself.
-        pub const ASSETS: &[Asset] = &[
-            $(Asset { name: $name, media_type: $media_type, text: include_str!(concat!("page/", $name)) },)*
-        ];
-    };
-}
-
-assets! {
-    "index.html": "text/html; charset=utf-8",
-    "style.css": "text/css; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8",
-}
+use crate::dashboard_page::ASSETS;
 
 fn found(name: &str) -> Option<Response> {
     let asset = ASSETS.iter().find(|asset| asset.name == name)?;
@@ -57,7 +33,7 @@ pub(super) fn index(request: &Request) -> Response {
 }
 
 /// `GET /{file}`.
-pub(super) async fn file(Path(name): super::routes::FileName) -> Response {
+pub(super) async fn file(Path(name): Path<String>) -> Response {
     found(&name).unwrap_or_else(missing)
 }
 
