@@ -16,6 +16,8 @@ pub mod conformance;
 pub mod core;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
+#[cfg(feature = "dashboard-page")]
+pub mod dashboard_page;
 pub mod discovery;
 mod driver;
 pub mod mesh;
@@ -34,3 +36,8 @@ pub use mesh::{
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;
+
+/// The manual's code compiles.
+#[cfg(all(doctest, feature = "dashboard"))]
+#[doc = include_str!("../docs/DASHBOARD.md")]
+struct DashboardDoctests;

@@ -173,7 +173,7 @@ async fn the_page_says_when_it_has_lost_its_node_and_finds_it_again() {
     let Some(browser) = Browser::start().await else { return };
     let site = Site::start("lost", false).await;
     let (way, address) = relay(site.addr(0), None).await;
-    let page = browser.open(&format!("http://{address}/dashboard")).await;
+    let page = browser.open(&format!("http://{address}/dashboard/")).await;
     page.until("converged", CONVERGED).await;
     assert!(
         page.eval("document.querySelector('#session-values').disabled").await.as_bool().unwrap(),

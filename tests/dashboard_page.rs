@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use sessionmesh::dashboard::ASSETS;
+use sessionmesh::dashboard_page::ASSETS;
 
 /// The whole page may weigh this much (bytes), before compression.
 const MOST_BYTES: usize = 100 * 1024;

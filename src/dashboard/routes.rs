@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -17,10 +17,8 @@ use super::inspect::is_set;
 use super::limits::{FORM_BYTES, PAGE};
 use super::parts::{NAMES, Past, part};
 use super::values::{Showing, event};
-use super::{assets, guard, inspect, login, metrics, sessions, snapshot, stream};
-
-/// The API's description: what is tested against its answers.
-pub(super) const OPENAPI: &str = include_str!("../../docs/openapi.json");
+use super::{guard, inspect, login, metrics, page_files, sessions, snapshot, stream};
+use crate::dashboard_page::OPENAPI;
 
 /// The whole dashboard.
 pub(super) fn router(board: Arc<Board>) -> Router {
@@ -38,8 +36,8 @@ pub(super) fn router(board: Arc<Board>) -> Router {
         routes = routes.route(&format!("/api/v1/{name}"), get(move |State(board)| answer(board, name)));
     }
     routes
-        .route("/", get(assets::page))
-        .route("/{file}", get(assets::file))
+        .route("/", get(page_files::page))
+        .route("/{file}", get(page_files::file))
         .fallback(elsewhere)
         .method_not_allowed_fallback(|| async {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "the dashboard only reads; see docs/DASHBOARD.md")
@@ -51,7 +49,7 @@ pub(super) fn router(board: Arc<Board>) -> Router {
 /// Where a router is nested, `/` itself may arrive here.
 async fn elsewhere(request: Request) -> Response {
     match request.uri().path() {
-        "" | "/" => assets::index(&request),
+        "" | "/" => page_files::index(&request),
         _ => refusal(StatusCode::NOT_FOUND, "no such path; api/v1/openapi.json lists them"),
     }
 }
@@ -132,6 +130,3 @@ pub(super) fn histories(board: &Board) -> (Value, Value) {
     let all = Asked { limit: Some(PAGE), ..Asked::default() };
     (events_page(board, &all), conflicts_page(board, &all, false))
 }
-
-/// What axum extracts for a path of one part; keeps the handlers' signatures short.
-pub(super) type FileName = Path<String>;

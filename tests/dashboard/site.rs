@@ -54,7 +54,7 @@ impl Site {
 
     /// Its page.
     pub fn url(&self, node: usize) -> String {
-        format!("{}dashboard", self.origin(node))
+        format!("{}dashboard/", self.origin(node))
     }
 
     /// Cuts everything between two sides, both ways.
@@ -71,9 +71,9 @@ impl Site {
 async fn serve(mesh: &Mesh, values: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let config = DashboardConfig::loopback().published_as(&format!("http://{addr}/dashboard"));
+    let config = DashboardConfig::loopback().published_as(&format!("http://{addr}/dashboard/"));
     let config = if values { config.with_values() } else { config };
-    let app = Router::new().nest("/dashboard", mesh.dashboard(config));
+    let app = Router::new().nest_service("/dashboard", mesh.dashboard(config));
     tokio::spawn(async move {
         axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
     });

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use tokio::sync::watch;
+use tower::ServiceExt;
 
 use super::app::Shared;
 use super::error::Refusal;
@@ -27,7 +28,10 @@ pub fn router(app: Shared, closing: watch::Receiver<bool>) -> Router {
     let Some(config) = app.dashboard.clone() else { return routes };
     let dashboard = app.mesh.dashboard(config.closed_by(closing));
     // Where scrapers look.
-    routes.route_service("/metrics", dashboard.clone()).nest_service(DASHBOARD_PATH, dashboard)
+    let metrics = dashboard.clone();
+    routes
+        .route("/metrics", get(move |request: Request| metrics.oneshot(request)))
+        .nest_service(DASHBOARD_PATH, dashboard)
 }
 
 fn endpoints(app: Shared) -> Router {

@@ -1,10 +1,5 @@
-//! The page's files, in the binary: one table, and nothing from anywhere else.
-
-use axum::extract::{OriginalUri, Path, Request};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-
-use super::answer::refusal;
+//! The page's files, in the binary: one table, and nothing from anywhere else. Free of any server, so that whoever
+//! speaks the same API can serve the same page.
 
 /// One file of the page.
 pub struct Asset {
@@ -20,7 +15,7 @@ macro_rules! assets {
     ($($name:literal: $media_type:literal,)*) => {
         /// Every file of the page; the first is the page itself.
         pub const ASSETS: &[Asset] = &[
-            $(Asset { name: $name, media_type: $media_type, text: include_str!(concat!("page/", $name)) },)*
+            $(Asset { name: $name, media_type: $media_type, text: include_str!(concat!("dashboard/page/", $name)) },)*
         ];
     };
 }
@@ -58,36 +53,5 @@ assets! {
     "verdict.js": "text/javascript; charset=utf-8",
 }
 
-fn found(name: &str) -> Option<Response> {
-    let asset = ASSETS.iter().find(|asset| asset.name == name)?;
-    Some(([(header::CONTENT_TYPE, asset.media_type)], asset.text).into_response())
-}
-
-/// `GET /`.
-pub(super) async fn page(request: Request) -> Response {
-    index(&request)
-}
-
-/// The page. All its paths are relative: called by an address without a last slash, it sends the browser to one that
-/// every way of mounting knows (`Router::nest` does not know `/dashboard/`).
-pub(super) fn index(request: &Request) -> Response {
-    let called =
-        request.extensions().get::<OriginalUri>().map_or_else(|| request.uri().path(), |uri| uri.path());
-    if called.ends_with('/') {
-        return found("index.html").unwrap_or_else(missing);
-    }
-    let last = called.rsplit('/').next().unwrap_or_default();
-    match HeaderValue::from_str(&format!("{last}/index.html")) {
-        Ok(to) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, to)]).into_response(),
-        Err(_) => missing(),
-    }
-}
-
-/// `GET /{file}`.
-pub(super) async fn file(Path(name): super::routes::FileName) -> Response {
-    found(&name).unwrap_or_else(missing)
-}
-
-fn missing() -> Response {
-    refusal(StatusCode::NOT_FOUND, "no such path; api/v1/openapi.json lists them")
-}
+/// The API's description: what is tested against its answers.
+pub const OPENAPI: &str = include_str!("../docs/openapi.json");
