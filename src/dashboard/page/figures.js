@@ -9,7 +9,7 @@ export function figures(mesh) {
   const all = mesh.members.alive + mesh.members.suspect + mesh.members.dead;
   const limit = mesh.max_memory_bytes;
   return [
-    ["members", "members alive", `${mesh.members.alive} of ${all}`, "left ones aside", mesh.members.alive < all],
+    ["members", "members alive", `${mesh.members.alive} of ${all}`, "not counting left", mesh.members.alive < all],
     ["sessions", "sessions", count(mesh.sessions), "live, held here", false],
     ["memory", "record memory", bytes(mesh.record_bytes), limit === null ? "no limit" : `of ${bytes(limit)}`,
       limit !== null && mesh.record_bytes > 0.9 * limit],

@@ -1,10 +1,10 @@
 // One session, field by field: who wrote it, what it beat, and on request what every peer has and why it has not.
 
 import { get } from "./api.js";
-import { ago, moment } from "./clock.js";
+import { ago, moment, now } from "./clock.js";
 import { sideBySide } from "./compare.js";
 import { el } from "./dom.js";
-import { names, plural, span } from "./format.js";
+import { clockTime, names, plural, span } from "./format.js";
 import { stamp, value, valuesButton } from "./stamps.js";
 import { table } from "./table.js";
 
@@ -94,7 +94,7 @@ export function inspector() {
       const detail = await get(`sessions/${hash}`, { values: values.wanted() ? 1 : null, peers: asking ? 1 : null });
       if (mine !== turn) return;
       node.dataset.hash = detail.hash;
-      said.textContent = `As ${detail.view.node} holds it, read at ${new Date().toLocaleTimeString()}; `
+      said.textContent = `As ${detail.view.node} holds it, read at ${clockTime(now(), now())}; `
         + `${plural(detail.session.fields.length, "field")}, values ${detail.values}.`;
       body.replaceChildren(...shown(detail));
     } catch (error) {

@@ -1,9 +1,9 @@
 // The session inspector's way in: sessions held here, found by the first digits of their hash.
 
 import { get } from "./api.js";
-import { ago } from "./clock.js";
+import { ago, now } from "./clock.js";
 import { el } from "./dom.js";
-import { bytes, count } from "./format.js";
+import { bytes, clockTime, count } from "./format.js";
 import { inspector } from "./inspector.js";
 import { table } from "./table.js";
 
@@ -54,7 +54,8 @@ export function sessions(card) {
       }
       rows.update(list);
       more.hidden = next === null;
-      said.textContent = `${count(list.length)} found in ${count(looked_at)} records looked at${next === null ? ", that is all" : ""}.`;
+      said.textContent = `${count(list.length)} found in ${count(looked_at)} records${next === null ? ", all there are," : ""} `
+        + `read at ${clockTime(now(), now())}.`;
     } catch (error) {
       said.textContent = error.message;
     }
