@@ -4,6 +4,7 @@
 //! # Reader's map
 //! * [`mesh`]: the public handle. Start at [`Mesh::builder`] and [`Sessions`].
 //! * [`web`]: adapters for web frameworks; `conformance`: what any session store owes its users, as checks.
+//! * `dashboard`: page, JSON API and metrics as an axum router, behind a feature.
 //! * `driver`: the task that runs a node; [`discovery`]: who exists; [`transport`]: QUIC between nodes.
 //! * [`core`]: the data plane, pure and deterministic: `core::node` is the state machine, `core::session` the
 //!   lattice, `core::replica` what a node holds, `core::replication` the wire.
@@ -13,6 +14,10 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod core;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
+#[cfg(feature = "dashboard-page")]
+pub mod dashboard_page;
 pub mod discovery;
 mod driver;
 pub mod mesh;
@@ -31,3 +36,8 @@ pub use mesh::{
 #[cfg(all(doctest, feature = "actix", feature = "axum", feature = "tower-sessions"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;
+
+/// The manual's code compiles.
+#[cfg(all(doctest, feature = "dashboard"))]
+#[doc = include_str!("../docs/DASHBOARD.md")]
+struct DashboardDoctests;

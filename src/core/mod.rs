@@ -17,6 +17,7 @@ macro_rules! mutant {
 }
 
 pub mod causality;
+pub mod histogram;
 pub mod limits;
 pub mod marks;
 pub mod membership;

@@ -44,6 +44,20 @@ impl Acks {
         peers.values().filter(|held| held.get(&partition).is_some_and(|r| r.contains(counter))).count()
     }
 
+    /// The linked peers.
+    #[cfg(feature = "dashboard")]
+    pub fn linked_peers(&self) -> Vec<Origin> {
+        self.peers.lock().keys().copied().collect()
+    }
+
+    /// Per peer, the newest own counter of a partition it is known to hold with all before it.
+    #[cfg(feature = "dashboard")]
+    pub fn upto(&self, partition: u16, of: &[Origin]) -> Vec<(Origin, u64)> {
+        let peers = self.peers.lock();
+        let held = of.iter().filter_map(|peer| Some((*peer, peers.get(peer)?)));
+        held.map(|(peer, held)| (peer, held.get(&partition).map_or(0, RangeSet::max))).collect()
+    }
+
     /// Whether one linked peer holds, for every partition, the counters up to the one given.
     pub fn any_holds_all(&self, last: &BTreeMap<u16, u64>) -> bool {
         let holds = |held: &BTreeMap<u16, RangeSet>, (partition, counter): (&u16, &u64)| {

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use super::acks::Acks;
 use super::clock::Clock;
+use super::observe::{Delays, NOTES, NoteKind, Observer};
 use super::shared::{Asker, CaughtUpCounts, Command, Numbers, Shared, Stopped};
 use super::trace::Tracer;
 use crate::core::causality::Origin;
@@ -108,6 +109,7 @@ pub(crate) struct Engine {
     /// Datagrams dropped because this loop lagged, as of the last look.
     dropped: u64,
     reborn: bool,
+    pub(super) observer: Observer,
 }
 
 struct Gossip(Transport);
@@ -167,6 +169,9 @@ impl Engine {
             ack_timeout_ms: config.ack_timeout_ms,
             ask_timeout_ms: config.ask_timeout_ms,
             backlog: 0.into(),
+            notes: broadcast::channel(NOTES).0,
+            observed: Mutex::new(None),
+            delays: Delays::new(),
         });
         let engine = Self {
             config,
@@ -181,6 +186,7 @@ impl Engine {
             facts: BTreeMap::new(),
             dropped: 0,
             reborn: false,
+            observer: Observer::default(),
         };
         tokio::spawn(engine.run());
         Ok(shared)
@@ -241,7 +247,7 @@ impl Engine {
         self.publish_status();
     }
 
-    fn input(&mut self, input: Input<'_>) {
+    pub(super) fn input(&mut self, input: Input<'_>) {
         let now = self.shared.clock.now();
         if let Some(tracer) = &self.config.tracer {
             tracer.input(now, &input, self.config.log_key);
@@ -268,6 +274,7 @@ impl Engine {
                     Class::Control => transport::Class::Control,
                     Class::Bulk => transport::Class::Bulk,
                 };
+                self.count_sent(peer, frame.len());
                 // A full queue or a lost link loses the frame; the core repairs by a round.
                 let _ = self.life.transport.send(peer, class, frame.into());
             }
@@ -275,10 +282,15 @@ impl Engine {
             Output::Member(change) => self.member_changed(change),
             Output::Publish { key, value } => self.life.discovery.publish_fact(key, value),
             Output::Event(event) => {
+                self.note_conflict(&event);
                 // Nobody watching is no error.
                 let _ = self.shared.events.send(event);
             }
-            Output::Adopted { peer, partition, lo, hi } => self.shared.acks.adopted(peer, partition, lo, hi),
+            Output::Adopted { peer, partition, lo, hi } => {
+                self.shared.acks.adopted(peer, partition, lo, hi);
+                self.time_adopted(peer, partition, (lo, hi));
+            }
+            Output::Inspected { token, peer, copy } => self.inspected(token, peer, copy),
             Output::Asked { token, answered, found, left } => {
                 if self.asks.get_mut(&token).is_some_and(|asker| asker.heard(answered, found)) || left == 0 {
                     self.asks.remove(&token).into_iter().for_each(Asker::answer);
@@ -286,14 +298,22 @@ impl Engine {
             }
             Output::CloseLink { peer, why } => {
                 warn!(node = self.config.node, peer = %peer, "closing the link: {why}");
+                self.note(NoteKind::LinkClosed, Some(peer), || why.clone());
                 self.life.transport.disconnect(peer, &why);
             }
             Output::Serving(serving, why) => {
                 info!(node = self.config.node, "{}: {why}", serving.word());
+                self.note(NoteKind::Serving(serving), None, || format!("{}: {why}", serving.word()));
                 self.shared.serving.send_replace((serving, why));
             }
-            Output::NewLife(_) => self.reborn = true,
-            Output::Warn(text) => warn!(node = self.config.node, "{text}"),
+            Output::NewLife(origin) => {
+                self.note(NoteKind::NewLife, None, || format!("this node goes on as life {origin}"));
+                self.reborn = true;
+            }
+            Output::Warn(text) => {
+                warn!(node = self.config.node, "{text}");
+                self.note(NoteKind::Warning, None, || text);
+            }
         }
     }
 
@@ -303,6 +323,7 @@ impl Engine {
                 self.links.insert(peer.origin, (peer.link, peer.wall_offset_ms));
                 self.shared.acks.link_up(peer.origin);
                 self.input(Input::LinkUp { peer: peer.origin, version: peer.version });
+                self.note(NoteKind::LinkUp, Some(peer.origin), || format!("wire version {}", peer.version));
                 self.publish_members();
             }
             Event::Down { origin, link, node, reason } => {
@@ -311,12 +332,13 @@ impl Engine {
                     self.links.remove(&origin);
                     self.shared.acks.link_down(origin);
                     self.input(Input::LinkDown { peer: origin });
+                    self.note(NoteKind::LinkDown, Some(origin), || reason.to_string());
                     self.publish_members();
                 }
             }
             Event::Frame { origin, link, bytes } => {
                 if self.links.get(&origin).is_some_and(|l| l.0 == link) {
-                    self.input(Input::Frame { peer: origin, bytes: &bytes });
+                    self.frame(origin, &bytes);
                     self.shared.arrived.send_replace(());
                 }
             }
@@ -384,14 +406,21 @@ impl Engine {
         None
     }
 
+    pub(super) fn fresh_token(&mut self) -> u64 {
+        self.next_token += 1;
+        self.next_token
+    }
+
     async fn command(&mut self, command: Command) -> Option<Stopped> {
         match command {
             Command::Ask(id, asker) => {
-                self.next_token += 1;
+                let token = self.fresh_token();
                 self.asks.retain(|_, waiting| !waiting.is_closed());
-                self.asks.insert(self.next_token, asker);
-                self.input(Input::Ask { token: self.next_token, id });
+                self.asks.insert(token, asker);
+                self.input(Input::Ask { token, id });
             }
+            Command::Observe => self.observe(),
+            Command::Inspect(id, answers) => self.inspect(id, answers),
             Command::Publish(key, value) => {
                 // Kept for the next life, should one begin.
                 self.config.metadata.insert(key.clone(), value.clone());
@@ -470,9 +499,10 @@ impl Engine {
         last.is_empty() || self.shared.acks.any_holds_all(&last)
     }
 
-    fn publish_status(&self) {
+    fn publish_status(&mut self) {
         *self.shared.stats.lock() = numbers(&self.node, &self.life);
         self.publish_members();
+        self.publish_observed();
         self.shared.serving.send_if_modified(|held| {
             let changed = held.1 != self.node.phase_reason();
             if changed {

@@ -6,12 +6,15 @@
 mod acks;
 mod clock;
 mod engine;
+mod observe;
 mod roster;
 mod shared;
 mod trace;
 
 pub use engine::StartError;
 pub(crate) use engine::{Engine, EngineConfig};
+#[cfg(feature = "dashboard")]
+pub(crate) use observe::{Flow, Note, NoteKind, Observed};
 pub use shared::Stopped;
 pub(crate) use shared::{Asker, Command, MemberView, Numbers, Shared};
 pub(crate) use trace::Tracer;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tracing::{info, warn};
 
 use super::engine::Engine;
+use super::observe::NoteKind;
 use super::shared::MemberView;
 use crate::core::causality::Origin;
 use crate::core::membership::{Change, State};
@@ -28,9 +29,10 @@ impl Engine {
             self.life.transport.disconnect(member, "declared dead");
         }
         self.publish_members();
+        self.note(NoteKind::Member(state), Some(member), || format!("incarnation {incarnation}: {why}"));
     }
 
-    fn name_of(&self, origin: Origin) -> String {
+    pub(super) fn name_of(&self, origin: Origin) -> String {
         let member = self.members.iter().find(|m| m.origin == origin);
         member.map_or_else(|| origin.to_string(), |m| m.node.clone())
     }
@@ -75,6 +77,8 @@ impl Engine {
                 false => known.map_or(0, |k| k.incarnation),
             },
             accusers: suspicion.map_or(Vec::new(), |s| s.accusers().map(|o| self.name_of(o)).collect()),
+            since_mono_ms: known.map(|k| k.since_ms),
+            dead_mono_ms: closes_ms,
             dead_in_ms: closes_ms.map(|at| at.saturating_sub(now_ms)),
             rtt_ms: known.and_then(|k| k.rtt.smoothed_ms()),
             linked: false,

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::acks::Acks;
 use super::clock::Clock;
+use super::observe::{Copied, Delays, Note, Observed};
 use crate::core::causality::Origin;
 use crate::core::limits::MAX_ASKS_PER_SECOND;
 use crate::core::membership::{self, State};
@@ -23,6 +24,12 @@ use crate::transport;
 pub(crate) enum Command {
     /// Read a session through from peers.
     Ask(SessionId, Asker),
+    /// Keep what observers read, from now on.
+    #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
+    Observe,
+    /// Show every linked peer's copy of a session, without taking it in.
+    #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
+    Inspect(SessionId, mpsc::Sender<Copied>),
     /// Publish a fact about this node.
     Publish(String, String),
     /// Drain, say goodbye, stop. Answers whether everything was handed over.
@@ -88,12 +95,16 @@ pub(crate) struct MemberView {
     pub why: String,
     /// How long it has been in that state (ms).
     pub since_ms: u64,
+    /// Since when it is in that state (monotonic ms), if the detector judged it.
+    pub since_mono_ms: Option<u64>,
     /// How often it had to refute a suspicion.
     pub incarnation: u32,
     /// Who suspects it, by name where the name is known.
     pub accusers: Vec<String>,
     /// How much longer it has to refute the suspicion (ms).
     pub dead_in_ms: Option<u64>,
+    /// When it is dead unless it does (monotonic ms).
+    pub dead_mono_ms: Option<u64>,
     /// Round-trip time of its probes (ms).
     pub rtt_ms: Option<f64>,
     pub linked: bool,
@@ -170,6 +181,11 @@ pub(crate) struct Shared {
     pub ack_timeout_ms: u64,
     /// How long a read-through waits for peers (ms).
     pub ask_timeout_ms: u64,
+    /// What happened, for event logs.
+    pub notes: broadcast::Sender<Note>,
+    /// What the node's task shows observers; `None` while there was none.
+    pub observed: Mutex<Option<Arc<Observed>>>,
+    pub delays: Delays,
     /// Partitions with local writes some linked peer has not been sent, and pushes under way.
     pub backlog: AtomicU64,
 }

@@ -74,6 +74,8 @@ impl Tracer {
             Input::Leaving => "\"in\":\"leaving\"".into(),
             Input::Gone(origin) => format!("\"in\":\"gone\",\"peer\":\"{:032x}\"", origin.0),
             Input::Ask { id, .. } => format!("\"in\":\"ask\",\"session\":{}", session(*id, key)),
+            Input::Inspect { id, .. } => format!("\"in\":\"inspect\",\"session\":{}", session(*id, key)),
+            Input::InspectOver { .. } => return,
             Input::Watched => "\"in\":\"watched\"".into(),
             Input::Clone => "\"in\":\"clone\"".into(),
         };
@@ -106,6 +108,9 @@ impl Tracer {
             ),
             Output::Asked { found, left, .. } => {
                 format!("\"out\":\"asked\",\"found\":{found},\"left\":{left}")
+            }
+            Output::Inspected { peer, copy, .. } => {
+                format!("\"out\":\"inspected\",\"peer\":\"{:032x}\",\"found\":{}", peer.0, copy.is_some())
             }
             Output::CloseLink { peer, why } => {
                 format!("\"out\":\"close_link\",\"peer\":\"{:032x}\",\"why\":{}", peer.0, quoted(why))

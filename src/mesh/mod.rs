@@ -4,6 +4,8 @@ mod builder;
 mod config;
 mod edit;
 mod error;
+#[cfg(feature = "dashboard")]
+pub(crate) mod observe;
 mod principals;
 mod receipt;
 mod seen;

@@ -196,6 +196,7 @@ impl Sessions {
         let shared = self.mesh.shared();
         if written.wrote {
             shared.wrote();
+            shared.delays.wrote(&written);
             // Nobody watching is no error.
             let _ = shared.events.send(event);
         }

@@ -6,6 +6,7 @@ mod common;
 mod api;
 mod cluster;
 mod commands;
+mod dashboard;
 mod deaths;
 mod ends;
 mod guards;

@@ -264,7 +264,11 @@ impl World {
             Input::Fact { value, .. } => (Given::Board, 8 ^ xxh3_64(value.as_bytes())),
             Input::Overflow | Input::Leaving => (Given::Other, 9),
             Input::Gone(_) => (Given::Board, 6),
-            Input::Ask { .. } | Input::Watched | Input::Clone => (Given::Other, 7),
+            Input::Ask { .. }
+            | Input::Inspect { .. }
+            | Input::InspectOver { .. }
+            | Input::Watched
+            | Input::Clone => (Given::Other, 7),
         };
         self.hash.absorb([self.time_ms, at as u64, word, now.wall_ms]);
         self.handled += 1;

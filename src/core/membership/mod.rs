@@ -42,6 +42,7 @@ use self::message::{Message, Packet, Pulse, Rumour, decode, encode};
 use self::probe::{Probe, Relay, Sent};
 use self::rumours::Rumours;
 use super::causality::Origin;
+use super::histogram::{Histogram, NETWORK_BOUNDS_S};
 use super::limits::{MAX_MEMBERS, MAX_RUMOURS_PER_PACKET};
 
 /// A gap between two inputs longer than this (ms) means the process stood still: the driver looks around every 500.
@@ -185,6 +186,7 @@ pub struct Detector {
     last_ms: u64,
     outputs: VecDeque<Output>,
     stats: Stats,
+    rtts: Histogram,
 }
 
 impl Detector {
@@ -221,6 +223,7 @@ impl Detector {
             last_ms: now_ms,
             outputs: VecDeque::new(),
             stats: Stats::default(),
+            rtts: Histogram::new(NETWORK_BOUNDS_S),
         }
     }
 
@@ -549,6 +552,11 @@ impl Detector {
     /// How much this node doubts itself: timeouts are multiplied by one more.
     pub fn health_penalty(&self) -> u32 {
         self.health.penalty()
+    }
+
+    /// Round trips of answered probes.
+    pub fn rtts(&self) -> Histogram {
+        self.rtts
     }
 
     /// Counts since the start.

@@ -214,6 +214,7 @@ impl Detector {
     fn measured(&mut self, now_ms: u64, sent: Sent) -> u64 {
         if let Some(member) = self.members.get_mut(&sent.to).filter(|_| sent.measures) {
             member.rtt.sample(now_ms - sent.left_ms);
+            self.rtts.observe_ms(now_ms - sent.left_ms);
         }
         sent.left_ms
     }

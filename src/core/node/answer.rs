@@ -32,6 +32,7 @@ impl Node {
         let mine_ready = self.phase.is_ready();
         let answer = if digest.root == root {
             self.has_all_ours(from, &digest.own_last);
+            self.note_equal(now, from);
             encode(version, &Message::Equal { round, wall_ms, ready: mine_ready, inc })
         } else {
             // The difference may be the peer's gain or ours: ask in turn.
@@ -186,13 +187,16 @@ impl Node {
         let version = self.peers.get(&from).map_or(0, |p| p.version);
         let bases = Bases { wall_ms, counter: 0, version };
         let found = entry.is_some();
+        let reader = EntryReader { bases, origins };
+        if self.shown(from, request, &reader, entry.as_ref())? {
+            return Ok(());
+        }
         if !self.asks.contains_key(&request) {
             self.marks.hit(Mark::AskAnswerLate);
         } else if found {
             self.marks.hit(Mark::AskAnswered);
         }
         if let Some(entry) = entry.filter(|_| self.asks.contains_key(&request)) {
-            let reader = EntryReader { bases, origins };
             let joined = self.admit(now, entry.id.partition(self.limits.partitions), |p, gate| {
                 let state = reader.resolve(&entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
                 p.apply_entry(&(entry.id, state), gate)

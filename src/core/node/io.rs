@@ -3,7 +3,7 @@
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::membership::{self, Change, Listed};
-use crate::core::replica::{Happened, Serving};
+use crate::core::replica::{Dumped, Happened, Serving};
 use crate::core::session::SessionId;
 use crate::core::time::Now;
 
@@ -82,6 +82,19 @@ pub enum Input<'a> {
         /// The session.
         id: SessionId,
     },
+    /// Show every linked peer's copy of a session without taking it in; answered by [`Output::Inspected`] for each
+    /// peer that answers. Tokens are shared with `Ask`.
+    Inspect {
+        /// Echoed.
+        token: u64,
+        /// The session.
+        id: SessionId,
+    },
+    /// Nobody waits for the answers of an inspection any more.
+    InspectOver {
+        /// The inspection.
+        token: u64,
+    },
     /// Somebody watches now.
     Watched,
     /// Another live process carries this node's name: start a new life, keep the data.
@@ -148,6 +161,15 @@ pub enum Output {
         found: bool,
         /// Peers that have not answered yet.
         left: usize,
+    },
+    /// A peer's copy of an inspected session; `None` if it has none.
+    Inspected {
+        /// The question.
+        token: u64,
+        /// Who answered.
+        peer: Origin,
+        /// Its copy.
+        copy: Option<Box<Dumped>>,
     },
     /// Close the link: the peer broke a rule.
     CloseLink {

@@ -3,10 +3,12 @@
 //! The node runs single-threaded; embedders' threads share only the [`Replica`] with it. Reader's order: `io.rs`
 //! (what goes in and comes out), this file, `members.rs` (who is a member), `push.rs` (a write leaves), `round.rs`
 //! (anti-entropy, the asking side), `answer.rs` (the answering side), `phase.rs` (joining, ready, fenced, new lives),
-//! `audit.rs`.
+//! `audit.rs`; for those who look from outside, `compare.rs` (who differs) and `inspect.rs` (one session at peers).
 
 mod answer;
 mod audit;
+mod compare;
+mod inspect;
 mod io;
 mod members;
 mod phase;
@@ -19,11 +21,13 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+pub use self::compare::Compared;
 pub use self::io::{Class, Input, Output, Setup, Stats};
 use self::phase::Phase;
 use self::push::OutPush;
 use self::round::Round;
 use super::causality::Origin;
+use super::histogram::{Histogram, ROUND_BOUNDS_S};
 use super::limits::{Limits, MAX_ENDED_PER_STEP};
 use super::marks::{Mark, Marks};
 use super::membership::{self, Detector, Listed};
@@ -84,6 +88,11 @@ pub struct Node {
     wall_offset_ms: i64,
     reap_frozen: bool,
     asks: BTreeMap<u64, BTreeSet<Origin>>,
+    /// As `asks`: answers are shown to whoever asked and not taken in.
+    inspections: BTreeMap<u64, BTreeSet<Origin>>,
+    /// How peers compared last; `None` while nobody observes.
+    compared: Option<BTreeMap<Origin, Compared>>,
+    round_time: Histogram,
     watched: bool,
     stats: Stats,
     marks: Marks,
@@ -121,6 +130,9 @@ impl Node {
             wall_offset_ms: offset_of(now),
             reap_frozen: false,
             asks: BTreeMap::new(),
+            inspections: BTreeMap::new(),
+            compared: None,
+            round_time: Histogram::new(ROUND_BOUNDS_S),
             watched: setup.watched,
             stats: Stats::default(),
             marks: Marks::default(),
@@ -138,6 +150,11 @@ impl Node {
     /// Counts since the start.
     pub fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// How long whole rounds of anti-entropy took.
+    pub fn round_time(&self) -> Histogram {
+        self.round_time
     }
 
     /// What rarely happens to the state machine itself, and did.
@@ -211,6 +228,8 @@ impl Node {
             Input::Leaving => self.detect(now, membership::Input::Leave),
             Input::Gone(origin) => self.gone(now, origin),
             Input::Ask { token, id } => self.ask(token, id),
+            Input::Inspect { token, id } => self.inspect(token, id),
+            Input::InspectOver { token } => self.inspected(token),
             Input::Watched => self.watched = true,
             Input::Clone => {
                 self.new_life(now, Mark::NewLifeClone, "another live process carries this node's name");
@@ -264,6 +283,7 @@ impl Node {
 
     fn link_down(&mut self, now: Now, peer: Origin) {
         self.peers.remove(&peer);
+        self.forget_inspected(peer);
         self.detect(now, membership::Input::LinkDown(peer));
         if self.round.as_ref().is_some_and(|r| r.peer == peer) {
             self.round = None;
@@ -418,6 +438,9 @@ impl Node {
                 self.inc.remove(&origin);
             }
             self.members.remove(&origin);
+            if let Some(compared) = &mut self.compared {
+                compared.remove(&origin);
+            }
             self.detect(now, membership::Input::Gone(origin));
         }
     }

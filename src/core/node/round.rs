@@ -24,6 +24,7 @@ pub(super) struct Round {
     pub peer: Origin,
     pub id: u64,
     pub heard_ms: u64,
+    begun_ms: u64,
     /// Our own last dot of each partition when the digest was taken: "equal" means the peer has them all.
     own_last: Vec<u64>,
     /// Ask with an empty base: an audit found what vectors cannot show.
@@ -137,6 +138,7 @@ impl Node {
             peer: to,
             id,
             heard_ms: now.mono_ms,
+            begun_ms: now.mono_ms,
             own_last: digest.own_last,
             full: is_full,
             pending: full.into(),
@@ -177,6 +179,7 @@ impl Node {
             self.fresh(now, peer, wall_ms, inc);
         }
         self.stats.rounds_equal += 1;
+        self.note_equal(now, peer);
         self.marks.hit(Mark::RoundEqual);
         self.phase.all_done(ready);
         self.note_ready(peer, ready);
@@ -247,6 +250,7 @@ impl Node {
                 pending.push_back(partition);
             }
         }
+        self.note_unequal(now, peer, pending.len());
         if let Some(round) = &mut self.round {
             round.pending = pending;
             round.pulled = true;
@@ -423,6 +427,9 @@ impl Node {
         let Some(round) = self.round.take() else { return };
         let Some(peer) = self.peers.get_mut(&round.peer) else { return };
         let whole = !round.full && !round.failed;
+        if whole {
+            self.round_time.observe_ms(now.mono_ms.saturating_sub(round.begun_ms));
+        }
         peer.complete |= whole;
         let version = peer.version;
         if round.pulled {

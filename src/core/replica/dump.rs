@@ -37,6 +37,13 @@ pub struct DumpedLive {
     pub fields: BTreeMap<String, (Option<String>, Stamp)>,
 }
 
+impl Dumped {
+    /// Spells out a record whose origins are indices into `origins`.
+    pub fn of(record: &Packed<'_>, origins: &[Origin]) -> Self {
+        dumped(record, origins)
+    }
+}
+
 impl Replica {
     /// Every record by the text of its id. Secret: for tests and drills.
     pub fn dump(&self) -> BTreeMap<String, Dumped> {

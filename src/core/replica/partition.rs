@@ -86,6 +86,10 @@ pub struct Counts {
     pub need_full: u64,
     /// Overwrites of any kind by incoming entries.
     pub merged: u64,
+    /// Entries that came in.
+    pub entries: u64,
+    /// Those of them that changed nothing.
+    pub redundant: u64,
 }
 
 /// One partition of the replica. A pure state machine: `&mut self` and the time, nothing else.
@@ -463,6 +467,11 @@ impl Partition {
     /// The last own dot written here; 0 if none.
     pub fn own_last(&self) -> u64 {
         self.own_last
+    }
+
+    /// Own write events here after this counter, of those remembered: at most [`RECENT_OPS`].
+    pub fn own_since(&self, counter: u64) -> usize {
+        self.recent.iter().rev().take_while(|op| op.counter > counter).count()
     }
 
     /// Bytes of record storage reserved.

@@ -360,6 +360,7 @@ impl Partition {
     /// Admission of one entry (CRDT.md §5.3).
     fn admit(&mut self, (id, state): &Entry<'_>, gate: &mut Gate<'_>) -> Result<Admitted, Refusal> {
         self.check_times(state, gate)?;
+        self.counts.entries += 1;
         let slot = self.find(*id);
         let dead_here = slot.is_some_and(|slot| self.record(slot).is_dead());
         let admitted = match state {
@@ -470,6 +471,7 @@ impl Partition {
             let (joined, findings) = join(&old, state, &self.origins, &covered);
             self.note_findings(&findings);
             if joined == old {
+                self.counts.redundant += 1;
                 return;
             }
             if matches!(old, State::Dead(_)) {

@@ -1,6 +1,7 @@
 //! All partitions of a node behind their locks: what embedders' threads and the node share.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
@@ -302,6 +303,18 @@ impl Replica {
         self.partitions.iter().for_each(|partition| partition.read().union_marks(bits));
     }
 
+    /// The newest counter of each origin held in any partition.
+    pub fn newest_counters(&self) -> BTreeMap<Origin, u64> {
+        let mut newest = BTreeMap::new();
+        for partition in &self.partitions {
+            for (origin, ranges) in partition.read().coverage() {
+                let held = newest.entry(origin).or_insert(0);
+                *held = ranges.max().max(*held);
+            }
+        }
+        newest
+    }
+
     /// Sums of the partitions' counts.
     pub fn counts(&self) -> Counts {
         let mut sum = Counts::default();
@@ -316,6 +329,8 @@ impl Replica {
             sum.refused_drift += c.refused_drift;
             sum.need_full += c.need_full;
             sum.merged += c.merged;
+            sum.entries += c.entries;
+            sum.redundant += c.redundant;
         }
         sum
     }

@@ -54,6 +54,11 @@ impl<'a> Packed<'a> {
         Self(bytes)
     }
 
+    /// Its size (bytes).
+    pub fn bytes_len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether this is a tombstone.
     pub fn is_dead(&self) -> bool {
         self.0.first() == Some(&DEAD)

@@ -1,5 +1,7 @@
 //! The routes, and what holds for all of them: who may ask, and that nobody caches an answer.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
@@ -8,15 +10,31 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use tokio::sync::watch;
+use tower::ServiceExt;
+
 use super::app::Shared;
 use super::error::Refusal;
 use super::{drills, health, principals, sessions};
 
+/// Where the dashboard is.
+pub const DASHBOARD_PATH: &str = "/dashboard";
 /// The path that answers without a token: probes of orchestrators carry none.
 const OPEN_PATH: &str = "/healthz";
 
-/// All endpoints of an agent.
-pub fn router(app: Shared) -> Router {
+/// All endpoints of an agent. The dashboard asks for the same token itself, as a browser can give it.
+pub fn router(app: Shared, closing: watch::Receiver<bool>) -> Router {
+    let routes = endpoints(Arc::clone(&app));
+    let Some(config) = app.dashboard.clone() else { return routes };
+    let dashboard = app.mesh.dashboard(config.closed_by(closing));
+    // Where scrapers look.
+    let metrics = dashboard.clone();
+    routes
+        .route("/metrics", get(move |request: Request| metrics.oneshot(request)))
+        .nest_service(DASHBOARD_PATH, dashboard)
+}
+
+fn endpoints(app: Shared) -> Router {
     let mut routes = Router::new()
         .route(OPEN_PATH, get(health::healthz))
         .route("/readyz", get(health::readyz))

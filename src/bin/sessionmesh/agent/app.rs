@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use sessionmesh::dashboard::DashboardConfig;
 use sessionmesh::transport::Drill;
 use sessionmesh::{Mesh, Sessions};
 use subtle::ConstantTimeEq;
@@ -29,6 +30,8 @@ pub struct App {
     pub max_body_bytes: usize,
     /// Drill controls, if the node was started with them.
     pub drills: Option<Drills>,
+    /// How the dashboard is mounted, if it is.
+    pub dashboard: Option<DashboardConfig>,
     token: Option<String>,
     clock_offset_ms: i64,
 }
@@ -40,7 +43,8 @@ impl App {
     /// The state of an agent that runs `mesh`.
     pub fn new(mesh: Mesh, http: &HttpPlan, drills: Option<Drills>, clock_offset_ms: i64) -> Self {
         let (token, max_body_bytes) = (http.token.clone(), http.max_body_bytes);
-        Self { sessions: mesh.sessions(), mesh, max_body_bytes, drills, token, clock_offset_ms }
+        let dashboard = http.dashboard.clone();
+        Self { sessions: mesh.sessions(), mesh, max_body_bytes, drills, dashboard, token, clock_offset_ms }
     }
 
     /// Whether the request carries the bearer token, if one is asked for.

@@ -63,7 +63,7 @@ pub fn say(line: &Value) {
 /// Serves until told to stop, then ends in good order.
 pub async fn live(mesh: Mesh, listener: Listener, app: App, mut stop: StopSignals) -> Exit {
     let (close, closing) = watch::channel(false);
-    let router = api::router(Arc::new(app));
+    let router = api::router(Arc::new(app), closing.clone());
     let server = tokio::spawn(serve::serve(listener, router, closing, REQUEST_PATIENCE));
     let ending = tokio::select! {
         name = stop.next() => Ok(name),

@@ -20,8 +20,8 @@ pub enum Listener {
 
 /// One client's connection.
 pub enum Accepted {
-    /// Over TCP.
-    Tcp(TcpStream),
+    /// Over TCP, from this address.
+    Tcp(TcpStream, SocketAddr),
     /// Over a Unix socket.
     Unix(UnixStream),
 }
@@ -78,13 +78,23 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, peer) = listener.accept().await?;
                 // Small answers shall not wait for company; refusing costs latency only.
                 let _ = stream.set_nodelay(true);
-                Ok(Accepted::Tcp(stream))
+                Ok(Accepted::Tcp(stream, peer))
             }
             Self::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
         }
+    }
+
+    /// Where a browser finds `path`; none on a Unix socket. An address that stands for all of a host's is told as `host`.
+    pub fn url(&self, host: std::net::IpAddr, path: &str) -> Option<String> {
+        let Self::Tcp(listener) = self else { return None };
+        let mut addr = listener.local_addr().ok()?;
+        if addr.ip().is_unspecified() {
+            addr.set_ip(host);
+        }
+        Some(format!("http://{addr}{path}/"))
     }
 
     /// Where it listens, in the form `--http` takes.

@@ -73,7 +73,10 @@ pub async fn run(args: AgentArgs) -> Result<Exit, Failure> {
     let listener = Listener::bind(&http.listen).await?;
     let (drills, builder) = drills(&args, builder(&args, &settings)?)?;
     let mesh = builder.start().await.map_err(refused)?;
-    let app = App::new(mesh.clone(), &http, drills, args.clock_offset_ms);
+    let mut app = App::new(mesh.clone(), &http, drills, args.clock_offset_ms);
+    if let Some(url) = listener.url(mesh.addr().ip(), api::DASHBOARD_PATH) {
+        app.dashboard = app.dashboard.map(|config| config.published_as(&url));
+    }
     announce(&mesh, &listener, &app);
     let exit = life::live(mesh, listener, app, stop).await;
     Ok(exit)
@@ -109,6 +112,9 @@ fn announce(mesh: &Mesh, listener: &Listener, app: &App) {
         "http": listener.name(),
         "pid": std::process::id(),
     });
+    if app.dashboard.is_some() {
+        started["dashboard"] = listener.url(mesh.addr().ip(), api::DASHBOARD_PATH).into();
+    }
     if let Some(drills) = &app.drills {
         started["drill_token"] = drills.token.clone().into();
     }

@@ -1,15 +1,21 @@
 //! The HTTP server: bounded in connections and patience, and able to stop without dropping a request under way.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::response::Response;
+use axum::{Extension, Router};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tower::{Layer, Service};
 use tracing::{debug, warn};
 
 use super::listen::{Accepted, Listener};
@@ -43,7 +49,11 @@ pub async fn serve(
         let Some((client, slot)) = accepted else { continue };
         let (router, closing) = (router.clone(), closing.clone());
         match client {
-            Accepted::Tcp(stream) => clients.spawn(one(stream, router, closing, slot)),
+            Accepted::Tcp(stream, peer) => {
+                // Who asks: the dashboard lets in this machine only, if there is no token.
+                let router = Extension(ConnectInfo(peer)).layer(router);
+                clients.spawn(one(stream, router, closing, slot))
+            }
             Accepted::Unix(stream) => clients.spawn(one(stream, router, closing, slot)),
         };
     }
@@ -75,12 +85,15 @@ async fn next_client(
     }
 }
 
-async fn one(
+async fn one<S>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
+    router: S,
     mut closing: watch::Receiver<bool>,
     _slot: OwnedSemaphorePermit,
-) {
+) where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
     http.max_headers(MOST_HEADERS).max_buf_size(MOST_HEAD_BYTES);

@@ -94,6 +94,10 @@ async fn live(fleet: &Arc<Fleet>, listener: tokio::net::TcpListener) -> Result<(
     for place in &fleet.places {
         screen.say(&format!("  {}", place.url()));
     }
+    screen.say("\nWhat each node sees of the mesh, its dashboard. Cut or kill one in the shop and watch:");
+    for place in &fleet.places {
+        screen.say(&format!("  http://{}{}/", place.shop, node::DASHBOARD_PATH));
+    }
     screen.say("");
     let (tell, survey) = tokio::sync::watch::channel(Survey::default());
     tokio::spawn(control::serve(listener, Arc::clone(fleet), survey.clone()));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sessionmesh::dashboard::DashboardConfig;
 
 use crate::client::Target;
 
@@ -28,12 +29,26 @@ pub struct HttpSettings {
     pub token_file: Option<PathBuf>,
     /// Largest request body (bytes).
     pub max_body_bytes: usize,
+    /// Whether the dashboard and `/metrics` are there.
+    pub dashboard: bool,
+    /// Whether the dashboard may show the values of sessions, on request.
+    pub dashboard_values: bool,
+    /// Whether a session of this node's own is written every ten seconds, to time replication without traffic.
+    pub dashboard_canary: bool,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
         let listen = "127.0.0.1:8080".to_owned();
-        Self { listen, token: None, token_file: None, max_body_bytes: DEFAULT_BODY_BYTES }
+        Self {
+            listen,
+            token: None,
+            token_file: None,
+            max_body_bytes: DEFAULT_BODY_BYTES,
+            dashboard: true,
+            dashboard_values: false,
+            dashboard_canary: false,
+        }
     }
 }
 
@@ -46,6 +61,8 @@ pub struct HttpPlan {
     pub token: Option<String>,
     /// Largest request body (bytes).
     pub max_body_bytes: usize,
+    /// How the dashboard is mounted, if it is.
+    pub dashboard: Option<DashboardConfig>,
 }
 
 impl HttpSettings {
@@ -72,7 +89,26 @@ impl HttpSettings {
                 self.max_body_bytes
             ));
         }
-        Ok(HttpPlan { listen, token, max_body_bytes: self.max_body_bytes })
+        let dashboard = self.plan_dashboard(&listen, token.as_deref())?;
+        Ok(HttpPlan { listen, token, max_body_bytes: self.max_body_bytes, dashboard })
+    }
+
+    /// As the API: loopback, or its token. Whoever may open the Unix socket is let in.
+    fn plan_dashboard(
+        &self,
+        listen: &Target,
+        token: Option<&str>,
+    ) -> Result<Option<DashboardConfig>, String> {
+        if !self.dashboard {
+            return Ok(None);
+        }
+        let config = match (token, listen) {
+            (Some(token), _) => DashboardConfig::with_token(token).map_err(|e| e.to_string())?,
+            (None, Target::Tcp(_)) => DashboardConfig::loopback(),
+            (None, Target::Unix(_)) => DashboardConfig::authenticated_by_host(),
+        };
+        let config = if self.dashboard_values { config.with_values() } else { config };
+        Ok(Some(if self.dashboard_canary { config.with_canary() } else { config }))
     }
 
     fn read_token(&self) -> Result<Option<String>, String> {

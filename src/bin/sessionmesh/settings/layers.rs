@@ -140,7 +140,7 @@ pub fn defaults() -> (Table, Table) {
     (mesh, Table::try_from(HttpSettings::default()).unwrap_or_default())
 }
 
-/// A value of the same kind as the default: a number, a list by commas, a table by `key=value` and commas, or text.
+/// A value of the same kind as the default: a number, true or false, a list by commas, a table by `key=value` and commas, or text.
 fn value_like(example: Option<&Value>, text: &str) -> Result<Value, String> {
     let integer = |text: &str| -> Result<Value, String> {
         text.trim().parse().map(Value::Integer).map_err(|e| format!("{text:?} is no whole number: {e}"))
@@ -148,6 +148,9 @@ fn value_like(example: Option<&Value>, text: &str) -> Result<Value, String> {
     let words = || text.split(',').map(str::trim).filter(|word| !word.is_empty());
     Ok(match example {
         Some(Value::Integer(_)) => integer(text)?,
+        Some(Value::Boolean(_)) => {
+            Value::Boolean(text.trim().parse().map_err(|_| format!("{text:?} is neither true nor false"))?)
+        }
         Some(Value::Array(held)) if held.iter().any(Value::is_integer) => {
             Value::Array(words().map(integer).collect::<Result<_, _>>()?)
         }
@@ -181,10 +184,12 @@ mod tests {
             ("wire_versions", "1,2"),
             ("advertise", "10.0.0.1:7946"),
             ("http.max_body_bytes", "99"),
+            ("http.dashboard_values", "true"),
         ] {
             layers.set_text(key, text, env("X")).unwrap_or_else(|e| panic!("{key}: {e}"));
         }
         let (mesh, http) = layers.build().unwrap();
+        assert!(http.dashboard && http.dashboard_values);
         assert_eq!((mesh.settle_ms, mesh.wire_versions, http.max_body_bytes), (7, (1, 2), 99));
         assert_eq!(mesh.seeds, ["a:1", "b:2"]);
         assert_eq!(mesh.metadata["rack"], "9");
@@ -197,6 +202,8 @@ mod tests {
         assert!(bad.starts_with("env SESSIONMESH_SETTLE_MS: \"soon\" is no whole number"), "{bad}");
         let bad = layers.set_text("bind", "here", Source::Flag("--bind".into())).unwrap_err();
         assert!(bad.starts_with("flag --bind: bind: "), "{bad}");
+        let bad = layers.set_text("http.dashboard", "yes", env("X")).unwrap_err();
+        assert!(bad.contains("neither true nor false"), "{bad}");
         assert!(layers.set_text("nope", "1", env("X")).unwrap_err().contains("is no setting"));
     }
 }

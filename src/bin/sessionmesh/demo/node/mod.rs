@@ -19,6 +19,7 @@ use sessionmesh::Mesh;
 use sessionmesh::transport::Drill;
 
 pub use drill::TOKEN_HEADER;
+pub use shop::DASHBOARD_PATH;
 pub use start::Started;
 
 /// The variable with the mesh's secret. Not an argument: arguments are in every process list.
@@ -69,6 +70,8 @@ pub struct Node {
     pub drill_token: String,
     pub page: page::Config,
     pub held: held::Held,
+    /// Where the shop listens.
+    pub shop: SocketAddr,
 }
 
 /// Handlers share one.

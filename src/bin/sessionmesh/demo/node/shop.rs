@@ -7,10 +7,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use sessionmesh::dashboard::DashboardConfig;
 use sessionmesh::{Error, Expiry, Receipt, Session, SessionId, WriteError};
 
 use super::{App, Node, cookie, drill, guard, held, page};
 
+/// Where a node's dashboard is.
+pub const DASHBOARD_PATH: &str = "/dashboard";
 /// Largest request (bytes): names and values are short.
 const MAX_BODY_BYTES: usize = 8 * 1024;
 /// Longest name or key (characters): fits the page, and with its prefix a session key.
@@ -57,6 +60,12 @@ impl From<Error> for Refusal {
 /// An answer or a refusal.
 pub type Answer<T = Json<Value>> = Result<T, Refusal>;
 
+/// The node's dashboard. `guard` lets in this machine only; the values are those that whoever tries the demo typed.
+fn dashboard(app: &App) -> Router {
+    let config = DashboardConfig::authenticated_by_host().with_values();
+    app.mesh.dashboard(config.published_as(&format!("http://{}{DASHBOARD_PATH}/", app.shop)))
+}
+
 /// All routes of a node.
 pub fn router(app: App) -> Router {
     Router::new()
@@ -74,6 +83,7 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(readyz))
         .route("/status", get(status))
         .nest("/drill", drill::router(app.clone()))
+        .nest_service(DASHBOARD_PATH, dashboard(&app))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(guard::local_only))
         .with_state(app)

@@ -59,6 +59,7 @@ pub async fn start(args: DemoNodeArgs) -> Result<(App, TcpListener), String> {
         page: page::Config { node: args.name, control: args.control, token: page_token },
         drill_token: std::env::var(DRILL_TOKEN_ENV).unwrap_or_default(),
         held: held::Held::default(),
+        shop,
         mesh,
         drill,
     };

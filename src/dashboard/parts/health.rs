@@ -1,0 +1,238 @@
+//! Checks of this node and of what it sees, each with evidence and advice.
+
+use serde_json::{Value, json};
+
+use super::{Past, names, of_state, others};
+use crate::core::membership::State;
+use crate::core::replica::Serving;
+use crate::dashboard::answer::{ago, count};
+use crate::dashboard::limits::RECENT_MS;
+use crate::mesh::observe::{Gathered, MemberView};
+
+/// Partitions with unacknowledged writes that are no longer a burst.
+const BACKLOG: u64 = 64;
+/// Known incarnations near the ceiling of 400.
+const MANY_INCARNATIONS: usize = 320;
+
+/// Something to know or do.
+struct Finding {
+    severity: &'static str,
+    title: String,
+    evidence: String,
+    advice: &'static str,
+}
+
+type Check = fn(&Gathered, &Past) -> Option<Finding>;
+
+/// Every check by its stable name. docs/DASHBOARD.md lists them.
+const CHECKS: [(&str, Check); 14] = [
+    ("serving", serving),
+    ("members_silent", members_silent),
+    ("members_suspect", members_suspect),
+    ("alone", alone),
+    ("links", links),
+    ("clock_offset", clock_offset),
+    ("unreplicated_writes", unreplicated_writes),
+    ("backlog", backlog),
+    ("memory", memory),
+    ("integrity", integrity),
+    ("refused", refused),
+    ("seeds", seeds),
+    ("self_doubt", self_doubt),
+    ("incarnations", incarnations),
+];
+
+fn rank(severity: &str) -> usize {
+    ["critical", "warning", "info"].iter().position(|s| *s == severity).unwrap_or(3)
+}
+
+/// The part.
+pub(super) fn body(seen: &Gathered, past: &Past) -> Value {
+    let found = CHECKS.iter().filter_map(|(id, check)| Some((*id, check(seen, past)?)));
+    let mut found: Vec<(&str, Finding)> = found.collect();
+    found.sort_by_key(|(_, f)| rank(f.severity));
+    let worst = found.first().map_or("ok", |(_, f)| f.severity);
+    let one = |(id, f): (&str, Finding)| {
+        json!({
+            "id": id,
+            "severity": f.severity,
+            "title": f.title,
+            "evidence": f.evidence,
+            "advice": f.advice,
+        })
+    };
+    json!({
+        "worst": worst,
+        "findings": found.into_iter().map(one).collect::<Vec<Value>>(),
+        "checks": CHECKS.iter().map(|(id, _)| *id).collect::<Vec<&str>>(),
+    })
+}
+
+fn serving(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let (severity, title, advice) = match (&seen.stopped, seen.serving) {
+        (Some(_), _) => ("critical", "this node has stopped", "Start it again; read its log for the cause."),
+        (None, Serving::Ready) => return None,
+        (None, Serving::Joining) => (
+            "warning",
+            "this node does not serve yet",
+            "Wait until it has everything. If it stands still: check seeds, secret and cluster name, and UDP both ways.",
+        ),
+        (None, Serving::Fenced) => (
+            "critical",
+            "this node is fenced",
+            "Its process stood still, so it may have missed logouts; it opens by itself after a full round. Look for a \
+             CPU limit, a suspended machine or swapping.",
+        ),
+    };
+    let evidence = seen.stopped.as_ref().map_or_else(|| seen.reason.clone(), ToString::to_string);
+    Some(Finding { severity, title: title.into(), evidence, advice })
+}
+
+fn members_silent(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let dead = of_state(seen, State::Dead);
+    let all = seen.members.iter().filter(|m| m.state != State::Left).count();
+    let since = dead.iter().filter_map(|m| m.since_mono_ms).min();
+    let since =
+        since.map(|at| ago(seen.mono_ms.saturating_sub(at))).unwrap_or_else(|| "an unknown time".into());
+    (!dead.is_empty()).then(|| Finding {
+        severity: if dead.len() == 1 { "warning" } else { "critical" },
+        title: format!("{} of {all} members silent", dead.len()),
+        evidence: format!("{}, the first since {since}", names(&dead)),
+        advice: "Sides of a cut go on serving and merge when it heals; until then a logout on one is not seen on the \
+                 other. Check that the processes run, then the network: one UDP port, both ways, between all members.",
+    })
+}
+
+fn members_suspect(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let suspects = of_state(seen, State::Suspect);
+    let who = |m: &&MemberView| format!("{} by {}: {}", m.node, m.accusers.join(", "), m.why);
+    (!suspects.is_empty()).then(|| Finding {
+        severity: "warning",
+        title: count(suspects.len(), "member is suspect", "members are suspect"),
+        evidence: suspects.iter().map(who).collect::<Vec<_>>().join("; "),
+        advice: "Seconds decide. If it clears and comes back, that node or the line to it is overloaded.",
+    })
+}
+
+fn alone(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let nobody = others(seen).all(|m| m.state == State::Left);
+    nobody.then(|| Finding {
+        severity: if seen.numbers.discovery.seeds.is_empty() { "info" } else { "warning" },
+        title: "no other member is known".into(),
+        evidence: count(seen.numbers.discovery.seeds.len(), "seed is configured", "seeds are configured"),
+        advice: "Sessions of a lone node die with its process. Start a second one that has this one among its seeds.",
+    })
+}
+
+fn links(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let unlinked: Vec<&MemberView> = others(seen).filter(|m| m.state == State::Alive && !m.linked).collect();
+    (!unlinked.is_empty()).then(|| Finding {
+        severity: "warning",
+        title: format!("no link with {}", count(unlinked.len(), "living member", "living members")),
+        evidence: names(&unlinked),
+        advice: "Normal for a second after a start. If it stays: this node and that one cannot reach each other \
+                 directly; open UDP between them and check what `advertise` says.",
+    })
+}
+
+fn clock_offset(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let far = others(seen).filter(|m| m.linked && m.wall_offset_ms.unsigned_abs() > seen.max_drift_ms / 4);
+    let far: Vec<String> = far.map(|m| format!("{} by {} ms", m.node, m.wall_offset_ms)).collect();
+    (!far.is_empty()).then(|| Finding {
+        severity: "warning",
+        title: count(far.len(), "clock is far off", "clocks are far off"),
+        evidence: format!(
+            "{}; nodes further apart than {} ms exchange nothing",
+            far.join(", "),
+            seen.max_drift_ms
+        ),
+        advice: "Run a time service on every host. Expiry is only as exact as the clocks.",
+    })
+}
+
+fn unreplicated_writes(seen: &Gathered, past: &Past) -> Option<Finding> {
+    let (at_ms, total) = past.unreplicated;
+    let recent = total > 0 && seen.wall_ms.saturating_sub(at_ms) < RECENT_MS;
+    (total > 0).then(|| Finding {
+        severity: if recent { "warning" } else { "info" },
+        title: count(total as usize, "write was answered without a second copy", "writes were answered without a second copy"),
+        evidence: format!("the last was noticed {} ago", ago(seen.wall_ms.saturating_sub(at_ms))),
+        advice: "A short burst when a member dies is normal. If it rises steadily: a member is alive and slow, or cut off \
+                 and not yet noticed; look at backlog and links.",
+    })
+}
+
+fn backlog(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let behind = others(seen).filter(|m| m.backlog_partitions as u64 >= BACKLOG);
+    let behind: Vec<String> = behind.map(|m| format!("{} ({})", m.node, m.backlog_partitions)).collect();
+    (!behind.is_empty()).then(|| Finding {
+        severity: "warning",
+        title: format!("{} slow to acknowledge", count(behind.len(), "peer is", "peers are")),
+        evidence: format!("partitions with unacknowledged writes: {}", behind.join(", ")),
+        advice: "That node, or the line to it, takes in less than is written here. A burst passes; a rise does not.",
+    })
+}
+
+fn memory(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let max = seen.max_memory_bytes;
+    let used = if max == u64::MAX { 0 } else { seen.record_bytes.saturating_mul(100) / max.max(1) };
+    (used >= 80).then(|| Finding {
+        severity: if used >= 100 { "critical" } else { "warning" },
+        title: format!("records take {used} % of max_memory_bytes"),
+        evidence: format!("{} of {max} bytes", seen.record_bytes),
+        advice: "New sessions are refused at 100 %; nothing is evicted. Raise the limit, shorten lifetimes, or store \
+                 less per session.",
+    })
+}
+
+fn integrity(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let (diffs, violations) = (seen.numbers.node.audit_diffs, seen.counts.violations);
+    (diffs + violations > 0).then(|| Finding {
+        severity: if violations > 0 { "critical" } else { "warning" },
+        title: "contents differed where they must not".into(),
+        evidence: format!("audit differences {diffs}, violations {violations}"),
+        advice: "Differences were fetched again by themselves. Look for bad memory, or members of different versions; \
+                 report it with the traces of both nodes.",
+    })
+}
+
+fn refused(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let (frames, drift) = (seen.numbers.node.refused, seen.counts.refused_drift);
+    (frames + drift > 0).then(|| Finding {
+        severity: "info",
+        title: "something that came in was refused".into(),
+        evidence: format!("frames and packets {frames}, entries from clocks too far ahead {drift}"),
+        advice: "The log names peer and cause. Clocks: run a time service. Frames: look for members of other versions.",
+    })
+}
+
+fn seeds(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let bad = seen.numbers.discovery.seeds.iter().filter_map(|s| Some((&s.seed, s.last_error.as_ref()?)));
+    let bad: Vec<String> = bad.map(|(seed, error)| format!("{seed}: {error}")).collect();
+    (!bad.is_empty()).then(|| Finding {
+        severity: "warning",
+        title: format!("{} not resolve", count(bad.len(), "seed does", "seeds do")),
+        evidence: bad.join("; "),
+        advice: "It is tried again and again. Members that are known stay known; a restart would find nobody by it.",
+    })
+}
+
+fn self_doubt(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let penalty = seen.numbers.penalty;
+    (penalty > 0).then(|| Finding {
+        severity: if penalty >= 4 { "warning" } else { "info" },
+        title: "this node doubts itself".into(),
+        evidence: format!("health penalty {penalty}: late timers, lost packets, or others who suspected it"),
+        advice: "It gives others more time before it accuses them. Look at this host's CPU and network.",
+    })
+}
+
+fn incarnations(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let known = seen.numbers.discovery.known_incarnations;
+    (known >= MANY_INCARNATIONS).then(|| Finding {
+        severity: "warning",
+        title: "many incarnations are remembered".into(),
+        evidence: format!("{known} known; newcomers are ignored from 400 on"),
+        advice: "Something restarts again and again: each start is a new identity for dead_grace_ms. Find out what.",
+    })
+}

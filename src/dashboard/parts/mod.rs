@@ -1,0 +1,83 @@
+//! What can be said of a mesh, each part a pure function of what was gathered: no clock, no lock, no node. So that the
+//! simulator's traces and invented meshes of any size can be shown by the same code.
+
+mod divergence;
+mod health;
+mod islands;
+mod matrix;
+mod members;
+mod mesh;
+mod tombstones;
+mod traffic;
+
+use serde_json::Value;
+
+use super::board::{Due, Memory};
+use super::limits::READINGS;
+use crate::core::membership::State;
+use crate::mesh::observe::{Gathered, MemberView};
+
+pub(super) use islands::{alive_set, islands};
+pub(super) use mesh::verdict;
+pub(super) use traffic::reading;
+
+/// The fact under which a node publishes where its dashboard is.
+pub(super) const URL_FACT: &str = "dashboard";
+/// The fact under which a node publishes the hash of the members it sees alive.
+pub(super) const ALIVE_FACT: &str = "dashboard.alive";
+
+/// All parts, by the name of their path.
+pub(super) const NAMES: [&str; 8] =
+    ["mesh", "members", "matrix", "partitions", "divergence", "traffic", "tombstones", "health"];
+
+/// The histories a part may look at.
+pub(super) struct Past {
+    pub readings: Vec<super::board::Reading>,
+    pub due: Due,
+    pub unreplicated: (u64, u64),
+    pub values: bool,
+}
+
+impl Past {
+    /// What is remembered now.
+    pub(super) fn of(memory: &Memory, values: bool) -> Self {
+        let readings = memory.readings.iter().rev().take(READINGS).rev().cloned().collect();
+        Self { readings, due: memory.due.clone(), unreplicated: memory.unreplicated, values }
+    }
+}
+
+/// A part without its view; `None` for no part's name.
+pub(super) fn part(name: &str, seen: &Gathered, past: &Past) -> Option<Value> {
+    Some(match name {
+        "mesh" => mesh::body(seen, past),
+        "members" => members::body(seen),
+        "matrix" => matrix::body(seen),
+        "partitions" => islands::body(seen),
+        "divergence" => divergence::body(seen),
+        "traffic" => traffic::body(seen, past),
+        "tombstones" => tombstones::body(seen, past),
+        "health" => health::body(seen, past),
+        _ => return None,
+    })
+}
+
+/// Everybody but this node.
+pub(super) fn others(seen: &Gathered) -> impl Iterator<Item = &MemberView> {
+    seen.members.iter().filter(|m| m.origin != seen.origin)
+}
+
+/// Members of one state, this node not counted.
+pub(super) fn of_state(seen: &Gathered, state: State) -> Vec<&MemberView> {
+    others(seen).filter(|m| m.state == state).collect()
+}
+
+/// Names, in a sentence.
+pub(super) fn names(members: &[&MemberView]) -> String {
+    const MOST: usize = 12;
+    let mut names: Vec<&str> = members.iter().map(|m| m.node.as_str()).take(MOST).collect();
+    let more = format!("and {} more", members.len().saturating_sub(MOST));
+    if members.len() > MOST {
+        names.push(&more);
+    }
+    names.join(", ")
+}

@@ -1,0 +1,169 @@
+//! What the dashboard reads of a node: one consistent gathering a time, and questions to peers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc};
+
+use super::Mesh;
+use crate::core::causality::Origin;
+use crate::core::replica::{Counts, Dumped, Partition, Serving};
+use crate::core::session::SessionId;
+use crate::driver::{Command, Stopped};
+pub(crate) use crate::driver::{Flow, MemberView, Note, NoteKind, Numbers, Observed};
+
+/// Answers of peers that may wait to be looked at: each holds one record.
+const INSPECTED: usize = 8;
+
+/// Everything a node knows that a dashboard may show, but for its sessions.
+#[derive(Clone, Debug)]
+pub(crate) struct Gathered {
+    pub node: String,
+    pub cluster: String,
+    pub origin: Origin,
+    /// The clocks when it was gathered.
+    pub wall_ms: u64,
+    pub mono_ms: u64,
+    pub serving: Serving,
+    pub reason: String,
+    pub stopped: Option<Stopped>,
+    pub members: Vec<MemberView>,
+    pub numbers: Numbers,
+    /// `None` for a quarter of a second after the first gathering.
+    pub observed: Option<Arc<Observed>>,
+    pub counts: Counts,
+    pub record_bytes: u64,
+    pub max_memory_bytes: u64,
+    pub partitions: u16,
+    pub max_drift_ms: u64,
+    pub backlog: u64,
+    pub unreplicated: u64,
+    pub linked: usize,
+    /// Watchers of sessions.
+    pub watchers: usize,
+    /// The newest counter held of each origin.
+    pub newest: BTreeMap<Origin, u64>,
+    /// Own writes each linked peer has not acknowledged: an upper bound.
+    pub unacked: BTreeMap<Origin, u64>,
+}
+
+impl Gathered {
+    /// A monotonic time of this node as wall time (ms).
+    pub fn wall_of(&self, mono_ms: u64) -> u64 {
+        (self.wall_ms + mono_ms).saturating_sub(self.mono_ms)
+    }
+
+    /// The name of a life, if it is a member's.
+    pub fn name_of(&self, origin: Origin) -> Option<&str> {
+        let member = self.members.iter().find(|m| m.origin == origin);
+        member.map(|m| m.node.as_str()).or_else(|| (origin == self.origin).then_some(self.node.as_str()))
+    }
+}
+
+impl Mesh {
+    /// From now on this node keeps what [`Mesh::gather`] tells.
+    pub(crate) fn observe(&self) {
+        // A full queue is a busy task; the next gathering asks again.
+        let _ = self.shared().commands.try_send(Command::Observe);
+    }
+
+    /// Reads everything. About a millisecond with 256 partitions, most of it sums over them.
+    pub(crate) fn gather(&self) -> Gathered {
+        let shared = self.shared();
+        let observed = shared.observed.lock().clone();
+        if observed.is_none() {
+            self.observe();
+        }
+        let now = shared.clock.now();
+        let limits = shared.replica.limits();
+        Gathered {
+            node: shared.node.clone(),
+            cluster: shared.cluster.clone(),
+            origin: shared.life.read().0,
+            wall_ms: now.wall_ms,
+            mono_ms: now.mono_ms,
+            serving: shared.replica.serving(now),
+            reason: shared.serving.borrow().1.clone(),
+            stopped: shared.stopped.borrow().clone(),
+            members: shared.members.read().clone(),
+            numbers: shared.stats.lock().clone(),
+            observed,
+            counts: shared.replica.counts(),
+            record_bytes: shared.replica.record_bytes(),
+            max_memory_bytes: limits.max_memory_bytes,
+            partitions: limits.partitions,
+            max_drift_ms: limits.max_drift_ms,
+            backlog: shared.backlog.load(Ordering::Acquire),
+            unreplicated: self.unreplicated_total(),
+            linked: shared.acks.linked(),
+            watchers: shared.events.receiver_count(),
+            newest: shared.replica.newest_counters(),
+            unacked: self.unacknowledged(),
+        }
+    }
+
+    fn unacknowledged(&self) -> BTreeMap<Origin, u64> {
+        let shared = self.shared();
+        let mut behind: BTreeMap<Origin, u64> = BTreeMap::new();
+        let linked = shared.acks.linked_peers();
+        for ix in 0..shared.replica.limits().partitions {
+            let last = shared.replica.shared(ix, Partition::own_last);
+            for (peer, upto) in shared.acks.upto(ix, &linked) {
+                let lacks = if upto >= last { 0 } else { shared.replica.shared(ix, |p| p.own_since(upto)) };
+                *behind.entry(peer).or_default() += lacks as u64;
+            }
+        }
+        behind
+    }
+
+    /// What happens from now on, for an event log.
+    pub(crate) fn notes(&self) -> broadcast::Receiver<Note> {
+        self.shared().notes.subscribe()
+    }
+
+    /// The monotonic clock (ms).
+    pub(crate) fn mono_ms(&self) -> u64 {
+        self.shared().clock.now().mono_ms
+    }
+
+    /// The wall clock (ms since the epoch).
+    pub(crate) fn wall_ms(&self) -> u64 {
+        self.shared().clock.now().wall_ms
+    }
+
+    /// Runs `f` on a partition, locked shared.
+    pub(crate) fn with_partition<T>(&self, ix: u16, f: impl FnOnce(&Partition) -> T) -> T {
+        self.shared().replica.shared(ix, f)
+    }
+
+    /// The key of the short hashes by which sessions are named.
+    pub(crate) fn log_key(&self) -> u64 {
+        self.shared().log_key
+    }
+
+    /// What linked peers have of a session, by whoever answers within `patience`. Nothing of it is taken in.
+    pub(crate) async fn inspect(
+        &self,
+        id: SessionId,
+        patience: Duration,
+    ) -> BTreeMap<Origin, Option<Box<Dumped>>> {
+        let mut answers = BTreeMap::new();
+        let wanted = self.shared().acks.linked();
+        let (tell, mut told) = mpsc::channel(INSPECTED);
+        if wanted == 0 || self.shared().commands.send(Command::Inspect(id, tell)).await.is_err() {
+            return answers;
+        }
+        let all = async {
+            while answers.len() < wanted
+                && let Some((peer, copy)) = told.recv().await
+            {
+                answers.insert(peer, copy);
+            }
+        };
+        // Whoever is silent until then is missing in the answer.
+        let _ = tokio::time::timeout(patience, all).await;
+        answers
+    }
+}
