@@ -6,6 +6,8 @@ mod edit;
 mod error;
 mod principals;
 mod receipt;
+#[cfg(feature = "axum")]
+mod rotate;
 mod seen;
 mod sessions;
 mod status;
