@@ -56,6 +56,7 @@ pub struct Fields {
     pub(crate) clear: bool,
     pub(crate) skip_unchanged: bool,
     pub(crate) principal: Option<Option<String>>,
+    pub(crate) reserved: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Fields {
@@ -105,6 +106,7 @@ impl Fields {
             ttl: self.expiry.map(|e| e.ttl),
             clear: self.clear,
             principal: self.principal.as_ref().map(Option::as_deref),
+            reserved: self.reserved.iter().map(|(key, bytes)| (*key, bytes.as_slice())).collect(),
         }
     }
 }

@@ -8,6 +8,8 @@ mod error;
 pub(crate) mod observe;
 mod principals;
 mod receipt;
+#[cfg(feature = "axum")]
+mod rotate;
 mod seen;
 mod sessions;
 mod status;

@@ -13,7 +13,7 @@ use super::view::Session;
 use super::{Error, Found};
 use crate::WriteError;
 use crate::core::replica::Happened;
-use crate::core::session::{Login, SessionId};
+use crate::core::session::{Login, PRINCIPAL_KEY, SessionId};
 
 /// All sessions of a principal were ended: the proof, and a way to wait until other nodes hold it.
 #[derive(Clone, Debug)]
@@ -116,11 +116,14 @@ impl Fields {
     /// 255 bytes. Each call in an edit is a new log-in, which says what revocations it has seen, also for the
     /// principal the session belongs to already; with [`Fields::skip_unchanged`] that one writes nothing.
     pub fn set_principal(&mut self, principal: &str) {
+        // One log-in an edit: the last.
+        self.reserved.retain(|(key, _)| *key != PRINCIPAL_KEY);
         self.principal = Some(Some(principal.to_owned()));
     }
 
     /// Logs out without ending the session: it is nobody's from here on. [`Fields::clear`] does it too.
     pub fn clear_principal(&mut self) {
+        self.reserved.retain(|(key, _)| *key != PRINCIPAL_KEY);
         self.principal = Some(None);
     }
 }

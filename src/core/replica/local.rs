@@ -26,6 +26,8 @@ pub struct Change<'a> {
     /// Log in as this principal, or out (`None`). A log-in says again what revocations it has seen, even if the
     /// session is the principal's already, unless `skip_unchanged`. Served by [`super::Replica`], which knows those.
     pub principal: Option<Option<&'a str>>,
+    /// Reserved fields to set as they are: for whoever copies or marks a session as a whole. Served as `principal` is.
+    pub reserved: Vec<(&'a str, &'a [u8])>,
     /// Remove every field present here that is not in `fields`, and log out if nobody logs in.
     pub clear: bool,
 }

@@ -336,12 +336,15 @@ impl Replica {
     }
 }
 
-/// A change with what its log-in or log-out writes. One without either is passed on as it is.
+/// A change with the reserved fields it writes. One without any is passed on as it is.
 fn with_login<'a>(change: &'a Change<'a>, login: Option<&'a [u8]>) -> Cow<'a, Change<'a>> {
-    if change.principal.is_none() {
+    if change.principal.is_none() && change.reserved.is_empty() {
         return Cow::Borrowed(change);
     }
     let mut change = change.clone();
-    change.fields.push((PRINCIPAL_KEY, login));
+    if change.principal.is_some() {
+        change.fields.push((PRINCIPAL_KEY, login));
+    }
+    change.fields.extend(change.reserved.iter().map(|(key, bytes)| (*key, Some(*bytes))));
     Cow::Owned(change)
 }

@@ -10,7 +10,7 @@ pub use id::{LogHash, SessionId};
 pub use join::{Conflict, Findings, join};
 pub use packed::{Fields, Packed, encode};
 pub use principal::{
-    Login, PRINCIPAL_KEY, RESERVED_PREFIX, REVOKED_KEY, SeenRevocations, Spared, is_reserved,
+    Login, PRINCIPAL_KEY, RESERVED_PREFIX, REVOKED_KEY, ROTATED_KEY, SeenRevocations, Spared, is_reserved,
 };
 pub use state::{
     Birth, Dead, Field, Live, Mark, Op, State, Ttl, TtlReg, deadline_ms, high_marks, stable_deadline_ms,

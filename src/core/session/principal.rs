@@ -1,4 +1,4 @@
-//! Whose session it is, and since which revocations: two reserved fields of an ordinary record.
+//! Whose session it is, and since which revocations: reserved fields of an ordinary record.
 //!
 //! A session of a principal carries a **login**: the principal, and the revocations of it that the login had seen. A
 //! **revocation** is a record of its own that carries the same and a marker. It ends every session of its principal
@@ -19,6 +19,10 @@ pub const RESERVED_PREFIX: &str = "\0\0";
 pub const PRINCIPAL_KEY: &str = "\0\0p";
 /// The field that makes a record a revocation: [`Spared`].
 pub const REVOKED_KEY: &str = "\0\0r";
+
+/// The field of a session whose id was rotated away: the id it has now. Kept here, because a session's id must be
+/// shown nowhere.
+pub const ROTATED_KEY: &str = "\0\0s";
 
 /// Whether a key is the mesh's own.
 pub fn is_reserved(key: &str) -> bool {

@@ -17,9 +17,6 @@ use super::error::{Result, SessionError};
 use crate::SessionId;
 use crate::mesh::{self, CaughtUp, Expiry, Fields, Found, Receipt, Seen, second_copies};
 
-/// Of a session whose id was rotated away, the id it has now.
-const ROTATED_KEY: &str = "\0sm.rotated";
-
 /// A request's session: an extractor, and cheap to clone. It comes into being with the first write.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
@@ -194,7 +191,7 @@ impl Session {
     /// What may be written to; fails for a session that has ended or was rotated.
     fn writable(&self, id: &SessionId) -> Result<mesh::Session> {
         let session = self.look(id)?.ok_or(SessionError::Ended)?;
-        if session.bytes(ROTATED_KEY).is_some() { Err(SessionError::Rotated) } else { Ok(session) }
+        if session.rotated().is_some() { Err(SessionError::Rotated) } else { Ok(session) }
     }
 
     /// Gives the session a new id, to be done whenever its user gains rights: whoever knew the old one knows nothing
@@ -228,11 +225,12 @@ impl Session {
         let old = state.id.map(|id| Ok::<_, SessionError>((id, self.writable(&id)?))).transpose()?;
         let Settings { sessions, expiry, grace, .. } = &*self.0.settings;
         let created = sessions.create(*expiry, |fields| {
-            if let Some(principal) = principal.or_else(|| old.as_ref()?.1.principal()) {
+            if let Some((_, session)) = &old {
+                fields.copy(session);
+            }
+            if let Some(principal) = principal {
                 fields.set_principal(principal);
             }
-            let held = old.iter().flat_map(|(_, session)| session.fields());
-            held.for_each(|(key, bytes)| fields.set_bytes(key, bytes));
             Ok(())
         })?;
         if let Some((old, _)) = old {
@@ -258,7 +256,7 @@ impl Session {
         }
         let ends_ms = sessions.wall_ms() + u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         Ok(sessions.edit(old, |fields| {
-            fields.set_bytes(ROTATED_KEY, new.as_bytes().as_slice());
+            fields.rotated_to(new);
             fields.set_expiry(Expiry::at_ms(ends_ms));
             Ok(())
         })?)
@@ -272,8 +270,8 @@ impl Session {
     pub fn logout(&self) -> Result<()> {
         let mut state = self.0.state.lock();
         let Some(id) = state.id.take() else { return Ok(()) };
-        let successor = self.look(&id)?.and_then(|session| session.bytes(ROTATED_KEY)?.try_into().ok());
-        for id in std::iter::once(id).chain(successor.map(SessionId::from_bytes)) {
+        let successor = self.look(&id)?.and_then(|session| session.rotated());
+        for id in std::iter::once(id).chain(successor) {
             match self.0.settings.sessions.destroy(&id) {
                 Ok(receipt) => state.written.push(receipt),
                 // Ended already, and nothing of it is known here any more.
