@@ -13,7 +13,7 @@ use super::answer::{refusal, view, viewed};
 use super::board::Board;
 use super::limits::{LOOKED_AT, SESSIONS_PAGE};
 use super::values::hash;
-use crate::core::session::{Packed, SessionId};
+use crate::core::session::{Packed, SessionId, is_reserved};
 
 /// What may be asked.
 #[derive(Default, Deserialize)]
@@ -64,6 +64,10 @@ async fn page(
                     return Some(at);
                 }
                 looked_at += 1;
+                if record.is_revocation() {
+                    // Nobody's session.
+                    continue;
+                }
                 let name = hash(record.id(), key);
                 if name.starts_with(prefix) {
                     rows.push(row(name, &record, wall_ms));
@@ -93,7 +97,7 @@ fn row(name: String, record: &Packed<'_>, wall_ms: u64) -> Value {
     json!({
         "hash": name,
         "state": state,
-        "fields": if dead { 0 } else { record.fields().filter(|f| f.value.is_some()).count() },
+        "fields": if dead { 0 } else { record.fields().filter(|f| f.value.is_some() && !is_reserved(f.key)).count() },
         "bytes": record.bytes_len(),
         "created_at_ms": live(if dead { 0 } else { record.created_ms() }),
         "touched_at_ms": live(if dead { 0 } else { record.touch_ms() }),
@@ -108,7 +112,8 @@ pub(super) async fn find(board: &Board, partitions: u16, name: &str) -> Vec<Sess
     let mut found = Vec::new();
     for ix in 0..partitions {
         board.mesh.with_partition(ix, |p| {
-            found.extend(p.records().map(|r| r.id()).filter(|id| hash(*id, key) == name));
+            let sessions = p.records().filter(|r| !r.is_revocation()).map(|r| r.id());
+            found.extend(sessions.filter(|id| hash(*id, key) == name));
         });
         tokio::task::yield_now().await;
     }

@@ -7,7 +7,7 @@ use super::board::{Event, Met};
 use super::limits::{DIFFERING, SHOWN_HEX_BYTES, SHOWN_JSON_BYTES};
 use crate::core::causality::Origin;
 use crate::core::replica::{Dumped, DumpedLive, Stamp};
-use crate::core::session::SessionId;
+use crate::core::session::{PRINCIPAL_KEY, ROTATED_KEY, SessionId, is_reserved};
 use crate::core::time::Hlc;
 use crate::mesh::observe::Gathered;
 
@@ -99,7 +99,9 @@ impl Showing<'_> {
         })
     }
 
+    /// Reserved fields are told of by what they are, and their contents to nobody: they name principals and sessions.
     fn fields(&self, live: &DumpedLive, beaten: &[(u64, Met)]) -> Vec<Value> {
+        let hiding = Showing { values: false, ..*self };
         let one = |(name, (value, stamp)): (&String, &(Option<String>, Stamp))| {
             let beat = beaten.iter().filter(|(_, met)| met.conflict.key == *name).map(|(_, met)| {
                 let mut side = self.side(&met.conflict.lost);
@@ -107,16 +109,26 @@ impl Showing<'_> {
                 side
             });
             let beat: Vec<Value> = beat.collect();
+            let showing = if is_reserved(name) { &hiding } else { self };
             json!({
-                "name": name,
+                "name": told(name),
                 "removed": value.is_none(),
-                "value": value.as_ref().map(|hex| self.value(&unhex(hex))),
+                "value": value.as_ref().map(|hex| showing.value(&unhex(hex))),
                 "stamp": self.spelled(stamp),
                 "beat_note": if beat.is_empty() { "not kept" } else { "kept here" },
                 "beat": beat,
             })
         };
         live.fields.iter().map(one).collect()
+    }
+}
+
+/// What a field is called in answers.
+fn told(key: &str) -> String {
+    match key {
+        PRINCIPAL_KEY => "(principal)".into(),
+        ROTATED_KEY => "(rotated to another id)".into(),
+        key => key.to_owned(),
     }
 }
 
@@ -158,7 +170,7 @@ pub(super) fn differing(ours: &Dumped, theirs: &Dumped) -> Vec<String> {
             [("created", a.birth == b.birth), ("touched", a.touch == b.touch), ("ttl", a.ttl == b.ttl)];
         out.extend(parts.iter().filter(|(_, same)| !same).map(|(name, _)| (*name).to_owned()));
         let names = a.fields.keys().chain(b.fields.keys().filter(|name| !a.fields.contains_key(*name)));
-        out.extend(names.filter(|name| a.fields.get(*name) != b.fields.get(*name)).cloned());
+        out.extend(names.filter(|name| a.fields.get(*name) != b.fields.get(*name)).map(|name| told(name)));
     }
     out.truncate(DIFFERING);
     out
