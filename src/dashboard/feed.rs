@@ -156,7 +156,7 @@ fn write_canary(mesh: &Mesh, held: Option<SessionId>) -> Option<SessionId> {
 impl Board {
     /// Every part as JSON, without its view.
     pub(super) fn frame(&self, with_matrix: bool) -> Frame {
-        let seen = self.mesh.gather();
+        let seen = self.mesh.gather_lag();
         let past = Past::of(&self.memory.lock(), self.config.values);
         let text = |name| part(name, &seen, &past).unwrap_or(Value::Null).to_string().into();
         let last = self.frames.borrow().parts.get("matrix").cloned();

@@ -62,7 +62,7 @@ pub(super) async fn show(
         },
         false => None,
     };
-    let seen = board.mesh.gather();
+    let seen = board.mesh.gather_lag();
     let beaten = beaten(&board, id);
     let showing = Showing { seen: &seen, log_key: board.mesh.log_key(), values };
     let body = json!({

@@ -58,7 +58,7 @@ async fn answer(board: Arc<Board>, name: &'static str) -> Response {
     if name == "tombstones" {
         board.count_tombstones().await;
     }
-    let seen = board.mesh.gather();
+    let seen = board.mesh.gather_lag();
     let past = Past::of(&board.memory.lock(), board.config.values);
     match part(name, &seen, &past) {
         Some(body) => Json(viewed(view(&seen), body)).into_response(),

@@ -21,7 +21,7 @@ use crate::core::time::Hlc;
 /// `GET /api/v1/snapshot`.
 pub(super) async fn snapshot(State(board): State<Arc<Board>>) -> Response {
     board.count_tombstones().await;
-    let seen = board.mesh.gather();
+    let seen = board.mesh.gather_lag();
     let past = Past::of(&board.memory.lock(), board.config.values);
     let mut last = Map::new();
     for name in NAMES {

@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use crate::core::causality::Origin;
 use crate::core::histogram::{APPLY_BOUNDS_S, Histogram, NETWORK_BOUNDS_S, ROUND_BOUNDS_S};
+use crate::core::limits::Limits;
 use crate::core::membership::{self, State};
-use crate::core::node::{Compared, Stats};
-use crate::core::replica::{Counts, Serving};
+use crate::core::node::{Compared, Input, Node, Output, Setup, Stats};
+use crate::core::replica::{Change, Counts, Replica, Serving};
+use crate::core::replication::WIRE_NEWEST;
+use crate::core::session::{SessionId, Ttl};
+use crate::core::time::Now;
 use crate::discovery::DiscoveryHealth;
 use crate::mesh::observe::{Flow, Gathered, MemberView, Numbers, Observed};
 use crate::transport;
@@ -90,7 +94,70 @@ pub(super) fn synthetic(members: usize) -> Gathered {
         unreplicated: 0,
         linked: members - 1,
         watchers: 0,
+        own_writes: 100,
         newest: (0..members).map(|at| (origin(at), 100)).collect(),
         unacked: (1..members).map(|at| (origin(at), 0)).collect(),
     }
+}
+
+/// A time in the invented mesh.
+fn now(mono_ms: u64) -> Now {
+    Now { mono_ms: 60_000 + mono_ms, wall_ms: WALL_MS - 600_000 + mono_ms }
+}
+
+fn core_node(at: usize) -> (Node, Arc<Replica>) {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&(at as u64 + 1).to_le_bytes());
+    Node::new(Setup {
+        limits: Limits::default(),
+        seed,
+        hash_key: 7,
+        has_seeds: false,
+        watched: false,
+        membership: None,
+        now: now(0),
+    })
+}
+
+/// The replica of a core node that has taken in `each` sessions of every one of `members`, itself included.
+pub(super) fn fed(members: usize, each: usize) -> Arc<Replica> {
+    let (mut taker, replica) = core_node(0);
+    taker.observe();
+    for at in 0..members {
+        let (mut giver, theirs) = core_node(at + 1);
+        for n in 0..each {
+            let mut id = [at as u8; 16];
+            id[8..].copy_from_slice(&(n as u64).to_le_bytes());
+            let ttl = Ttl::Sliding(3_600_000);
+            let written = theirs.create(SessionId::from_bytes(id), now(1), &Change::default(), ttl, u64::MAX);
+            assert!(written.is_ok());
+        }
+        meet(&mut taker, &mut giver);
+    }
+    assert_eq!(replica.counts().sessions, (members * each) as u64);
+    replica
+}
+
+/// Links two nodes and carries their frames until they are equal.
+fn meet(a: &mut Node, b: &mut Node) {
+    let (one, two) = (a.origin(), b.origin());
+    a.handle(now(10), Input::LinkUp { peer: two, version: WIRE_NEWEST });
+    b.handle(now(10), Input::LinkUp { peer: one, version: WIRE_NEWEST });
+    let mut quiet = false;
+    let mut mono_ms = 10;
+    while !quiet {
+        quiet = true;
+        mono_ms += 1;
+        for turn in [true, false] {
+            let (from, to) = if turn { (&mut *a, &mut *b) } else { (&mut *b, &mut *a) };
+            let peer = from.origin();
+            while let Some(output) = from.poll_output() {
+                if let Output::Send { frame, .. } = output {
+                    quiet = false;
+                    to.handle(now(mono_ms), Input::Frame { peer, bytes: &frame });
+                }
+            }
+        }
+    }
+    a.handle(now(mono_ms), Input::LinkDown { peer: two });
 }

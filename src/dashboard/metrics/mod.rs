@@ -98,7 +98,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::dashboard::testkit::synthetic;
+    use crate::dashboard::testkit::{fed, synthetic};
 
     fn scraped(members: usize) -> String {
         text(&registry(move || synthetic(members))).unwrap()
@@ -115,7 +115,24 @@ mod tests {
         assert!(series(&large) <= table::MOST_SERIES, "{} series", series(&large));
         assert!(!large.contains("n17") && !large.contains("10.0."), "members are not labels");
         assert!(large.contains("sessionmesh_members{state=\"alive\"} 124"), "{large}");
-        let registry = registry(move || synthetic(128));
+        assert!(large.contains("sessionmesh_sessions 1000000"), "{large}");
+    }
+
+    /// The figure of the README; no assertion about time, which is the machine's.
+    #[test]
+    fn a_scrape_of_a_node_that_128_core_nodes_have_fed() {
+        let replica = fed(128, 48);
+        let seen = synthetic(128);
+        let gathered = move || Gathered {
+            counts: replica.counts(),
+            own_writes: replica.counter(),
+            record_bytes: replica.record_bytes(),
+            ..seen.clone()
+        };
+        let registry = registry(gathered);
+        let large = text(&registry).unwrap();
+        assert!(large.contains("sessionmesh_sessions 6144"), "{large}");
+        assert!(series(&large) <= table::MOST_SERIES);
         let begun = Instant::now();
         let rounds = 100;
         (0..rounds).for_each(|_| drop(text(&registry).unwrap()));

@@ -114,7 +114,7 @@ pub(super) const METRICS: &[Metric] = &[
         Level(fresh_age),
     ),
     // Writes.
-    m("own_writes", "Write events of this life.", Count(|g| g.newest.get(&g.origin).copied().unwrap_or(0))),
+    m("own_writes", "Write events of this life.", Count(|g| g.own_writes)),
     m("unreplicated_writes", "Writes answered without a second copy.", Count(|g| g.unreplicated)),
     m("conflicts", "Concurrent overwrites that met here.", Count(|g| g.counts.conflicts)),
     m("entries_received", "Entries that came in.", Count(|g| g.counts.entries)),

@@ -32,6 +32,13 @@ export function redraw(node, value, draw) {
   node.replaceChildren(...[draw()].flat().filter((child) => child !== null && child !== undefined));
 }
 
+/** Names in a row; a long one is a region of its own that scrolls. */
+export function nameList(nodes) {
+  const list = nodes.flatMap((node, n) => [n ? ", " : "", el("b", { "data-node": node }, node)]);
+  const long = nodes.length > 24;
+  return el("span", { class: "nodes", tabindex: long && "0", role: long && "region", "aria-label": long && "Names" }, ...list);
+}
+
 const SHAPES = {
   ok: "M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zm-1 9.9L3.9 8.3l1.2-1.2L7 9l4-4 1.2 1.2z",
   info: "M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM7.1 7h1.8v5H7.100zM7.100 4h1.800v1.800H7.100z",

@@ -5,7 +5,7 @@ import { el, redraw, svg } from "./dom.js";
 import { names } from "./format.js";
 import { accusations, HEIGHT, layout, WIDTH } from "./layout.js";
 
-/** Beyond this many members only those that matter are labelled. */
+/** More names than this are not read. */
 const LABELLED = 24;
 /** Arcs beyond this many would be a blot; the list below the graph has them all. */
 const ARCS = 60;
@@ -72,17 +72,23 @@ function node(member, { x, y }, r, labelled) {
     svg("title", {}, `${member.node}: ${member.state}, ${member.why}`),
     member.this_node ? svg("circle", { class: "self", r: r + 5 }) : null,
     (SHAPE[member.state] ?? SHAPE.alive)(r),
-    mark ? svg("text", { class: "mark", y: r / 3 }, mark) : null,
+    mark ? svg("text", { class: "mark", y: r / 2.6, "font-size": 1.15 * r }, mark) : null,
     labelled ? svg("text", { class: "name", y: r + 18 }, cut(member.node)) : null,
     labelled && below ? svg("text", { class: "note", y: r + 31 }, below) : null);
+}
+
+/** Whom there is room to name: all, or those that do not live, or those whose fate is open. */
+function labels(members) {
+  const ways = [() => true, (m) => m.this_node || m.state !== "alive", (m) => m.this_node || m.state === "suspect"];
+  return ways.find((way) => members.filter(way).length <= LABELLED) ?? ((m) => m.this_node);
 }
 
 function drawing(members, islands) {
   const { places, hulls } = layout(islands);
   const shown = members.filter((m) => places.has(m.node));
   const r = shown.length > 60 ? 5 : shown.length > LABELLED ? 8 : 13;
-  const label = (m) => shown.length <= LABELLED || m.this_node || m.state !== "alive";
-  return svg("svg", { id: "mesh-graph", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group",
+  const label = labels(shown);
+  return svg("svg", { id: "mesh-graph", class: shown.length > LABELLED && "many", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group",
     "aria-label": `${shown.length} members in ${hulls.length} island(s)` },
     marker(), hulls.flatMap((h) => hull(h, hulls.length > 1)), links(members, places), arcs(members, places, r),
     shown.map((m) => node(m, places.get(m.node), r, label(m))));

@@ -1,7 +1,7 @@
 // The head of the page: the first line, the red banner of a split, the banner of a lost node, and whose view it is.
 
 import { silence } from "./clock.js";
-import { el, icon, redraw, say } from "./dom.js";
+import { el, icon, nameList, redraw, say } from "./dom.js";
 import { names, span, webAddress } from "./format.js";
 import { split, title, verdict } from "./verdict.js";
 
@@ -25,9 +25,8 @@ function showVerdict(parts, connection) {
 }
 
 function side({ here, label, nodes }, at) {
-  const list = nodes.flatMap((node, n) => [n ? ", " : "", el("b", { "data-node": node }, node)]);
   return el("li", { class: "side", "data-side": at, "data-here": String(here) },
-    el("span", { class: "label" }, `${label} (${nodes.length}): `), el("span", { class: "nodes" }, ...list));
+    el("span", { class: "label" }, `${label} (${nodes.length}): `), nameList(nodes));
 }
 
 function showSplit(parts, connection) {

@@ -1,18 +1,17 @@
 // Islands: which members can be seen to agree on who is there, and how this node compares with each peer.
 
 import { ago } from "./clock.js";
-import { el, redraw } from "./dom.js";
+import { el, nameList, redraw } from "./dom.js";
 import { count, plural } from "./format.js";
 import { table } from "./table.js";
 
 const LABELS = { here: "with this node", apart: "apart: they answer, and see others", silent: "silent" };
 
 function island(one, at) {
-  const list = one.nodes.flatMap((node, n) => [n ? ", " : "", el("b", { "data-node": node }, node)]);
   return el("li", { class: `island ${one.state}`, "data-island": at, "data-here": String(one.this_side) },
     el("p", {}, el("span", { class: "label" }, `${plural(one.nodes.length, "member")} ${LABELS[one.state] ?? one.state} `),
       one.silent_since_at_ms === null ? "" : el("span", { class: "quiet" }, "since ", ago(one.silent_since_at_ms))),
-    el("p", { class: "nodes" }, ...list), el("p", { class: "quiet" }, one.evidence,
+    el("p", {}, nameList(one.nodes)), el("p", { class: "quiet" }, one.evidence,
       one.alive_set ? ` (set ${one.alive_set})` : ""));
 }
 
