@@ -106,7 +106,11 @@ async fn after_a_rotation_the_old_id_reads_what_was_and_writes_nothing() {
     assert!(left_ms <= 10_000, "ends after the grace: {left_ms} ms");
     assert_eq!(old_session.hard_deadline_ms().min(old_session.deadline_ms()), old_session.deadline_ms());
 
-    assert_eq!(old_session.fields().map(|f| f.0).collect::<Vec<_>>(), ["cart"], "the new id is told to nobody");
+    assert_eq!(
+        old_session.fields().map(|f| f.0).collect::<Vec<_>>(),
+        ["cart"],
+        "the new id is told to nobody"
+    );
 
     before.post("/logout").await;
     assert_eq!(after.get("/get/user").await.body, "none", "a logout under the old id ends the session");

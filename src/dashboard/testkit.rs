@@ -92,6 +92,7 @@ pub(super) fn synthetic(members: usize) -> Gathered {
         max_drift_ms: 60_000,
         backlog: 0,
         unreplicated: 0,
+        caught_up: Default::default(),
         linked: members - 1,
         watchers: 0,
         own_writes: 100,

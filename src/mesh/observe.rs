@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 
-use super::Mesh;
+use super::{CaughtUpTotals, Mesh};
 use crate::core::causality::Origin;
 use crate::core::replica::{Counts, Dumped, Partition, Serving};
 use crate::core::session::SessionId;
@@ -40,6 +40,7 @@ pub(crate) struct Gathered {
     pub max_drift_ms: u64,
     pub backlog: u64,
     pub unreplicated: u64,
+    pub caught_up: CaughtUpTotals,
     pub linked: usize,
     /// Watchers of sessions.
     pub watchers: usize,
@@ -106,6 +107,7 @@ impl Mesh {
             max_drift_ms: limits.max_drift_ms,
             backlog: shared.backlog.load(Ordering::Acquire),
             unreplicated: self.unreplicated_total(),
+            caught_up: self.sessions().caught_up_totals(),
             linked: shared.acks.linked(),
             watchers: shared.events.receiver_count(),
             own_writes: shared.replica.counter(),

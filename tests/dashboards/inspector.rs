@@ -34,6 +34,31 @@ async fn a_session_is_shown_as_every_peer_has_it_and_nothing_is_healed_by_lookin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whose_a_session_is_and_what_revoked_it_are_shown_to_nobody() {
+    let mesh = meshes::alone("whose-inspected").await;
+    let router = open(&mesh);
+    let sessions = mesh.sessions();
+    let create = |fields: &mut sessionmesh::Fields| {
+        fields.set_principal("user 4711");
+        fields.set("cart", "tea")
+    };
+    let id = sessions.create(lasting(), create).unwrap().id();
+    let hash = sessions.log_name(&id).trim_start_matches('#').to_owned();
+    let detail = get(&router, &format!("/api/v1/sessions/{hash}?values=1")).await.json();
+    let fields = detail["session"]["fields"].as_array().unwrap();
+    let shown: Vec<_> = fields.iter().map(|f| (f["name"].as_str().unwrap(), &f["value"]["shown"])).collect();
+    assert_eq!(shown, [("(principal)", &Value::Bool(false)), ("cart", &Value::Bool(true))]);
+    assert!(!detail.to_string().contains("4711"), "{detail:#}");
+    sessions.revoke_all("user 4711").unwrap();
+    let list = get(&router, "/api/v1/sessions").await.json();
+    let states: Vec<_> = list["sessions"].as_array().unwrap().iter().map(|s| &s["state"]).collect();
+    assert_eq!(states, ["ended"], "and the revocation is no session: {list:#}");
+    let metrics = get(&router, "/metrics").await;
+    assert!(!metrics.text.contains("4711"));
+    assert!(metrics.text.contains("sessionmesh_revocations 1"), "{}", metrics.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cut_is_told_by_name_and_why_a_session_is_not_there() {
     let drill = Drill::new(1);
     let with = |b: sessionmesh::Builder| b.drill(drill.clone()).configure(|c| c.link_timeout_ms = 500);

@@ -96,6 +96,11 @@ pub(super) const METRICS: &[Metric] = &[
     // What it holds.
     m("sessions", "Live sessions held here.", Level(|g| live(g) as f64)),
     m("sessions_expired_retained", "Expired ones still kept.", Level(|g| g.counts.expired_retained as f64)),
+    m(
+        "revocations",
+        "Ends of all sessions of a principal, still remembered.",
+        Level(|g| g.counts.revocations as f64),
+    ),
     m("tombstones", "Ended sessions still remembered.", Level(|g| g.counts.tombstones as f64)),
     bytes("record", "Memory reserved for records.", Level(|g| g.record_bytes as f64)),
     bytes("record_limit", "New sessions are refused above this; 0: no limit.", Level(limit)),
@@ -115,6 +120,14 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     // Writes.
     m("own_writes", "Write events of this life.", Count(|g| g.own_writes)),
+    m(
+        "catch_ups_here",
+        "Reads that had to see certain writes and found them here.",
+        Count(|g| g.caught_up.here),
+    ),
+    m("catch_ups_waited", "Those that waited until the writes arrived.", Count(|g| g.caught_up.waited)),
+    m("catch_ups_fetched", "Those whose writes peers were asked for.", Count(|g| g.caught_up.fetched)),
+    m("catch_ups_behind", "Those that nobody could help in time.", Count(|g| g.caught_up.behind)),
     m("unreplicated_writes", "Writes answered without a second copy.", Count(|g| g.unreplicated)),
     m("conflicts", "Concurrent overwrites that met here.", Count(|g| g.counts.conflicts)),
     m("entries_received", "Entries that came in.", Count(|g| g.counts.entries)),
