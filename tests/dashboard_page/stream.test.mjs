@@ -77,6 +77,22 @@ test("a node that says nothing for three seconds is lost, and called again after
   assert.equal(messages.length, 2);
 });
 
+test("every message puts the silence off", async (t) => {
+  t.after(() => mock.reset());
+  let to = null;
+  const say = () => to.enqueue(new TextEncoder().encode('event: delta\ndata: {}\n\n'));
+  const answer = () => ({ ok: true, body: new ReadableStream({ start: (controller) => { to = controller; } }) });
+  const { changes, messages } = against([answer, never]);
+  await settle();
+  for (let n = 1; n <= 5; n += 1) {
+    say();
+    await settle();
+    mock.timers.tick(SILENCE_MS - 1);
+    await settle();
+    assert.deepEqual([changes.at(-1).state, messages.length], ["live", n]);
+  }
+});
+
 test("an ended stream and a refusal are told apart, and a wish to try now is heard", async (t) => {
   t.after(() => mock.reset());
   const refused = () => ({ ok: false, status: 401, json: async () => ({ error: "a token is needed" }) });
