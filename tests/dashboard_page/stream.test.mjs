@@ -81,7 +81,10 @@ test("every message puts the silence off", async (t) => {
   t.after(() => mock.reset());
   let to = null;
   const say = () => to.enqueue(new TextEncoder().encode('event: delta\ndata: {}\n\n'));
-  const answer = () => ({ ok: true, body: new ReadableStream({ start: (controller) => { to = controller; } }) });
+  const answer = (signal) => {
+    signal.addEventListener("abort", () => to.error(new DOMException("aborted", "AbortError")));
+    return { ok: true, body: new ReadableStream({ start: (controller) => { to = controller; } }) };
+  };
   const { changes, messages } = against([answer, never]);
   await settle();
   for (let n = 1; n <= 5; n += 1) {
