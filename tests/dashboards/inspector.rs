@@ -12,7 +12,7 @@ fn peer<'a>(detail: &'a Value, node: &str) -> &'a Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_is_shown_as_every_peer_has_it_and_nothing_is_healed_by_looking() {
+async fn a_session_is_shown_as_every_peer_has_it() {
     let meshes = meshes::linked("inspect").await;
     let [a, b, c] = &meshes;
     let router = open(a);

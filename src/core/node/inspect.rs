@@ -72,3 +72,86 @@ fn spelled_out(reader: &EntryReader<'_>, entry: &WireEntry<'_>) -> Result<Dumped
     pack(entry.id, &state, &mut bytes);
     Ok(Dumped::of(&Packed::new(&bytes), &origins))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Input, Setup};
+    use super::*;
+    use crate::core::limits::Limits;
+    use crate::core::replica::{Change, Replica};
+    use crate::core::replication::WIRE_NEWEST;
+    use crate::core::session::Ttl;
+    use crate::core::time::Now;
+
+    /// The kinds of a question and its answer: nothing else is carried, so that no round takes the session in.
+    const CARRIED: [u8; 2] = [9, 10];
+
+    fn now(ms: u64) -> Now {
+        Now { mono_ms: 60_000 + ms, wall_ms: 1_800_000_000_000 + ms }
+    }
+
+    fn node(seed: u8) -> (Node, Arc<Replica>) {
+        Node::new(Setup {
+            limits: Limits::default(),
+            seed: [seed; 32],
+            hash_key: 1,
+            has_seeds: false,
+            watched: false,
+            membership: None,
+            now: now(0),
+        })
+    }
+
+    /// Passes on what both say to each other, and returns what the first tells its driver of inspections.
+    fn carry(a: &mut Node, b: &mut Node) -> Vec<Output> {
+        let mut told = Vec::new();
+        for turn in 0..6 {
+            let (from, to) = if turn % 2 == 0 { (&mut *a, &mut *b) } else { (&mut *b, &mut *a) };
+            let peer = from.origin();
+            while let Some(output) = from.poll_output() {
+                match output {
+                    Output::Send { frame, .. } if frame.get(1).is_some_and(|kind| CARRIED.contains(kind)) => {
+                        to.handle(now(2), Input::Frame { peer, bytes: &frame });
+                    }
+                    Output::Inspected { .. } | Output::Asked { .. } => told.push(output),
+                    _ => {}
+                }
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn a_copy_is_shown_and_not_taken_in() {
+        let ((mut a, ours), (mut b, theirs)) = (node(1), node(2));
+        let id = SessionId::from_bytes([7; 16]);
+        let change = Change { fields: vec![("user", Some(b"ada"))], ..Change::default() };
+        theirs.create(id, now(1), &change, Ttl::Sliding(60_000), u64::MAX).unwrap();
+        let (one, two) = (a.origin(), b.origin());
+        a.handle(now(1), Input::LinkUp { peer: two, version: WIRE_NEWEST });
+        b.handle(now(1), Input::LinkUp { peer: one, version: WIRE_NEWEST });
+        a.handle(now(1), Input::Inspect { token: 5, id });
+        let told = carry(&mut a, &mut b);
+        let [Output::Inspected { token: 5, peer, copy: Some(copy) }] = told.as_slice() else {
+            panic!("{told:?}");
+        };
+        assert_eq!(*peer, two);
+        let live = copy.live.as_ref().unwrap();
+        assert_eq!(live.fields["user"].0.as_deref(), Some("616461"));
+        assert_eq!(live.fields["user"].1.1, format!("{:032x}", two.0), "who wrote it");
+        assert_eq!(ours.counts().sessions, 0, "looking changes nothing");
+
+        a.handle(now(1), Input::Inspect { token: 6, id: SessionId::from_bytes([8; 16]) });
+        let told = carry(&mut a, &mut b);
+        assert_eq!(told, [Output::Inspected { token: 6, peer: two, copy: None }]);
+        a.handle(now(1), Input::Inspect { token: 7, id });
+        a.handle(now(1), Input::InspectOver { token: 7 });
+        assert_eq!(carry(&mut a, &mut b), [], "nobody waits any more");
+        assert_eq!(ours.counts().sessions, 0);
+        a.handle(now(1), Input::Ask { token: 8, id });
+        assert_eq!(carry(&mut a, &mut b), [Output::Asked { token: 8, found: true, left: 0 }]);
+        assert_eq!(ours.counts().sessions, 1, "a read-through does take it in");
+    }
+}
