@@ -151,7 +151,10 @@ mod tests {
         assert_eq!(carry(&mut a, &mut b), [], "nobody waits any more");
         assert_eq!(ours.counts().sessions, 0);
         a.handle(now(1), Input::Ask { token: 8, id });
-        assert_eq!(carry(&mut a, &mut b), [Output::Asked { token: 8, found: true, left: 0 }]);
+        assert_eq!(
+            carry(&mut a, &mut b),
+            [Output::Asked { token: 8, answered: Some(two), found: true, left: 0 }]
+        );
         assert_eq!(ours.counts().sessions, 1, "a read-through does take it in");
     }
 }
