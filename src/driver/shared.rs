@@ -134,6 +134,7 @@ pub(crate) struct Shared {
     /// What the node's task shows observers; `None` while there was none.
     pub observed: Mutex<Option<Arc<Observed>>>,
     pub delays: Delays,
+    #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
     pub told_offset: ToldOffset,
     /// Partitions with local writes some linked peer has not been sent, and pushes under way.
     pub backlog: AtomicU64,
