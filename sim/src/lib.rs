@@ -64,6 +64,7 @@ pub mod oracle;
 mod queue;
 pub mod run;
 pub mod scenario;
+pub mod serve;
 pub mod shrink;
 mod spell;
 pub mod swarm;

@@ -73,6 +73,7 @@ pub(super) fn synthetic(members: usize) -> Gathered {
         origin: origin(0),
         wall_ms: WALL_MS,
         mono_ms: 660_000,
+        wall_minus_mono_ms: WALL_MS - 660_000,
         serving: Serving::Ready,
         reason: "invented".into(),
         stopped: None,

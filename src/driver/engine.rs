@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use super::acks::Acks;
 use super::clock::Clock;
-use super::observe::{Delays, NOTES, NoteKind, Observer};
+use super::observe::{Delays, NOTES, NoteKind, Observer, ToldOffset};
 use super::shared::{Asker, CaughtUpCounts, Command, Numbers, Shared, Stopped};
 use super::trace::Tracer;
 use crate::core::causality::Origin;
@@ -172,6 +172,7 @@ impl Engine {
             notes: broadcast::channel(NOTES).0,
             observed: Mutex::new(None),
             delays: Delays::new(),
+            told_offset: ToldOffset::default(),
         });
         let engine = Self {
             config,

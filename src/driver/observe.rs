@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -86,6 +86,26 @@ pub(crate) struct Observed {
     pub probe_rtt: Histogram,
     /// From a local write to a peer's acknowledgement.
     pub delay: Histogram,
+}
+
+/// How far the distance between both clocks may wander before observers are told a new one (ms): each is read to the
+/// millisecond, and a moment told as another millisecond every second would look like news.
+const OFFSET_SLACK_MS: u64 = 50;
+
+/// Wall minus monotonic time, as observers are told it.
+#[derive(Default)]
+pub(crate) struct ToldOffset(AtomicU64);
+
+impl ToldOffset {
+    /// The distance (ms) by which monotonic times are told as wall times; it follows jumps, not wavering.
+    pub fn at(&self, now: Now) -> u64 {
+        let (offset, told) = (now.wall_ms.saturating_sub(now.mono_ms), self.0.load(Ordering::Relaxed));
+        if offset.abs_diff(told) <= OFFSET_SLACK_MS {
+            return told;
+        }
+        self.0.store(offset, Ordering::Relaxed);
+        offset
+    }
 }
 
 /// One write whose way is timed.
@@ -248,5 +268,18 @@ impl Engine {
             // Whoever asked may have stopped waiting.
             let _ = answers.try_send((peer, copy));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_told_the_same_until_a_clock_jumps() {
+        let told = ToldOffset::default();
+        let at = |mono_ms, wall_ms| told.at(Now { mono_ms, wall_ms });
+        assert_eq!([at(100, 5_000_100), at(1_100, 5_001_101), at(2_100, 5_002_099)], [5_000_000; 3]);
+        assert_eq!([at(3_100, 5_004_100), at(4_100, 5_005_099)], [5_001_000; 2], "set forward by a second");
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 
 use super::acks::Acks;
 use super::clock::Clock;
-use super::observe::{Copied, Delays, Note, Observed};
+use super::observe::{Copied, Delays, Note, Observed, ToldOffset};
 use crate::core::causality::Origin;
 use crate::core::limits::MAX_ASKS_PER_SECOND;
 use crate::core::membership::{self, State};
@@ -186,6 +186,8 @@ pub(crate) struct Shared {
     /// What the node's task shows observers; `None` while there was none.
     pub observed: Mutex<Option<Arc<Observed>>>,
     pub delays: Delays,
+    #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
+    pub told_offset: ToldOffset,
     /// Partitions with local writes some linked peer has not been sent, and pushes under way.
     pub backlog: AtomicU64,
 }

@@ -26,6 +26,8 @@ pub(crate) struct Gathered {
     /// The clocks when it was gathered.
     pub wall_ms: u64,
     pub mono_ms: u64,
+    /// By which monotonic times are told as wall times.
+    pub wall_minus_mono_ms: u64,
     pub serving: Serving,
     pub reason: String,
     pub stopped: Option<Stopped>,
@@ -55,7 +57,7 @@ pub(crate) struct Gathered {
 impl Gathered {
     /// A monotonic time of this node as wall time (ms).
     pub fn wall_of(&self, mono_ms: u64) -> u64 {
-        (self.wall_ms + mono_ms).saturating_sub(self.mono_ms)
+        self.wall_minus_mono_ms + mono_ms
     }
 
     /// The name of a life, if it is a member's.
@@ -94,6 +96,7 @@ impl Mesh {
             origin: shared.life.read().0,
             wall_ms: now.wall_ms,
             mono_ms: now.mono_ms,
+            wall_minus_mono_ms: shared.told_offset.at(now),
             serving: shared.replica.serving(now),
             reason: shared.serving.borrow().1.clone(),
             stopped: shared.stopped.borrow().clone(),
