@@ -34,7 +34,7 @@ async fn a_watcher_on_another_node_hears_what_happens_and_which_keys_changed() {
     sessions.destroy(&id).unwrap();
     assert_eq!(next(&mut watch).await, SessionEvent::Destroyed(id));
 
-    let brief = sessions.create(Expiry::after(Duration::from_millis(200)), |_| Ok(())).unwrap().id();
+    let brief = sessions.create(Expiry::after(Duration::from_secs(3)), |_| Ok(())).unwrap().id();
     assert_eq!(next(&mut watch).await, SessionEvent::Created(brief));
     assert_eq!(next(&mut watch).await, SessionEvent::Expired(brief), "nobody does anything for it");
 }
