@@ -20,6 +20,8 @@ pub mod dashboard;
 pub mod dashboard_page;
 pub mod discovery;
 mod driver;
+#[cfg(any(feature = "axum", feature = "dashboard"))]
+mod host;
 pub mod mesh;
 pub mod transport;
 pub mod web;

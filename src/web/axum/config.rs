@@ -11,6 +11,7 @@ use tower_cookies::{Cookie, CookieManager};
 use tower_layer::Layer;
 
 use super::service::SessionService;
+use crate::host::is_loopback_name;
 use crate::mesh::{Expiry, Sessions};
 
 /// What becomes of a request whose own writes this node cannot get hold of in time.
@@ -164,20 +165,11 @@ impl Settings {
         match self.secure {
             Secure::Always => true,
             Secure::Never => false,
-            Secure::Auto => !headers.get(HOST).and_then(|host| host.to_str().ok()).is_some_and(is_loopback),
+            Secure::Auto => {
+                !headers.get(HOST).and_then(|host| host.to_str().ok()).is_some_and(is_loopback_name)
+            }
         }
     }
-}
-
-/// Whether a `Host` header names this very machine, with or without a port.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|addr| addr.is_loopback())
 }
 
 impl<S> Layer<S> for SessionLayer {
@@ -191,23 +183,5 @@ impl<S> Layer<S> for SessionLayer {
 impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer").field("cookie", &self.0.name).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for host in ["localhost", "LocalHost:3000", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:8080", "::1"]
-        {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in
-            ["example.com", "localhost.example.com", "128.0.0.1:80", "[::2]:1", "", ":80", "127.0.0.1.nip.io"]
-        {
-            assert!(!is_loopback(host), "{host}");
-        }
     }
 }
