@@ -35,11 +35,15 @@ fn helpers(library: &str) -> String {
     })
 }
 
-/// What `cargo metadata` knows of the packages in the lock file.
+/// What `cargo metadata` knows of the packages in the lock file. Only those of the platform that is built for: a build
+/// fetches no others, so that asking for all fails wherever nothing else has fetched them.
 fn packages() -> Vec<Value> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let metadata = Command::new(cargo).args(["metadata", "--format-version=1", "--offline"]).output();
-    let metadata = metadata.expect("cargo metadata runs");
+    let platform = env::var("TARGET").expect("set by cargo");
+    let metadata = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--offline", "--filter-platform", &platform])
+        .output()
+        .expect("cargo metadata runs");
     assert!(metadata.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&metadata.stderr));
     let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("cargo metadata writes JSON");
     metadata["packages"].as_array().expect("a list of packages").clone()
