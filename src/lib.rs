@@ -31,7 +31,7 @@ pub use crate::core::session::{LogHash, SessionId};
 pub use crate::driver::{StartError, Stopped};
 pub use mesh::{
     Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt,
-    Revocation, SecretSource, Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,
+    RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,
 };
 
 /// The README's code compiles.

@@ -82,7 +82,7 @@ impl Node {
 
     async fn refused(&mut self) -> (SocketAddr, RefusedReason) {
         let pick = |event| match event {
-            Event::Refused { addr, reason } => Some((addr, reason)),
+            Event::Refused { addr, reason, .. } => Some((addr, reason)),
             Event::Up(info) => panic!("linked with {info:?}, which should have been refused"),
             _ => None,
         };
@@ -309,7 +309,7 @@ async fn an_oversized_frame_costs_the_link_and_nothing_else() {
 impl Node {
     async fn refused_after_up(&mut self) -> (SocketAddr, RefusedReason) {
         let pick =
-            |event| if let Event::Refused { addr, reason } = event { Some((addr, reason)) } else { None };
+            |event| if let Event::Refused { addr, reason, .. } = event { Some((addr, reason)) } else { None };
         self.until("Refused", pick).await
     }
 
@@ -323,7 +323,9 @@ impl Node {
 async fn a_skewed_clock_other_limits_and_other_versions_are_refused() {
     let ahead = |now: u64| -> Arc<dyn Fn() -> u64 + Send + Sync> { Arc::new(move || now) };
     let base = |node| TransportConfig { wall_ms: ahead(1_000_000), max_drift_ms: 500, ..config(node) };
-    let mut a = Node::start(TransportConfig { versions: (2, 3), ..base("a") }).await;
+    let mut a =
+        Node::start(TransportConfig { versions: (2, 3), limits: "v1 max_fields=9".into(), ..base("a") })
+            .await;
 
     let mut skewed =
         Node::start(TransportConfig { wall_ms: ahead(1_060_000), versions: (1, 2), ..base("b") }).await;
@@ -341,10 +343,14 @@ async fn a_skewed_clock_other_limits_and_other_versions_are_refused() {
     old.want(&a);
     let expected = RefusedReason::NoCommonVersion { ours: (1, 1), theirs: (2, 3) };
     assert_eq!(old.refused().await.1, expected);
-    let other = TransportConfig { versions: (2, 2), config_hash: 9, ..base("d") };
+    let other =
+        TransportConfig { versions: (2, 2), config_hash: 9, limits: "v1 max_fields=7".into(), ..base("d") };
     let mut other = Node::start(other).await;
     other.want(&a);
-    assert_eq!(other.refused().await.1, RefusedReason::ConfigMismatch);
+    assert_eq!(
+        other.refused().await.1,
+        RefusedReason::ConfigMismatch { differ: "max_fields is 7 here and 9 there".into() }
+    );
 
     let mut fits = Node::start(TransportConfig { versions: (1, 2), ..base("e") }).await;
     fits.want(&a);

@@ -27,6 +27,14 @@ pub const MAX_RANGES: usize = 4_096;
 pub const MAX_CLAIM_SPAN: u64 = 1 << 40;
 /// Entries of conflict context kept per op. They only label overwrites, so a cut costs a label.
 pub const MAX_CONTEXT: usize = 8;
+/// Refused handshakes a node tells of, besides its own dials: as many strangers as an operator will ever read about.
+pub const MAX_REFUSALS_TOLD: usize = 64;
+/// How long a refusal stands that is not told again (ms): a refused dial is tried again within two seconds, and whoever
+/// dials in vain is told of every ten.
+pub const REFUSAL_STANDS_MS: u64 = 30_000;
+/// For how long after the last refusal of a dial a joiner does not take itself for alone (ms), at least: several more
+/// dials fit in, so that one that is lost on its way changes nothing.
+pub const REFUSED_HOLD_MS: u64 = 10_000;
 /// Own recent ops remembered per partition for pushes; a peer further behind is served by anti-entropy.
 pub const RECENT_OPS: usize = 256;
 /// Conflict events handed out per page; more are counted only.
@@ -213,13 +221,17 @@ impl Limits {
         (4 * self.max_record_bytes).max(self.page_bytes) + self.page_bytes + FRAME_SLACK_BYTES
     }
 
-    /// A hash of the cluster-wide settings, compared in the handshake.
-    pub fn config_hash(&self) -> u64 {
-        let text = format!(
+    /// The cluster-wide settings as text, told in the handshake so that a difference can be named.
+    pub fn cluster_wide(&self) -> String {
+        format!(
             "v1 partitions={} max_lifetime_ms={} max_drift_ms={} max_record_bytes={} max_fields={}",
             self.partitions, self.max_lifetime_ms, self.max_drift_ms, self.max_record_bytes, self.max_fields
-        );
-        xxh3_64(text.as_bytes())
+        )
+    }
+
+    /// A hash of the cluster-wide settings, compared in the handshake.
+    pub fn config_hash(&self) -> u64 {
+        xxh3_64(self.cluster_wide().as_bytes())
     }
 
     /// How long after an origin's last hard deadline its vector entry is dropped (ms, CRDT.md A5).
@@ -228,9 +240,31 @@ impl Limits {
     }
 }
 
+/// In which settings two nodes differ, by what [`Limits::cluster_wide`] says of each; empty if that cannot be told.
+pub fn settings_that_differ(ours: &str, theirs: &str) -> String {
+    let theirs: Vec<(&str, &str)> = theirs.split(' ').filter_map(|word| word.split_once('=')).collect();
+    let differ = ours.split(' ').filter_map(|word| {
+        let (name, here) = word.split_once('=')?;
+        let there = theirs.iter().find(|(n, _)| *n == name)?.1;
+        (here != there).then(|| format!("{name} is {here} here and {there} there"))
+    });
+    differ.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_difference_is_named_with_both_values() {
+        let ours = Limits::default();
+        let theirs = Limits { max_fields: 7, partitions: 8, ..Limits::default() };
+        assert_eq!(
+            settings_that_differ(&ours.cluster_wide(), &theirs.cluster_wide()),
+            "partitions is 256 here and 8 there, max_fields is 1000 here and 7 there"
+        );
+        assert_eq!(settings_that_differ(&ours.cluster_wide(), ""), "", "an older node does not tell");
+    }
 
     #[test]
     fn defaults_are_valid_and_a_bad_one_is_named() {

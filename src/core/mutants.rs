@@ -45,6 +45,9 @@ macro_rules! mutants {
 }
 
 mutants! {
+    // Joining.
+    RefusalIsSilence = "refusal-is-silence",
+        "A joiner whom every seed refuses takes itself for alone and serves.";
     // Membership.
     LowerIncarnationAccepted = "lower-incarnation-accepted",
         "A suspicion of an incarnation that was refuted long ago counts.";

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 use super::acks::Acks;
 use super::clock::Clock;
 use super::observe::{Delays, NOTES, NoteKind, Observer, ToldOffset};
+use super::refusals::Refusals;
 use super::shared::{Asker, CaughtUpCounts, Command, Numbers, Shared, Stopped};
 use super::trace::Tracer;
 use crate::core::causality::Origin;
@@ -109,6 +110,7 @@ pub(crate) struct Engine {
     /// Datagrams dropped because this loop lagged, as of the last look.
     dropped: u64,
     reborn: bool,
+    pub(super) refusals: Refusals,
     pub(super) observer: Observer,
 }
 
@@ -163,6 +165,7 @@ impl Engine {
             stopped: watch::channel(None).0,
             members: RwLock::new(Vec::new()),
             members_changed: watch::channel(0).0,
+            refusals: RwLock::new(Vec::new()),
             life: RwLock::new((node.origin(), life.transport.advertise_addr())),
             stats: Mutex::new(numbers(&node, &life)),
             unreplicated: 0.into(),
@@ -187,6 +190,7 @@ impl Engine {
             facts: BTreeMap::new(),
             dropped: 0,
             reborn: false,
+            refusals: Refusals::default(),
             observer: Observer::default(),
         };
         tokio::spawn(engine.run());
@@ -321,6 +325,7 @@ impl Engine {
     fn network(&mut self, event: Event) -> Option<Stopped> {
         match event {
             Event::Up(peer) => {
+                self.refused_no_more(peer.addr);
                 self.links.insert(peer.origin, (peer.link, peer.wall_offset_ms));
                 self.shared.acks.link_up(peer.origin);
                 self.input(Input::LinkUp { peer: peer.origin, version: peer.version });
@@ -352,7 +357,7 @@ impl Engine {
                 // A full queue drops the packet: gossip is made for loss.
                 let _ = self.life.gossip.try_send((from, bytes));
             }
-            Event::Refused { .. } => {}
+            Event::Refused { addr, dialled, reason } => self.refused(addr, dialled, &reason),
             Event::Clone { node, origin } => return Some(Stopped::Clone { node, origin }),
         }
         None
@@ -503,6 +508,7 @@ impl Engine {
     fn publish_status(&mut self) {
         *self.shared.stats.lock() = numbers(&self.node, &self.life);
         self.publish_members();
+        self.publish_refusals();
         self.publish_observed();
         self.shared.serving.send_if_modified(|held| {
             let changed = held.1 != self.node.phase_reason();
@@ -564,6 +570,7 @@ async fn start_life(
         advertise: config.advertise,
         versions: (config.wire.0.max(WIRE_OLDEST), config.wire.1.min(WIRE_NEWEST)),
         config_hash: config.limits.config_hash(),
+        limits: config.limits.cluster_wide(),
         idle_timeout_ms: config.link_timeout_ms,
         max_frame_bytes: config.limits.max_frame_bytes(),
         drill: config.drill.clone(),

@@ -7,6 +7,7 @@ mod acks;
 mod clock;
 mod engine;
 mod observe;
+mod refusals;
 mod roster;
 mod shared;
 mod trace;
@@ -15,6 +16,7 @@ pub use engine::StartError;
 pub(crate) use engine::{Engine, EngineConfig};
 #[cfg(feature = "dashboard")]
 pub(crate) use observe::{Flow, Note, NoteKind, Observed};
+pub(crate) use refusals::Refusal;
 pub use shared::Stopped;
 pub(crate) use shared::{Asker, Command, MemberView, Numbers, Shared};
 pub(crate) use trace::Tracer;

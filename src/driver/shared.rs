@@ -11,6 +11,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use super::acks::Acks;
 use super::clock::Clock;
 use super::observe::{Copied, Delays, Note, Observed, ToldOffset};
+use super::refusals::Refusal;
 use crate::core::causality::Origin;
 use crate::core::limits::MAX_ASKS_PER_SECOND;
 use crate::core::membership::{self, State};
@@ -173,6 +174,8 @@ pub(crate) struct Shared {
     pub stopped: watch::Sender<Option<Stopped>>,
     pub members: RwLock<Vec<MemberView>>,
     pub members_changed: watch::Sender<u64>,
+    /// Handshakes refused lately, by either side.
+    pub refusals: RwLock<Vec<Refusal>>,
     pub life: RwLock<(Origin, SocketAddr)>,
     pub stats: Mutex<Numbers>,
     /// Writes answered without the promised second copy.

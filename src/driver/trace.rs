@@ -77,6 +77,7 @@ impl Tracer {
             Input::Inspect { id, .. } => format!("\"in\":\"inspect\",\"session\":{}", session(*id, key)),
             Input::InspectOver { .. } => return,
             Input::Watched => "\"in\":\"watched\"".into(),
+            Input::Refused { why } => format!("\"in\":\"refused\",\"why\":{}", quoted(why)),
             Input::Clone => "\"in\":\"clone\"".into(),
         };
         self.line(now, &body);

@@ -34,7 +34,7 @@ pub(crate) use receipt::second_copies;
 pub use receipt::{Receipt, TooFewCopies};
 pub use seen::{CaughtUp, CaughtUpTotals, MAX_SEEN, Seen};
 pub use sessions::Sessions;
-pub use status::{MemberInfo, Status};
+pub use status::{MemberInfo, RefusedInfo, Status};
 #[cfg(feature = "_merge")]
 pub(crate) use version::{Version, Versioned};
 pub use view::{FieldError, Found, Session};

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::driver::{MemberView, Numbers, Shared};
+use crate::driver::{MemberView, Numbers, Refusal, Shared};
 
 /// A member as this node sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,6 +83,39 @@ pub struct Status {
     pub numbers: BTreeMap<String, u64>,
     /// Seeds that do not resolve, with the resolver's words.
     pub unresolved_seeds: BTreeMap<String, String>,
+    /// Handshakes refused lately, by either side.
+    #[serde(default)]
+    pub refused: Vec<RefusedInfo>,
+}
+
+/// A node with which there is no link because one of the two sides refuses the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedInfo {
+    /// The address it was dialled at, or came from.
+    pub addr: SocketAddr,
+    /// Whether this node dialled it: then it is a seed or a member.
+    pub dialled: bool,
+    /// A word for the cause, such as `wrong_secret` or `config_mismatch`.
+    pub word: String,
+    /// The cause: which setting, and both values, as far as this side can know.
+    pub why: String,
+    /// How long it has been so (ms).
+    pub for_ms: u64,
+    /// How often it was told.
+    pub count: u64,
+}
+
+impl From<&Refusal> for RefusedInfo {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            addr: refusal.addr,
+            dialled: refusal.dialled,
+            word: refusal.word.into(),
+            why: refusal.why.clone(),
+            for_ms: refusal.for_ms(),
+            count: refusal.count,
+        }
+    }
 }
 
 impl Status {
@@ -141,6 +174,7 @@ impl Status {
             members: shared.members.read().iter().map(MemberInfo::from).collect(),
             numbers: numbers.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
             unresolved_seeds: seeds.collect(),
+            refused: shared.refusals.read().iter().map(RefusedInfo::from).collect(),
         }
     }
 }

@@ -40,7 +40,7 @@ async fn accept(shared: Arc<Shared>, incoming: Incoming) {
     match handshake(&shared, incoming).await {
         Ok(()) | Err(Failure::NotNeeded) => {}
         Err(Failure::Unreachable(why)) => tracing::debug!(%addr, why, "incoming connection failed"),
-        Err(Failure::Refused(reason)) => shared.refused(addr, None, reason),
+        Err(Failure::Refused(reason)) => shared.refused(addr, None, false, reason),
     }
 }
 

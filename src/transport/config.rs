@@ -46,6 +46,8 @@ pub struct TransportConfig {
     pub versions: (u16, u16),
     /// Hash of the limits that must be equal on every node.
     pub config_hash: u64,
+    /// The same as text (`name=value`, separated by spaces), so that a refusal can name the difference.
+    pub limits: String,
     /// A link is dead after this long a silence, in milliseconds; keep-alives go out at a third of it.
     ///
     /// Silence counts from the last keep-alive sent before it, so a death is seen after one to one and a third
@@ -77,6 +79,7 @@ impl TransportConfig {
             identity,
             versions: (1, 1),
             config_hash: 0,
+            limits: String::new(),
             idle_timeout_ms: 3_000,
             dial_timeout_ms: 2_000,
             max_frame_bytes: 4 << 20,

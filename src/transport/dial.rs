@@ -126,7 +126,7 @@ async fn dial(shared: &Arc<Shared>, addr: SocketAddr, first: Option<Bytes>) -> R
             shared.counters.dial_failures.one();
             tracing::debug!(%addr, why, "dial failed");
         }
-        Err(Failure::Refused(reason)) => shared.refused(addr, None, reason.clone()),
+        Err(Failure::Refused(reason)) => shared.refused(addr, None, true, reason.clone()),
     }
     drop(held);
     result

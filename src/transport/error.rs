@@ -85,7 +85,10 @@ pub enum RefusedReason {
         theirs: (u16, u16),
     },
     /// Cluster-wide limits differ.
-    ConfigMismatch,
+    ConfigMismatch {
+        /// Which, with both values; empty if the peer said so before we could see its own.
+        differ: String,
+    },
     /// The two wall clocks differ by more than the limit. All zero: the peer said so, by its own limit.
     ClockSkew {
         /// The peer's wall clock minus ours, in milliseconds.
@@ -108,7 +111,7 @@ impl RefusedReason {
             Self::WrongSecret => "wrong_secret",
             Self::WrongCluster => "wrong_cluster",
             Self::NoCommonVersion { .. } => "no_common_version",
-            Self::ConfigMismatch => "config_mismatch",
+            Self::ConfigMismatch { .. } => "config_mismatch",
             Self::ClockSkew { .. } => "clock_skew",
             Self::IdentityClash => "identity_clash",
             Self::Protocol(_) => "protocol",
@@ -130,7 +133,10 @@ impl fmt::Display for RefusedReason {
                 "no common wire version: this node speaks {}-{}, it speaks {}-{}",
                 ours.0, ours.1, theirs.0, theirs.1
             ),
-            Self::ConfigMismatch => f.write_str("cluster-wide limits differ from this node's"),
+            Self::ConfigMismatch { differ } if differ.is_empty() => {
+                f.write_str("cluster-wide limits differ from this node's")
+            }
+            Self::ConfigMismatch { differ } => write!(f, "cluster-wide limits differ: {differ}"),
             Self::ClockSkew { max_ms: 0, offset_ms: 0 } => {
                 f.write_str("clock skew beyond its limit, it says")
             }

@@ -68,10 +68,13 @@ pub enum Event {
         /// The packet as it was sent.
         bytes: Bytes,
     },
-    /// A handshake was refused by either side. Told once per address and reason in ten seconds, like the log.
+    /// A handshake was refused by either side. Of dials of our own each is told, of those that come in one per address
+    /// and reason in ten seconds, like the log.
     Refused {
         /// The UDP address of the other side.
         addr: SocketAddr,
+        /// Whether this node dialled: then whoever is wanted at that address has answered.
+        dialled: bool,
         /// Why.
         reason: RefusedReason,
     },

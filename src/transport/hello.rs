@@ -13,9 +13,13 @@ use super::{
     error::RefusedReason,
 };
 use crate::core::causality::Origin;
+use crate::core::limits::settings_that_differ;
 
 /// Largest handshake message accepted, in bytes.
 pub(super) const MAX_HELLO_BYTES: usize = 4 << 10;
+
+/// Longest text of the cluster-wide limits that is passed on to an operator, in bytes: five times today's.
+const MAX_LIMITS_BYTES: usize = 1 << 10;
 
 /// Deepest nesting in a handshake message: unknown fields of later versions are skipped, not followed forever.
 const MAX_DEPTH: usize = 16;
@@ -37,6 +41,9 @@ pub(super) struct Hello {
     pub(super) wall_ms: u64,
     /// Acceptor only: it holds a link to the dialer already.
     pub(super) linked: bool,
+    /// What `config_hash` is the hash of; empty from nodes that do not tell.
+    #[serde(default)]
+    pub(super) limits: String,
 }
 
 /// What follows the two Hellos.
@@ -74,6 +81,7 @@ impl Hello {
             config_hash: config.config_hash,
             wall_ms: (config.wall_ms)(),
             linked,
+            limits: config.limits.clone(),
         }
     }
 
@@ -85,6 +93,10 @@ impl Hello {
         }
         if self.node.chars().any(char::is_control) {
             return Err("control characters in the node name".into());
+        }
+        // Only told to an operator: what is not fit for that is left out.
+        if self.limits.len() > MAX_LIMITS_BYTES || self.limits.chars().any(char::is_control) {
+            self.limits.clear();
         }
         if self.advertise.ip().is_unspecified() || self.advertise.port() == 0 {
             return Err(format!("advertises {}, which cannot be dialled", self.advertise));
@@ -138,7 +150,8 @@ pub(super) fn judge(config: &TransportConfig, theirs: &Hello, now_ms: u64, one_w
         return Verdict::Refuse(RefusedReason::NoCommonVersion { ours, theirs: them });
     }
     if theirs.config_hash != config.config_hash {
-        return Verdict::Refuse(RefusedReason::ConfigMismatch);
+        let differ = settings_that_differ(&config.limits, &theirs.limits);
+        return Verdict::Refuse(RefusedReason::ConfigMismatch { differ });
     }
     let offset = i128::from(theirs.wall_ms) + i128::from(one_way_ms) - i128::from(now_ms);
     let wall_offset_ms = offset.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;

@@ -157,7 +157,7 @@ impl Link {
         if let Broken::Protocol(what) = broken {
             let reason = RefusedReason::Protocol(what.clone());
             self.conn.close(reason.close_code(), what.as_bytes());
-            shared.refused(self.conn.remote_address(), Some(&self.info.node), reason);
+            shared.refused(self.conn.remote_address(), Some(&self.info.node), false, reason);
         }
     }
 }

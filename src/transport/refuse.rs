@@ -33,7 +33,7 @@ impl RefusedReason {
             Self::WrongSecret | Self::Protocol(_) | Self::Other(_) => code::PROTOCOL,
             Self::WrongCluster => code::WRONG_CLUSTER,
             Self::NoCommonVersion { .. } => code::NO_COMMON_VERSION,
-            Self::ConfigMismatch => code::CONFIG_MISMATCH,
+            Self::ConfigMismatch { .. } => code::CONFIG_MISMATCH,
             Self::ClockSkew { .. } => code::CLOCK_SKEW,
             Self::IdentityClash => code::IDENTITY_CLASH,
         }
@@ -86,7 +86,7 @@ fn of_close_code(close_code: VarInt, text: String) -> Failure {
         code::LEAVING | code::TIMEOUT => return Failure::Unreachable(text),
         code::DUPLICATE | code::MYSELF => return Failure::NotNeeded,
         code::NO_COMMON_VERSION => RefusedReason::NoCommonVersion { ours: (0, 0), theirs: (0, 0) },
-        code::CONFIG_MISMATCH => RefusedReason::ConfigMismatch,
+        code::CONFIG_MISMATCH => RefusedReason::ConfigMismatch { differ: String::new() },
         code::CLOCK_SKEW => RefusedReason::ClockSkew { offset_ms: 0, max_ms: 0 },
         code::IDENTITY_CLASH => RefusedReason::IdentityClash,
         code::PROTOCOL => RefusedReason::Protocol(format!("it says we did: {text}")),

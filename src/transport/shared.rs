@@ -87,15 +87,18 @@ impl Shared {
         }
     }
 
-    /// Counts, and if it is news logs and tells, that a node does not get in.
-    pub(super) fn refused(&self, addr: SocketAddr, node: Option<&str>, reason: RefusedReason) {
+    /// Counts and tells that a node does not get in, and logs it if it is news.
+    pub(super) fn refused(&self, addr: SocketAddr, node: Option<&str>, dialled: bool, reason: RefusedReason) {
         self.counters.refusals.one();
-        if self.limiter.news(addr, reason.word()) {
+        let news = self.limiter.news(addr, reason.word());
+        if news {
             let cluster = &self.config.cluster;
             let node = node.unwrap_or("unknown");
             tracing::warn!(%addr, node, cluster, reason = reason.word(), "no link with {addr} ({node}): {reason}");
+        }
+        if news || dialled {
             // Refusals repeat: one that finds no room is told again.
-            let _ = self.events.try_send(Event::Refused { addr, reason });
+            let _ = self.events.try_send(Event::Refused { addr, dialled, reason });
         }
     }
 

@@ -11,3 +11,4 @@ mod deaths;
 mod ends;
 mod guards;
 mod principals;
+mod refused;

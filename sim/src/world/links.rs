@@ -97,12 +97,25 @@ impl World {
             let origin = self.origin(y);
             if !self.reachable(x, y) {
                 self.drop_link(x, origin);
-            } else if self.acquainted(x, y) && self.clocks_agree(x, y) {
-                self.raise_link(x, y, origin);
+            } else if self.acquainted(x, y) {
+                if self.clocks_agree(x, y) {
+                    self.raise_link(x, y, origin);
+                } else {
+                    self.tell_refused(x, y);
+                }
             }
             if self.board.is_none() {
                 self.tell_reachable(x);
             }
+        }
+    }
+
+    /// As the driver: whoever dials a seed in vain is told why, and dials again.
+    fn tell_refused(&mut self, x: usize, y: usize) {
+        if self.hosts[x].seeds.contains(&y) {
+            let why = format!("n{y}: its clock is too far off");
+            self.input(x, Input::Refused { why: &why });
+            self.schedule(REDIAL_MS, Event::LinkCheck(x, y));
         }
     }
 

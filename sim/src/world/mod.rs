@@ -268,6 +268,7 @@ impl World {
             | Input::Inspect { .. }
             | Input::InspectOver { .. }
             | Input::Watched
+            | Input::Refused { .. }
             | Input::Clone => (Given::Other, 7),
         };
         self.hash.absorb([self.time_ms, at as u64, word, now.wall_ms]);

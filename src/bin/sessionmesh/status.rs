@@ -108,6 +108,10 @@ fn table(status: &Status) -> String {
             number("health_penalty") + 1
         );
     }
+    for refused in &status.refused {
+        let how = if refused.dialled { "no link to" } else { "no link from" };
+        let _ = writeln!(out, "{how} {} for {} s: {}", refused.addr, refused.for_ms / 1_000, refused.why);
+    }
     for (seed, error) in &status.unresolved_seeds {
         let _ = writeln!(out, "seed {seed:?} does not resolve: {error}");
     }

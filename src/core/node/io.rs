@@ -97,6 +97,11 @@ pub enum Input<'a> {
     },
     /// Somebody watches now.
     Watched,
+    /// A member that this node dialled refused it, or was refused: somebody is there. To be told each time.
+    Refused {
+        /// Who, and why, for an operator.
+        why: &'a str,
+    },
     /// Another live process carries this node's name: start a new life, keep the data.
     Clone,
 }

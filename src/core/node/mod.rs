@@ -231,6 +231,7 @@ impl Node {
             Input::Inspect { token, id } => self.inspect(token, id),
             Input::InspectOver { token } => self.inspected(token),
             Input::Watched => self.watched = true,
+            Input::Refused { why } => self.phase.refused(now, why),
             Input::Clone => {
                 self.new_life(now, Mark::NewLifeClone, "another live process carries this node's name");
             }

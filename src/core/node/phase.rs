@@ -11,6 +11,7 @@ use rand::RngExt;
 
 use super::{Node, Output, offset_of};
 use crate::core::causality::Origin;
+use crate::core::limits::REFUSED_HOLD_MS;
 use crate::core::marks::Mark;
 use crate::core::membership;
 use crate::core::replica::{GONE, Serving};
@@ -33,6 +34,8 @@ pub(super) struct Phase {
     /// Peers with which a whole round completed in this phase.
     complete_with: BTreeSet<Origin>,
     verify: Verify,
+    /// When a dial was refused last, and by whom and why.
+    refused: Option<(u64, String)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,7 @@ impl Phase {
             left: usize::from(partitions),
             complete_with: BTreeSet::new(),
             verify: Verify::No,
+            refused: None,
         }
     }
 
@@ -81,6 +85,17 @@ impl Phase {
 
     pub fn met_anyone(&mut self, now: Now) {
         self.first_link_ms.get_or_insert(now.mono_ms);
+    }
+
+    /// A member refused this node, or was refused: it is no proof of being alone, but of the opposite.
+    pub fn refused(&mut self, now: Now, why: &str) {
+        self.refused = Some((now.mono_ms, why.to_owned()));
+    }
+
+    /// Who keeps this node out, while that is so.
+    fn kept_out(&self, now: Now, hold_ms: u64) -> Option<&str> {
+        let (at_ms, why) = self.refused.as_ref()?;
+        (now.mono_ms < at_ms + hold_ms && !mutant!(RefusalIsSilence)).then_some(why.as_str())
     }
 
     pub fn done(&mut self, partition: u16, ready: bool) {
@@ -260,6 +275,10 @@ impl Node {
                 return self.serve_as(Serving::Ready, "every partition adopted and verified".into());
             }
             return self.continue_verify(now);
+        }
+        if let Some(why) = self.phase.kept_out(now, REFUSED_HOLD_MS.max(self.limits.solo_after_ms)) {
+            self.phase.reason = format!("refused by {why}");
+            return;
         }
         if self.peers.is_empty() && self.members.is_empty() {
             if waited_ms >= self.limits.solo_after_ms {

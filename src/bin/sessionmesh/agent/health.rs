@@ -16,13 +16,15 @@ pub async fn healthz() -> Json<Value> {
 /// `GET /readyz`: whether to send requests here, and why not.
 pub async fn readyz(State(app): State<Shared>) -> (StatusCode, Json<Value>) {
     let (ready, mut reason) = app.mesh.readiness();
-    if ready {
-        return (StatusCode::OK, Json(json!({ "ready": true, "reason": reason })));
+    let status = app.mesh.status();
+    let refused = status.refused.iter().map(|r| format!("{}: {}", r.addr, r.why)).collect::<Vec<_>>();
+    if !ready {
+        for (seed, error) in status.unresolved_seeds {
+            reason.push_str(&format!("; seed {seed:?} does not resolve: {error}"));
+        }
     }
-    for (seed, error) in app.mesh.status().unresolved_seeds {
-        reason.push_str(&format!("; seed {seed:?} does not resolve: {error}"));
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "reason": reason })))
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({ "ready": ready, "reason": reason, "refused": refused })))
 }
 
 /// `GET /v1/status`: everything the node says of itself.
