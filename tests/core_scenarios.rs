@@ -455,7 +455,7 @@ fn r06_the_largest_record_a_configuration_allows_can_be_read() {
         fields: keys
             .iter()
             .enumerate()
-            .map(|(n, key)| Field { key, op: n as u16, value: Some(b"v") })
+            .map(|(n, key)| Field { key, op: n as u32, value: Some(b"v") })
             .collect(),
     });
     let bases = Bases { wall_ms: EPOCH_MS, counter: 11_000, version: 2 };

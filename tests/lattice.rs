@@ -53,13 +53,13 @@ struct Parts {
 
 fn assemble(parts: &Parts) -> State<'static> {
     let mut ops: Vec<Op> = Vec::new();
-    let mut op = |origin: u32, counter: u64| -> u16 {
+    let mut op = |origin: u32, counter: u64| -> u32 {
         let ver = ver(origin, counter);
         let found = ops.iter().position(|op| op.ver.same_dot(&ver));
         found.unwrap_or_else(|| {
             ops.push(Op { ver, context: context(ver, parts.over_v1) });
             ops.len() - 1
-        }) as u16
+        }) as u32
     };
     let mut live = Live::default();
     for (&key, &(o, c, value)) in &parts.fields {

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::replica::{
-    Change, Claim, Entry, Gate, Happened, PageIn, PageOutcome, Partition, Refusal, Stamper, WriteError,
-    Written,
+    Change, Claim, Entry, EntrySink, Gate, Happened, PageIn, PageOutcome, Partition, Refusal, Stamper,
+    WriteError, Written,
 };
 use sessionmesh::core::replication::{
     Bases, EntryReader, EntryWriter, Message, PageHeader, PushHeader, WIRE_NEWEST, WireEntry, decode,
-    encode_page, encode_push, encode_push_part, flatten_ranges, unflatten_ranges,
+    encode_page, encode_push, encode_push_part, encode_tell, flatten_ranges, unflatten_ranges,
 };
 use sessionmesh::core::session::{SessionId, Ttl};
 use sessionmesh::core::time::HybridClock;
@@ -276,6 +276,33 @@ impl Life {
             forced,
         };
         self.admit(|p, gate| p.apply_page(page, gate))
+    }
+
+    /// The answer to who asks for one session.
+    pub fn tell(&self, id: SessionId) -> Vec<u8> {
+        let bases = Bases { wall_ms: self.wall_ms, counter: 0, version: self.version };
+        let mut writer = EntryWriter::new(bases, None);
+        if let Some(record) = self.partition.get(id) {
+            writer.entry(id, &record.state(), self.partition.origins());
+        }
+        let (_, body) = writer.take();
+        encode_tell(self.version, 1, self.wall_ms, &writer.table(), &body)
+    }
+
+    /// Takes in such an answer.
+    ///
+    /// # Errors
+    /// As the product's.
+    ///
+    /// # Panics
+    /// If the frame is none: a mistake in the test.
+    pub fn take_tell(&mut self, frame: &[u8]) -> Result<(), Refusal> {
+        let Ok(Message::Tell { wall_ms, origins, entry, .. }) = decode(frame) else {
+            panic!("no answer: {:?}", decode(frame))
+        };
+        let bases = Bases { wall_ms, counter: 0, version: self.version };
+        let entries = self.resolve(bases, &origins, &Vec::from_iter(entry))?;
+        self.admit(|p, gate| entries.iter().try_for_each(|entry| p.apply_entry(entry, gate)))
     }
 
     /// A whole round: asks until everything of `from` is adopted. Returns the number of pages.

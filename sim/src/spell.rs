@@ -36,9 +36,9 @@ pub fn spell(state: &State<'_>, origins: &[Origin]) -> Vec<String> {
 
 fn spell_live(live: &Live<'_>, origins: &[Origin]) -> Vec<String> {
     let mut used = vec![false; live.ops.len()];
-    let mut op = |at: u16| {
-        used[usize::from(at)] = true;
-        by(live.ops[usize::from(at)].ver, origins)
+    let mut op = |at: u32| {
+        used[at as usize] = true;
+        by(live.ops[at as usize].ver, origins)
     };
     let mut lines = Vec::new();
     if let Some(b) = live.birth {

@@ -7,8 +7,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Session keys: long enough for `sessionAttr:com.example.VeryLongClassName`, short enough for a one-byte length.
 pub const MAX_KEY_BYTES: usize = 255;
-/// Removed fields are kept (they must beat a late set); past this many an edit is refused.
-pub const MAX_REMOVED_FIELDS: usize = 1_000;
 /// A principal: a user's id, e-mail address or distinguished name.
 pub const MAX_PRINCIPAL_BYTES: usize = 255;
 /// Node lives whose revocations of one principal a login remembers to have seen, at 36 bytes each. Those of the last
@@ -52,9 +50,6 @@ pub const MAX_ASKS_PER_SECOND: u64 = 2_000;
 pub const ALL_COPIES_GRACE_MS: u64 = 10;
 /// Partitions asked for at once in a round; with [`Limits::page_bytes`] this bounds the bytes in flight.
 pub const ROUND_WINDOW: usize = 4;
-/// Origins in one frame's table: more than 30 days of 100 nodes that restart 20 times a day. Too many origins is a
-/// metric, never a strike: past this no page of the partition could be read.
-pub const MAX_FRAME_ORIGINS: usize = 65_536;
 /// No counter is greater: 146 million years of 1,000 writes per second. Keeps arithmetic on claims from overflowing.
 pub const MAX_COUNTER: u64 = 1 << 62;
 /// Members a detector keeps, the dead and the gone among them: four times the board's ceiling, so that a mesh told of by
@@ -81,6 +76,17 @@ pub const MAX_PUBLISHED_SUSPECTS: usize = 64;
 pub const MAX_INCARNATION: u32 = 1 << 31;
 /// No beat is greater (ms): 8,900 years of one process. Keeps arithmetic on beats from overflowing.
 pub const MAX_BEAT_MS: u64 = 1 << 48;
+/// Sides of a partition that may fill one record to its caps, each with other fields, and nothing is lost: a mesh of so
+/// many nodes, every one of them cut off from all others.
+pub const MAX_SIDES: usize = 256;
+/// What a field takes in a record beyond its key and value: a head, and an op of its own with a full context.
+pub const FIELD_BYTES: usize = 160;
+/// What a record holds besides the application's fields: a log-in with all it may have seen, and a head.
+pub const RECORD_HEAD_BYTES: usize = 16 * 1024;
+/// No record is larger than this, whatever the settings (bytes): twice that on the wire still has a length of 32 bits.
+pub const MAX_UNION_BYTES: usize = 1 << 30;
+/// Counters in the coverage of one request; partitions beyond are asked for in a frame of their own.
+pub const MAX_SYNC_NUMBERS: usize = 64 * 1024;
 /// What a frame may hold beyond its largest record.
 pub const FRAME_SLACK_BYTES: usize = 64 * 1024;
 
@@ -111,9 +117,10 @@ pub struct Limits {
     pub push_timeout_ms: u64,
     /// Target size of one page of a round (bytes). Soft for a single large record.
     pub page_bytes: usize,
-    /// Largest record (bytes, keys and values together), *cluster-wide*.
+    /// Largest record that edits may make (bytes, keys and values together, and the keys of removed fields),
+    /// *cluster-wide*.
     pub max_record_bytes: usize,
-    /// Live fields of one session, *cluster-wide*.
+    /// Fields that edits may set in one session, *cluster-wide*. Removed ones do not count.
     pub max_fields: usize,
     /// Local creates are refused once the records of this node take more (bytes). Never evicts: evicting a
     /// session while claiming its dots would lose it for joiners.
@@ -214,11 +221,18 @@ impl Limits {
         }
     }
 
-    /// The largest frame that may arrive (bytes): one record and one page, and their headers. A record may outgrow
-    /// `max_record_bytes` by a merge: each side of a partition may fill it with other fields. Four full sides fit;
-    /// no further edit is taken on such a record until it has shrunk.
+    /// The largest record that a node holds (bytes). A merge takes all that its sides wrote, and each of them may have
+    /// filled the record with other fields; beyond [`MAX_SIDES`] of them the session is ended by whoever meets that.
+    pub fn max_union_bytes(&self) -> usize {
+        let side = self.max_record_bytes + FIELD_BYTES * self.max_fields + RECORD_HEAD_BYTES;
+        MAX_SIDES.saturating_mul(side).min(MAX_UNION_BYTES)
+    }
+
+    /// The largest frame that may arrive (bytes): one record and one page, and their headers. Whatever can be held can
+    /// be sent: on the wire a record takes at most twice what it takes here. A frame is read piece by piece as it comes,
+    /// so that the bound alone costs nothing.
     pub fn max_frame_bytes(&self) -> usize {
-        (4 * self.max_record_bytes).max(self.page_bytes) + self.page_bytes + FRAME_SLACK_BYTES
+        2 * self.max_union_bytes() + self.page_bytes + FRAME_SLACK_BYTES
     }
 
     /// The cluster-wide settings as text, told in the handshake so that a difference can be named.

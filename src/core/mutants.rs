@@ -89,6 +89,10 @@ mutants! {
         "Of two contents of one version the one already here wins, instead of the larger bytes.";
     TouchLastArrives = "touch-last-arrives",
         "Touches and high-water marks take what arrives last instead of the maximum.";
+    CapsRefuseTheSame = "caps-refuse-the-same",
+        "A record above a cap refuses edits that make it no larger.";
+    CodecBoundBelowUnion = "codec-bound-below-union",
+        "A reader accepts no more fields than one side may set, fewer than a merge can make.";
     SmallerBirthWins = "smaller-birth-wins",
         "Of two births of one id the smaller version wins (A9).";
     LongerTtlWins = "longer-ttl-wins",

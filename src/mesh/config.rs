@@ -82,9 +82,9 @@ pub struct Config {
     pub partitions: u16,
     /// Longest life of a session (ms), cluster-wide; longer requests are clamped. Tombstones live as long.
     pub max_lifetime_ms: u64,
-    /// Largest session, keys and values together (bytes), cluster-wide.
+    /// Largest session that edits may make, keys and values and the keys of removed fields (bytes), cluster-wide.
     pub max_record_bytes: usize,
-    /// Most live fields of one session, cluster-wide.
+    /// Most fields that edits may set in one session, removed ones not counted, cluster-wide.
     pub max_fields: usize,
     /// Clocks further apart than this (ms) do not exchange data, cluster-wide.
     pub max_drift_ms: u64,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Error;
 use crate::core::causality::Dot;
-use crate::core::replica::Change;
+use crate::core::replica::{Change, Extent};
 use crate::core::session::Ttl;
 
 /// When a session ends.
@@ -57,6 +57,7 @@ pub struct Fields {
     pub(crate) skip_unchanged: bool,
     pub(crate) principal: Option<Option<String>>,
     pub(crate) reserved: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) copied: Extent,
 }
 
 impl Fields {
@@ -76,7 +77,8 @@ impl Fields {
         self.fields.push((key.to_owned(), Some(bytes.into())));
     }
 
-    /// Removes a field.
+    /// Removes a field. One that this node does not have is none: nothing is written, and if it was set on the other side
+    /// of a partition it is there after the heal.
     pub fn remove(&mut self, key: &str) {
         self.fields.push((key.to_owned(), None));
     }
@@ -98,6 +100,12 @@ impl Fields {
         self.skip_unchanged = true;
     }
 
+    /// Says that a field of the new session is that of another as it was.
+    pub(crate) fn copied(&mut self, key: &str, value: &[u8]) {
+        self.copied.fields += 1;
+        self.copied.bytes += key.len() + value.len();
+    }
+
     pub(crate) fn change(&self) -> Change<'_> {
         Change {
             fields: self.fields.iter().map(|(k, v)| (k.as_str(), v.as_deref())).collect(),
@@ -107,6 +115,7 @@ impl Fields {
             clear: self.clear,
             principal: self.principal.as_ref().map(Option::as_deref),
             reserved: self.reserved.iter().map(|(key, bytes)| (*key, bytes.as_slice())).collect(),
+            copied: self.copied,
         }
     }
 }

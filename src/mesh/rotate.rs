@@ -2,6 +2,7 @@
 
 use super::edit::Fields;
 use super::view::Session;
+use crate::core::replica::Extent;
 use crate::core::session::{PRINCIPAL_KEY, ROTATED_KEY, SessionId};
 
 impl Fields {
@@ -9,6 +10,7 @@ impl Fields {
     /// as well.
     pub(crate) fn copy(&mut self, session: &Session) {
         session.fields().for_each(|(key, bytes)| self.set_bytes(key, bytes));
+        self.copied = Extent::of(&session.0.packed());
         self.reserved.extend(session.0.packed().login_bytes().map(|bytes| (PRINCIPAL_KEY, bytes.to_vec())));
     }
 

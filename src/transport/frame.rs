@@ -94,6 +94,9 @@ pub(super) async fn read_kind(stream: &mut RecvStream) -> Result<Kind, Broken> {
     }
 }
 
+/// Allocated for a frame before any of it has come (bytes): an ordinary page fits.
+const FIRST_BYTES: usize = 512 << 10;
+
 /// Reads one frame; `None` when the peer ended the stream between two frames.
 pub(super) async fn read_frame(stream: &mut RecvStream, max_bytes: usize) -> Result<Option<Bytes>, Broken> {
     let mut head = [0u8; 4];
@@ -102,12 +105,17 @@ pub(super) async fn read_frame(stream: &mut RecvStream, max_bytes: usize) -> Res
         other => other?,
     }
     let frame_bytes = u32::from_be_bytes(head) as usize;
-    // Before the allocation: a length is the peer's word.
+    // A length is the peer's word: what is allocated follows what has come, never by more than that again.
     if frame_bytes > max_bytes {
         return Err(Broken::Protocol(format!("frame of {frame_bytes} bytes, the limit is {max_bytes}")));
     }
-    let mut frame = BytesMut::zeroed(frame_bytes);
+    let mut frame = BytesMut::zeroed(frame_bytes.min(FIRST_BYTES));
     stream.read_exact(&mut frame).await?;
+    while frame.len() < frame_bytes {
+        let come = frame.len();
+        frame.resize(frame_bytes.min(2 * come), 0);
+        stream.read_exact(&mut frame[come..]).await?;
+    }
     Ok(Some(frame.freeze()))
 }
 

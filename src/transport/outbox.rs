@@ -31,8 +31,9 @@ impl Outbox {
         if state.closed {
             return Err(SendError::NotConnected);
         }
-        // An empty queue takes any frame, or one as large as the queue could never leave.
-        if state.queued_bytes > 0 && state.queued_bytes + frame.len() > QUEUE_BYTES {
+        // A queue that is not full takes any frame larger than itself, or that one could never leave a busy node.
+        let fits = state.queued_bytes + frame.len() <= QUEUE_BYTES;
+        if !fits && (frame.len() <= QUEUE_BYTES || state.queued_bytes >= QUEUE_BYTES) {
             return Err(SendError::Backlog { queued_bytes: state.queued_bytes });
         }
         state.queued_bytes += frame.len();
@@ -102,9 +103,18 @@ mod tests {
         outbox.written(half.len());
         outbox.push(half.clone()).unwrap();
 
+        outbox.written(half.len());
+        let larger = Bytes::from(vec![0; QUEUE_BYTES + 1]);
+        outbox
+            .push(larger.clone())
+            .expect("a frame larger than the queue goes behind what is short of a queue");
+        assert!(outbox.push(larger).is_err() && outbox.push(Bytes::from_static(b"x")).is_err());
+
         outbox.close();
         assert_eq!(outbox.push(half), Err(SendError::NotConnected));
-        assert!(outbox.take().await.is_some() && outbox.take().await.is_some());
+        assert!(
+            outbox.take().await.is_some() && outbox.take().await.is_some() && outbox.take().await.is_some()
+        );
         assert!(outbox.take().await.is_none());
     }
 }

@@ -39,6 +39,7 @@ invariants! {
     acked_writes_survive::AckedWritesSurvive,
     acks_are_true::AcksAreTrue,
     backlog_is_bounded::BacklogIsBounded,
+    caps_refuse_growth_only::CapsRefuseGrowthOnly,
     conflicts_are_real::ConflictsAreReal,
     coverage_is_honest::CoverageIsHonest,
     coverage_never_regresses::CoverageNeverRegresses,

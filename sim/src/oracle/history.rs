@@ -289,7 +289,7 @@ fn effect_of(record: &Packed<'_>, own: &dyn Fn(&Ver) -> bool) -> Effect {
         }
         State::Live(live) => live,
     };
-    let by = |op: u16| live.ops.get(usize::from(op)).is_some_and(|op| own(&op.ver));
+    let by = |op: u32| live.ops.get(op as usize).is_some_and(|op| own(&op.ver));
     let fields = live.fields.iter().filter(|f| by(f.op));
     Effect {
         birth: live.birth.filter(|b| by(b.op)).map(|b| (b.created_ms, b.hard_ms)),

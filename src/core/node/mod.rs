@@ -11,6 +11,7 @@ mod compare;
 mod inspect;
 mod io;
 mod members;
+mod overgrown;
 mod phase;
 mod push;
 mod round;
@@ -33,6 +34,7 @@ use super::marks::{Mark, Marks};
 use super::membership::{self, Detector, Listed};
 use super::replica::{GONE, Gate, Happened, Refusal, Replica, gone_is_over};
 use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode};
+use super::session::SessionId;
 use super::time::Now;
 
 /// One linked peer.
@@ -92,6 +94,8 @@ pub struct Node {
     inspections: BTreeMap<u64, BTreeSet<Origin>>,
     /// How peers compared last; `None` while nobody observes.
     compared: Option<BTreeMap<Origin, Compared>>,
+    /// Sessions that a merge would make larger than any frame: ended once the input is in.
+    overgrown: Vec<SessionId>,
     round_time: Histogram,
     watched: bool,
     stats: Stats,
@@ -132,6 +136,7 @@ impl Node {
             asks: BTreeMap::new(),
             inspections: BTreeMap::new(),
             compared: None,
+            overgrown: Vec::new(),
             round_time: Histogram::new(ROUND_BOUNDS_S),
             watched: setup.watched,
             stats: Stats::default(),
@@ -236,6 +241,7 @@ impl Node {
                 self.new_life(now, Mark::NewLifeClone, "another live process carries this node's name");
             }
         }
+        self.end_overgrown(now);
         self.end_revoked(now);
         self.start_rounds(now);
         self.update_phase(now);
@@ -453,6 +459,14 @@ impl Node {
         if inc.len() < told {
             self.marks.hit(Mark::GoneMarkIgnored);
         }
+        // Nobody has incorporated what is not written yet. Such a word would stand for ever, since the greatest wins,
+        // and every session that is idle here would pass for stable: less is known than it says, and that is safe.
+        let (wall_ms, drift_ms) = (now.wall_ms, self.limits.max_drift_ms);
+        let until_most = wall_ms + self.limits.max_lifetime_ms + 2 * drift_ms;
+        for (_, value) in inc {
+            let most = if *value & GONE == 0 { wall_ms + drift_ms } else { GONE | until_most };
+            *value = (*value).min(most);
+        }
     }
 
     fn merge_inc(&mut self, inc: &Inc) {
@@ -499,6 +513,11 @@ impl Node {
             // Becomes acceptable as time passes, or as memory frees: retry later, loudly.
             Refusal::ClockAhead { .. } | Refusal::MemoryFull => {
                 self.warn(format!("peer {peer}: {refusal}; nothing of its claims is adopted"));
+                Ok(())
+            }
+            Refusal::Overgrown { id, .. } => {
+                self.overgrown.push(*id);
+                self.warn(format!("peer {peer}: {refusal}; it is ended"));
                 Ok(())
             }
             Refusal::OwnOrigin { .. } => {

@@ -11,7 +11,8 @@ use crate::core::limits::{MAX_FORCED, ROUND_WINDOW};
 use crate::core::marks::Mark;
 use crate::core::replica::{Claim, Entry, GONE, PageIn, PageOutcome, Refusal};
 use crate::core::replication::{
-    Bases, EntryReader, Inc, Message, PageFrame, SyncItem, encode, flatten_ranges, unflatten_ranges,
+    Bases, EntryReader, Inc, Message, OriginTable, PageFrame, SyncItem, encode, flatten_ranges, in_frames,
+    unflatten_ranges,
 };
 use crate::core::session::SessionId;
 use crate::core::time::Now;
@@ -306,7 +307,7 @@ impl Node {
         let Some(round) = &mut self.round else { return };
         let (to, id) = (round.peer, round.id);
         let Some(version) = self.peers.get(&to).map(|p| p.version) else { return };
-        let (mut table, mut items) = (Vec::new(), Vec::new());
+        let (mut table, mut items) = (OriginTable::default(), Vec::new());
         for (partition, mut force) in partitions {
             let (nonce, base, have) = self.replica.shared(partition, |p| {
                 if first && p.has_pending(to) {
@@ -318,18 +319,16 @@ impl Node {
             force.truncate(MAX_FORCED);
             let mut flat = Vec::new();
             for (origin, ranges) in &base {
-                let ix = table.iter().position(|o| o == origin).unwrap_or_else(|| {
-                    table.push(*origin);
-                    table.len() - 1
-                });
-                flatten_ranges(ix as u64, ranges, &mut flat);
+                flatten_ranges(table.index(*origin), ranges, &mut flat);
             }
             round.asked.insert(partition, Asked { nonce, force: force.clone() });
             items.push(SyncItem { partition, nonce, base: flat, force, have });
         }
-        let frame =
-            encode(version, &Message::Sync { round: id, wall_ms: now.wall_ms, origins: table, items });
-        self.send(to, Class::Control, frame);
+        for items in in_frames(items) {
+            let origins = table.listed().to_vec();
+            let frame = encode(version, &Message::Sync { round: id, wall_ms: now.wall_ms, origins, items });
+            self.send(to, Class::Control, frame);
+        }
     }
 
     pub(super) fn page(&mut self, now: Now, peer: Origin, page: PageFrame<'_>) -> Result<(), String> {
@@ -406,7 +405,7 @@ impl Node {
                 }
                 self.pump_round(now);
             }
-            Err(refusal @ (Refusal::ClockAhead { .. } | Refusal::MemoryFull)) => {
+            Err(refusal @ (Refusal::ClockAhead { .. } | Refusal::MemoryFull | Refusal::Overgrown { .. })) => {
                 // This partition must wait; the others must not wait for it.
                 if let Some(round) = &mut self.round {
                     round.asked.remove(&partition);

@@ -64,7 +64,7 @@ fn dumped(record: &Packed<'_>, origins: &[Origin]) -> Dumped {
         State::Dead(dead) => return Dumped { hard_ms, live: None, destroyed: Some(stamp(dead.ver)) },
         State::Live(live) => live,
     };
-    let of = |op: Option<u16>| stamp(live.ops[usize::from(op.unwrap_or_default())].ver);
+    let of = |op: Option<u32>| stamp(live.ops[op.unwrap_or_default() as usize].ver);
     let (sliding, ttl_ms) = match record.ttl() {
         Ttl::Sliding(ms) => (true, ms),
         Ttl::Absolute(ms) => (false, ms),

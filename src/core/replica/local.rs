@@ -1,8 +1,9 @@
 //! Local operations: create, edit, touch, destroy. One op is one dot on one session, atomically.
 
 use super::partition::{Partition, Recent};
+use super::size::{Extent, check_create, check_edit};
 use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at, short_origin};
-use crate::core::limits::{Limits, MAX_CONTEXT, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
+use crate::core::limits::{Limits, MAX_CONTEXT};
 use crate::core::marks::Mark as Rare;
 use crate::core::session::{
     Birth, Dead, Field, Live, Login, Mark, Op, PRINCIPAL_KEY, Packed, SessionId, State, Ttl, TtlReg,
@@ -30,6 +31,9 @@ pub struct Change<'a> {
     pub reserved: Vec<(&'a str, &'a [u8])>,
     /// Remove every field present here that is not in `fields`, and log out if nobody logs in.
     pub clear: bool,
+    /// How large the session is that a new one is a copy of: a merge may have made it larger than any cap, and its user
+    /// must be able to log in all the same.
+    pub copied: Extent,
 }
 
 /// Where an op's stamp comes from: the node's counter and clock, taken inside the partition's lock so that
@@ -84,7 +88,7 @@ pub enum WriteError {
         /// The bound.
         max: usize,
     },
-    /// Too many fields, live or removed.
+    /// Too many fields.
     #[error("{fields} fields: at most {max}")]
     TooManyFields {
         /// How many it would have been.
@@ -158,7 +162,9 @@ impl Partition {
             self.marks.hit(Rare::IdTaken);
             return Err(WriteError::IdTaken);
         }
-        check_size(&[], &change.fields, stamper.limits).inspect_err(|error| self.note_refused(error))?;
+        let mut fields = sorted_fields(change.fields.iter().copied(), 0);
+        fields.retain(|f| f.value.is_some());
+        check_create(&fields, change.copied, stamper.limits).inspect_err(|error| self.note_refused(error))?;
         let deadline_ms = deadline_ms(hard_ms, now_ms, ttl);
         if deadline_ms <= now_ms {
             self.marks.hit(Rare::BornExpired);
@@ -173,7 +179,7 @@ impl Partition {
             ttl: Some(TtlReg { op: 0, ttl }),
             high_sliding,
             high_absolute,
-            fields: sorted_fields(change.fields.iter().filter(|f| f.1.is_some()).copied(), 0),
+            fields,
         };
         let slot = self.store(id, None, &State::Live(live)).unwrap_or_default();
         self.own_op(ver, slot, (true, true), hard_ms);
@@ -210,8 +216,7 @@ impl Partition {
             self.marks.hit(Rare::EditSkipped);
             return Ok(self.skipped(&packed, &change.fields));
         }
-        check_size(&packed.fields().collect::<Vec<_>>(), &fields, stamper.limits)
-            .inspect_err(|error| self.note_refused(error))?;
+        check_edit(&packed, &fields, stamper.limits).inspect_err(|error| self.note_refused(error))?;
         self.note_edit(&packed, change, &fields, (now_ms, new_ttl, touch));
         let (context, whole) = context_of(&packed, self.own, &self.origins);
         if !whole {
@@ -227,7 +232,7 @@ impl Partition {
             ttl: new_ttl.map(|ttl| TtlReg { op: 0, ttl }),
             high_sliding,
             high_absolute,
-            fields: sorted_fields(fields.iter().copied(), 0),
+            fields,
         });
         let (joined, _) = join(&old, &part, &self.origins, &|_| true);
         let deadline_ms = match &joined {
@@ -302,7 +307,7 @@ impl Partition {
     /// The write events a live session stands on: for adapters that later change only what they saw.
     pub fn seen(&self, id: SessionId) -> Option<Seen> {
         let State::Live(live) = self.record(self.find(id)?).state() else { return None };
-        let dot = |op: u16| live.ops.get(usize::from(op)).map(|op| dot_of(&op.ver, &self.origins));
+        let dot = |op: u32| live.ops.get(op as usize).map(|op| dot_of(&op.ver, &self.origins));
         let fields = live.fields.iter().filter(|f| f.value.is_some() && !is_reserved(f.key));
         Some(Seen { birth: dot(live.birth?.op)?, fields: fields.filter_map(|f| dot(f.op)).collect() })
     }
@@ -329,7 +334,7 @@ impl Partition {
         &self,
         packed: &Packed<'_>,
         change: &Change<'_>,
-        fields: &[(&str, Option<&[u8]>)],
+        fields: &[Field<'_>],
         (now_ms, new_ttl, touch): (u64, Option<Ttl>, bool),
     ) {
         if !touch {
@@ -339,7 +344,7 @@ impl Partition {
         if new_ttl.is_some_and(|ttl| ends(ttl) < ends(packed.ttl())) {
             self.marks.hit(Rare::TtlShortened);
         }
-        if fields.iter().any(|f| f.1.is_none()) {
+        if fields.iter().any(|f| f.value.is_none()) {
             self.marks.hit(Rare::RemovalKept);
         }
         let unseen = |f: &Field<'_>, wanted: &(&str, Dot)| {
@@ -397,40 +402,40 @@ fn packed_len_hint(state: &State<'_>) -> usize {
     }
 }
 
-fn changed_fields<'a>(
-    packed: &Packed<'a>,
-    change: &Change<'a>,
-    origins: &[Origin],
-) -> Vec<(&'a str, Option<&'a [u8]>)> {
-    let mut fields: Vec<_> = change
-        .fields
-        .iter()
-        .filter(|(key, value)| match value {
-            Some(_) if !change.skip_unchanged || mutant!(UnchangedSaveWrites) => true,
-            Some(new) if *key == PRINCIPAL_KEY => {
-                packed.login_bytes().is_none_or(|held| !same_principal(held, new))
-            }
-            // To remove what is not there writes nothing: it would only be a removed field more.
-            wanted => packed.field(key) != *wanted,
-        })
-        .copied()
-        .collect();
+/// The fields an edit writes, sorted by key, each key once. What it says twice counts as it says it last, before anything
+/// else is asked: or a set that is skipped would leave standing the one it was to replace.
+fn changed_fields<'a>(packed: &Packed<'a>, change: &Change<'a>, origins: &[Origin]) -> Vec<Field<'a>> {
+    let mut fields = sorted_fields(change.fields.iter().copied(), 0);
+    let said: Vec<&str> = if change.clear { fields.iter().map(|f| f.key).collect() } else { Vec::new() };
+    fields.retain(|f| match f.value {
+        Some(_) if !change.skip_unchanged || mutant!(UnchangedSaveWrites) => true,
+        Some(new) if f.key == PRINCIPAL_KEY => {
+            packed.login_bytes().is_none_or(|held| !same_principal(held, new))
+        }
+        // To remove what is not there writes nothing: it would only be a removed field more.
+        wanted => packed.field(f.key) != wanted,
+    });
+    let removal = |f: Field<'a>| (f.key, None);
+    let mut removed: Vec<(&str, Option<&[u8]>)> = Vec::new();
+    let present = || packed.fields().filter(|f| f.value.is_some());
     if !change.remove_seen.is_empty() {
         let seen = |f: &Field<'_>| {
             let dot = dot_of(&packed.ver(f.op), origins);
             change.remove_seen.iter().any(|r| r.0 == f.key && r.1 == dot)
         };
-        fields.extend(packed.fields().filter(|f| f.value.is_some() && seen(f)).map(|f| (f.key, None)));
+        removed.extend(present().filter(seen).map(removal));
     }
     if change.clear {
-        let present = packed.fields().filter(|f| f.value.is_some());
-        fields.extend(present.filter(|f| !change.fields.iter().any(|c| c.0 == f.key)).map(|f| (f.key, None)));
+        removed.extend(present().filter(|f| said.binary_search(&f.key).is_err()).map(removal));
     }
-    fields
+    if removed.is_empty() {
+        return fields;
+    }
+    sorted_fields(fields.iter().map(|f| (f.key, f.value)).chain(removed), 0)
 }
 
 /// Fields sorted by key, the last of equal keys winning.
-fn sorted_fields<'a>(fields: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>, op: u16) -> Vec<Field<'a>> {
+fn sorted_fields<'a>(fields: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>, op: u32) -> Vec<Field<'a>> {
     let mut out: Vec<Field<'a>> = fields.map(|(key, value)| Field { key, op, value }).collect();
     out.reverse();
     out.sort_by_key(|f| f.key);
@@ -455,35 +460,4 @@ fn context_of(packed: &Packed<'_>, own: u32, origins: &[Origin]) -> (Vec<(u32, u
     let whole = seen.len() <= MAX_CONTEXT;
     seen.truncate(MAX_CONTEXT);
     (seen, whole)
-}
-
-/// Refuses what could not be stored or sent: before anything is changed.
-fn check_size(
-    held: &[Field<'_>],
-    fields: &[(&str, Option<&[u8]>)],
-    limits: &Limits,
-) -> Result<(), WriteError> {
-    let (mut live, mut removed, mut bytes) = (0, 0, 0);
-    for (key, value) in fields {
-        if key.is_empty() || key.len() > MAX_KEY_BYTES {
-            return Err(WriteError::KeyLength { bytes: key.len(), max: MAX_KEY_BYTES });
-        }
-        bytes += key.len() + value.map_or(0, <[u8]>::len);
-        // Ours do not count against the application's.
-        *(if value.is_some() { &mut live } else { &mut removed }) += usize::from(!is_reserved(key));
-    }
-    for field in held.iter().filter(|h| !fields.iter().any(|f| f.0 == h.key)) {
-        bytes += field.key.len() + field.value.map_or(0, <[u8]>::len);
-        *(if field.value.is_some() { &mut live } else { &mut removed }) +=
-            usize::from(!is_reserved(field.key));
-    }
-    if live > limits.max_fields || removed > MAX_REMOVED_FIELDS {
-        let (fields, max) =
-            if live > limits.max_fields { (live, limits.max_fields) } else { (removed, MAX_REMOVED_FIELDS) };
-        return Err(WriteError::TooManyFields { fields, max });
-    }
-    if bytes > limits.max_record_bytes {
-        return Err(WriteError::TooLarge { bytes, max: limits.max_record_bytes });
-    }
-    Ok(())
 }

@@ -13,6 +13,7 @@ mod principals;
 mod reap;
 mod remote;
 mod revoke;
+mod size;
 mod store;
 
 pub use arena::{Arena, Held, Place};
@@ -23,4 +24,5 @@ pub use partition::{Counts, Partition};
 pub use reap::{GONE, gone_is_over};
 pub use remote::{Claim, ConflictEvent, Entry, Gate, Happened, PageIn, PageOutcome, Refusal};
 pub use revoke::Revoked;
+pub use size::Extent;
 pub use store::{Lookup, Replica, Serving, View};

@@ -308,7 +308,7 @@ impl Partition {
             if live.ops.iter().any(|op| uncovered(&op.ver)) {
                 return None;
             }
-            let mut component = |name: &str, op: u16, value: &[u8]| {
+            let mut component = |name: &str, op: u32, value: &[u8]| {
                 self.audit_component(&record, name, &live.ops[op as usize].ver, value, &mut bytes);
                 sum = sum.wrapping_add(xxh3_64_with_seed(&bytes, 0));
             };

@@ -15,7 +15,7 @@ use super::principals::Note;
 use crate::core::causality::{Origin, OriginIx, RangeSet, Ver, short_origin};
 use crate::core::limits::{MAX_RANGES, RECENT_OPS};
 use crate::core::marks::{Mark, Marks};
-use crate::core::session::{Packed, SessionId, State, encode};
+use crate::core::session::{Dots, Packed, SessionId, State, encode};
 use crate::core::time::Hlc;
 
 /// What this partition knows of one origin.
@@ -291,15 +291,19 @@ impl Partition {
     /// Moves the dot index from the versions a record had to those it has. Only what differs is touched: each
     /// entry costs a walk through cold memory, and a session edited field by field has many that stay.
     fn reindex(&mut self, slot: u32, held: &[Ver], new: &Packed<'_>) {
-        let carried = |held: &&Ver| new.vers().any(|ver| ver.same_dot(held)) && !mutant!(CarriedLeavesIndex);
-        for ver in held.iter().filter(|held| !carried(held)) {
-            if mutant!(SupersededStaysIndexed) {
-                break;
+        let (mut of_new, mut of_held) = (Dots::default(), Dots::default());
+        for ver in held {
+            let carried = of_new.find(ver, held.len(), new.vers()).is_some() && !mutant!(CarriedLeavesIndex);
+            if carried || mutant!(SupersededStaysIndexed) {
+                continue;
             }
             self.known[ver.origin as usize].index.remove(&ver.counter);
         }
         let hard_ms = new.hard_ms();
-        for ver in new.vers().filter(|ver| !held.iter().any(|held| held.same_dot(ver))) {
+        for ver in new.vers() {
+            if of_held.find(&ver, new.vers().len(), held.iter().copied()).is_some() {
+                continue;
+            }
             let known = &mut self.known[ver.origin as usize];
             known.index.insert(ver.counter, slot);
             // Whoever holds a dot holds all its effects (entries are whole by op), so it is covered from here on, with

@@ -73,6 +73,17 @@ pub enum Refusal {
     /// The hard memory limit is reached.
     #[error("hard memory limit reached")]
     MemoryFull,
+    /// The union of what is here and what came would be larger than any frame: it is not taken, and the session must be
+    /// ended, or no two nodes would ever agree on it.
+    #[error("a session of {bytes} bytes after a merge: no more than {max} can be sent")]
+    Overgrown {
+        /// Which session.
+        id: SessionId,
+        /// Its size.
+        bytes: usize,
+        /// The bound.
+        max: usize,
+    },
 }
 
 /// What became of one entry.
@@ -249,10 +260,12 @@ impl Partition {
     pub fn untold(&self, id: SessionId, state: &State<'_>) -> Vec<Origin> {
         let State::Live(live) = state else { return Vec::new() };
         let held = self.get(id);
+        let newest = held.and_then(|h| h.vers().max_by(|a, b| a.cmp(b, &self.origins)));
         let missing = live.ops.iter().map(|op| op.ver).filter(|ver| {
             let covered = self.known.get(ver.origin as usize).is_some_and(|k| k.cov.contains(ver.counter));
             covered
-                && held.is_none_or(|h| !h.is_dead() && !h.vers().any(|v| v.cmp(ver, &self.origins).is_ge()))
+                && held.is_none_or(|h| !h.is_dead())
+                && newest.is_none_or(|newest| newest.cmp(ver, &self.origins).is_lt())
         });
         let mut liars: Vec<Origin> = Vec::new();
         for ver in missing {
@@ -369,7 +382,7 @@ impl Partition {
                     return Ok(Admitted::Yes);
                 }
                 if gate.wall_ms <= dead.hard_ms + 2 * gate.limits.max_drift_ms {
-                    self.merge(*id, slot, state, gate);
+                    self.merge(*id, slot, state, gate)?;
                 } else {
                     self.marks.hit(Mark::TombstoneTooOld);
                 }
@@ -400,7 +413,7 @@ impl Partition {
                 }
                 // Inserted even if idle-expired: a later entry may extend it; the reaper decides.
                 _ => {
-                    self.merge(*id, slot, state, gate);
+                    self.merge(*id, slot, state, gate)?;
                     Admitted::Yes
                 }
             },
@@ -452,14 +465,20 @@ impl Partition {
         Ok(())
     }
 
-    fn merge(&mut self, id: SessionId, slot: Option<u32>, state: &State<'_>, gate: &mut Gate<'_>) {
+    fn merge(
+        &mut self,
+        id: SessionId,
+        slot: Option<u32>,
+        state: &State<'_>,
+        gate: &mut Gate<'_>,
+    ) -> Result<(), Refusal> {
         let Some(at) = slot else {
             if matches!(state, State::Dead(_)) {
                 self.marks.hit(Mark::DeadForUnknown);
             }
             let slot = self.store(id, None, state);
             self.tell_inserted(id, state, slot, gate);
-            return;
+            return Ok(());
         };
         let was_visible = self.record(at).visible(gate.wall_ms);
         let told = gate.events.is_some() && !self.record(at).is_revocation();
@@ -472,13 +491,17 @@ impl Partition {
             self.note_findings(&findings);
             if joined == old {
                 self.counts.redundant += 1;
-                return;
+                return Ok(());
             }
             if matches!(old, State::Dead(_)) {
                 self.marks.hit(Mark::DeadOutlived);
             }
             let died = matches!(joined, State::Dead(_)) && matches!(old, State::Live(_));
             crate::core::session::encode(id, &joined, &mut bytes);
+            let (len, max) = (bytes.len(), gate.limits.max_union_bytes());
+            if len > max && len > self.record(at).bytes_len() {
+                return Err(Refusal::Overgrown { id, bytes: len, max });
+            }
             let mut events = Vec::new();
             if told {
                 if died {
@@ -504,6 +527,7 @@ impl Partition {
         if let Some(out) = &mut gate.events {
             out.extend(events);
         }
+        Ok(())
     }
 
     fn note_findings(&self, findings: &Findings<'_>) {

@@ -201,6 +201,14 @@ impl Replica {
         self.write(id, |partition, stamper| partition.destroy(id, now.wall_ms, blind, stamper))
     }
 
+    /// Ends a live session that cannot go on as it is.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if no live record is here.
+    pub fn end(&self, id: SessionId, now: Now) -> Result<Written, WriteError> {
+        self.write(id, |partition, stamper| partition.end(id, now.wall_ms, stamper))
+    }
+
     pub(super) fn write(
         &self,
         id: SessionId,

@@ -1,7 +1,8 @@
 //! Frames: `version u8 · kind u8 · one MessagePack value`. Every message has golden bytes in `tests/golden.rs`.
 //!
 //! Decoding is bounded before it allocates: the frame's length by the transport, every list by the number of
-//! elements it may have, nesting by the fixed shapes (no recursive type exists here).
+//! elements it may have or, where a merge has no such number, by the frame it came in (an element takes a byte at
+//! least); nesting by the fixed shapes (no recursive type exists here).
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,7 +14,7 @@ use serde_bytes::Bytes;
 use super::entry::WireEntry;
 use super::message::{Message, PageHeader, PushHeader, SyncItem, WIRE_NEWEST, WIRE_OLDEST};
 use crate::core::causality::{Origin, RangeSet};
-use crate::core::limits::{MAX_CLAIM_SPAN, MAX_COUNTER, MAX_FORCED, MAX_FRAME_ORIGINS, MAX_RANGES};
+use crate::core::limits::{MAX_CLAIM_SPAN, MAX_COUNTER, MAX_FORCED, MAX_RANGES};
 
 const DIGEST: u8 = 1;
 const EQUAL: u8 = 2;
@@ -265,7 +266,7 @@ fn read_page(version: u16, body: &[u8]) -> Result<PageFrame<'_>, String> {
         bool,
         u64,
         Many<Origin, MOST>,
-        Many<u64, { 64 * MOST }>,
+        Many<u64, MOST>,
         Many<(Origin, u64), MOST>,
     );
     let list: List<Head, WireEntry<'_>> = read(body)?;
@@ -317,7 +318,8 @@ impl<'de, H: Deserialize<'de>, T: Deserialize<'de>> Deserialize<'de> for List<H,
     }
 }
 
-const MOST: usize = MAX_FRAME_ORIGINS;
+/// Of lists that a merge makes: bounded by the frame alone.
+const MOST: usize = usize::MAX;
 
 /// A list of at most `N` elements.
 #[derive(Default)]
@@ -334,13 +336,8 @@ struct BoundedItem(SyncItem);
 
 impl<'de> Deserialize<'de> for BoundedItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        type Item = (
-            u16,
-            (u32, u64),
-            Many<u64, { 64 * MOST }>,
-            Many<crate::core::session::SessionId, MAX_FORCED>,
-            u64,
-        );
+        type Item =
+            (u16, (u32, u64), Many<u64, MOST>, Many<crate::core::session::SessionId, MAX_FORCED>, u64);
         let (partition, nonce, base, force, have) = Item::deserialize(deserializer)?;
         Ok(Self(SyncItem { partition, nonce, base: base.0, force: force.0, have }))
     }

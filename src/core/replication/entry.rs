@@ -14,17 +14,12 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor}
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_bytes::Bytes;
 
+use super::table::OriginTable;
 use crate::core::causality::{Origin, Ver, origin_at};
-use crate::core::limits::{MAX_CONTEXT, MAX_COUNTER, MAX_KEY_BYTES, MAX_REMOVED_FIELDS};
+use crate::core::limits::{MAX_CONTEXT, MAX_COUNTER, MAX_KEY_BYTES};
 use crate::core::replica::EntrySink;
 use crate::core::session::{Birth, Dead, Field, Live, Mark, Op, SessionId, State, Ttl, TtlReg};
 use crate::core::time::Hlc;
-
-/// More fields than any admissible record may have: a bound on what is allocated, checked before it is.
-const MOST_FIELDS: usize = 10_000 + MAX_REMOVED_FIELDS;
-
-/// The longest list of numbers in an entry: an op for every field and mark, each with a full context.
-const MOST_NUMBERS: usize = (MOST_FIELDS + 5) * (5 + 2 * MAX_CONTEXT);
 
 /// What numbers in entries are relative to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +44,7 @@ pub struct WireEntry<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Body<'a> {
     Dead(i64),
-    Live { fields: Vec<(&'a str, u16, Option<&'a [u8]>)>, tail: Tail },
+    Live { fields: Vec<(&'a str, u32, Option<&'a [u8]>)>, tail: Tail },
 }
 
 /// touch, ttl, birth, highs.
@@ -58,7 +53,7 @@ type Tail = [Option<Vec<i64>>; 4];
 /// Writes entries one after the other into a frame's body, collecting the origin table.
 pub struct EntryWriter {
     bases: Bases,
-    origins: Vec<Origin>,
+    origins: OriginTable,
     /// Entry 0 of the table is the sender and is not listed.
     implied_first: bool,
     body: Vec<u8>,
@@ -68,27 +63,19 @@ pub struct EntryWriter {
 impl EntryWriter {
     /// A writer for a frame with these bases. With `implied` that origin is index 0 and stays off the wire.
     pub fn new(bases: Bases, implied: Option<Origin>) -> Self {
-        Self {
-            bases,
-            implied_first: implied.is_some(),
-            origins: implied.into_iter().collect(),
-            body: Vec::new(),
-            count: 0,
-        }
+        let mut origins = OriginTable::default();
+        implied.into_iter().for_each(|origin| _ = origins.index(origin));
+        Self { bases, implied_first: implied.is_some(), origins, body: Vec::new(), count: 0 }
     }
 
     /// The index of an origin in the frame's table.
     pub fn origin(&mut self, origin: Origin) -> u64 {
-        let found = self.origins.iter().position(|&o| o == origin);
-        found.unwrap_or_else(|| {
-            self.origins.push(origin);
-            self.origins.len() - 1
-        }) as u64
+        self.origins.index(origin)
     }
 
     /// The table as it goes on the wire.
     pub fn table(&self) -> Vec<Origin> {
-        self.origins[usize::from(self.implied_first)..].to_vec()
+        self.origins.listed()[usize::from(self.implied_first)..].to_vec()
     }
 
     /// Takes the entries written so far and their number, leaving the table.
@@ -216,8 +203,8 @@ impl EntryReader<'_> {
             }
             Body::Live { fields, tail } => (fields, tail),
         };
-        let known = |op: i64| match u16::try_from(op) {
-            Ok(op) if usize::from(op) < ops.len() => Ok(op),
+        let known = |op: i64| match u32::try_from(op) {
+            Ok(op) if (op as usize) < ops.len() => Ok(op),
             _ => Err("an op index out of range"),
         };
         let mut out = Vec::with_capacity(fields.len());
@@ -273,7 +260,7 @@ impl EntryReader<'_> {
     fn tail<'a>(
         &self,
         tail: &Tail,
-        known: &dyn Fn(i64) -> Result<u16, &'static str>,
+        known: &dyn Fn(i64) -> Result<u32, &'static str>,
     ) -> Result<Live<'a>, &'static str> {
         let [touch, ttl, birth, highs] = tail;
         let wall = |since: i64| self.bases.wall_ms.wrapping_add_signed(since);
@@ -352,12 +339,13 @@ fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(seq: &mut A) -> Result<T, A
     seq.next_element()?.ok_or_else(|| de::Error::custom("an entry cut short"))
 }
 
-/// A bounded list of numbers.
+/// A list of numbers, bounded by its frame: a number takes a byte at least. There is no count that honest peers keep
+/// to, since a merge takes all that its sides wrote.
 struct Ints(Vec<i64>);
 
 impl<'de> Deserialize<'de> for Ints {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::codec::bounded_seq::<i64, D>(deserializer, MOST_NUMBERS).map(Ints)
+        super::codec::bounded_seq::<i64, D>(deserializer, usize::MAX).map(Ints)
     }
 }
 
@@ -382,7 +370,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(3 * 64) / 3);
                 while let Some(key) = seq.next_element::<&'de str>()? {
-                    if fields.len() == MOST_FIELDS {
+                    if mutant!(CodecBoundBelowUnion) && fields.len() == 64 {
                         return Err(de::Error::custom("too many fields"));
                     }
                     let op = next(&mut seq)?;

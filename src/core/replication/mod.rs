@@ -3,6 +3,8 @@
 mod codec;
 mod entry;
 mod message;
+mod split;
+mod table;
 
 pub use codec::{
     DecodeError, PageFrame, PushFrame, PushPart, decode, encode, encode_page, encode_push, encode_push_part,
@@ -10,3 +12,5 @@ pub use codec::{
 };
 pub use entry::{Bases, EntryReader, EntryWriter, WireEntry};
 pub use message::{Inc, Message, PageHeader, PushHeader, SyncItem, WIRE_NEWEST, WIRE_OLDEST, pairs};
+pub use split::in_frames;
+pub use table::OriginTable;

@@ -7,6 +7,7 @@
 
 use std::cmp::Ordering;
 
+use super::dots::Dots;
 use super::state::{Birth, Dead, Field, Live, Mark, Op, State, TtlReg};
 use crate::core::causality::{Origin, Ver, origin_at, short_origin};
 
@@ -75,8 +76,10 @@ enum Side {
 
 struct Joiner<'j, 'a> {
     sides: [&'j Live<'a>; 2],
-    /// For each side, where its ops ended up in `ops`; `u16::MAX` while unused.
-    moved: [Vec<u16>; 2],
+    /// For each side, where its ops ended up in `ops`; `u32::MAX` while unused.
+    moved: [Vec<u32>; 2],
+    /// For each side, its ops by dot, if there are many.
+    by_dot: [Dots; 2],
     ops: Vec<Op>,
     origins: &'j [Origin],
     covered: &'j dyn Fn(&Ver) -> bool,
@@ -92,7 +95,8 @@ impl<'j, 'a> Joiner<'j, 'a> {
     ) -> Self {
         Self {
             sides: [a, b],
-            moved: [vec![u16::MAX; a.ops.len()], vec![u16::MAX; b.ops.len()]],
+            moved: [vec![u32::MAX; a.ops.len()], vec![u32::MAX; b.ops.len()]],
+            by_dot: [Dots::default(), Dots::default()],
             ops: Vec::with_capacity(a.ops.len() + b.ops.len()),
             origins,
             covered,
@@ -110,20 +114,22 @@ impl<'j, 'a> Joiner<'j, 'a> {
         Live { ops: std::mem::take(&mut self.ops), birth, touch, ttl, high_sliding, high_absolute, fields }
     }
 
-    fn ver(&self, side: Side, op: u16) -> Ver {
+    fn ver(&self, side: Side, op: u32) -> Ver {
         self.sides[side as usize].ops[op as usize].ver
     }
 
     /// The index in the joined op table of an op that survives.
-    fn keep(&mut self, side: Side, op: u16) -> u16 {
+    fn keep(&mut self, side: Side, op: u32) -> u32 {
         let known = self.moved[side as usize][op as usize];
-        if known != u16::MAX {
+        if known != u32::MAX {
             return known;
         }
         let ver = self.ver(side, op);
         // The other side may hold the same op: one write's components may survive on both.
-        let twin = self.sides[1 - side as usize].ops.iter().position(|o| o.ver.same_dot(&ver));
-        let at = self.ops.len() as u16;
+        let other = 1 - side as usize;
+        let vers = self.sides[other].ops.iter().map(|op| op.ver);
+        let twin = self.by_dot[other].find(&ver, self.sides[side as usize].ops.len(), vers);
+        let at = self.ops.len() as u32;
         self.ops.push(self.sides[side as usize].ops[op as usize].clone());
         self.moved[side as usize][op as usize] = at;
         if let Some(twin) = twin {

@@ -1,11 +1,13 @@
 //! One session: its id, its state as a lattice element, the join, and the packed record.
 
+mod dots;
 mod id;
 mod join;
 mod packed;
 mod principal;
 mod state;
 
+pub use dots::Dots;
 pub use id::{LogHash, SessionId};
 pub use join::{Conflict, Findings, join};
 pub use packed::{Fields, Packed, encode};

@@ -6,10 +6,12 @@
 //! ```text
 //! live  kind u8=1 · flags u8 · u16 each: ops, fields, and the ops of birth, touch, ttl, high sliding, high absolute
 //!       id 16 · u64 each: created, hard, touch, ttl, high sliding, high absolute (ms) · context bytes u32
+//!       wide only: the upper u16 of each of the counts and ops above
 //!       ops:     origin u32 · hlc u64 · counter u64
-//!       context: op u16 · n u8 · n × (short origin u32 · counter u64)
-//!       fields:  op u16 · key bytes u8 · value bytes u32 (all ones: removed) · key · value, sorted by key
-//! flags bit 0: the ttl is absolute · 1: has a login · 2: is a revocation (`principal.rs`)
+//!       context: op u16 (wide: u32) · n u8 · n × (short origin u32 · counter u64)
+//!       fields:  op u16 (wide: u32) · key bytes u8 · value bytes u32 (all ones: removed) · key · value, sorted by key
+//! flags bit 0: the ttl is absolute · 1: has a login · 2: is a revocation (`principal.rs`) · 3: wide, a merge of many
+//!       sides made more ops or fields than 16 bits count
 //! dead  kind u8=2 · zeros 15 · id 16 · hard u64 · origin u32 · hlc u64 · counter u64
 //! ```
 
@@ -24,12 +26,21 @@ const DEAD: u8 = 2;
 const ABSOLUTE: u8 = 1;
 const LOGIN: u8 = 2;
 const REVOCATION: u8 = 4;
+const WIDE: u8 = 8;
+/// Counts and ops in the head, from byte 2 on; of a wide record their upper halves lie behind the rest of the head.
+const COUNTS: usize = 7;
+const OPS_AT: usize = 2;
+const FIELDS_AT: usize = 4;
+const BIRTH_AT: usize = 6;
+const TOUCH_AT: usize = 8;
+const TTL_AT: usize = 10;
+const SLIDING_AT: usize = 12;
+const ABSOLUTE_AT: usize = 14;
 const CONTEXT_LEN_AT: usize = 32 + 6 * 8;
 const FIXED: usize = CONTEXT_LEN_AT + 4;
 const OP: usize = 20;
-const FIELD: usize = 7;
 const REMOVED: u32 = u32::MAX;
-const NO_OP: u16 = u16::MAX;
+const NO_OP: u32 = u32::MAX;
 
 /// A record as it lies in the store. Only ever made by [`encode`], so its lengths are trusted; a short
 /// buffer reads as an empty record instead of panicking.
@@ -117,16 +128,16 @@ impl<'a> Packed<'a> {
 
     /// The version of the creation; of the destroy, for a tombstone.
     pub fn birth_ver(&self) -> Ver {
-        self.ver(if self.is_dead() { 0 } else { u16_at(self.0, 6) })
+        self.ver(if self.is_dead() { 0 } else { self.number(BIRTH_AT) })
     }
 
     /// The deadline past which no member can think the session alive (ms).
     pub fn stable_deadline_ms(&self) -> u64 {
-        let high = |op_at, ms_at| if u16_at(self.0, op_at) == NO_OP { 0 } else { u64_at(self.0, ms_at) };
+        let high = |op_at, ms_at| self.op(op_at).map_or(0, |_| u64_at(self.0, ms_at));
         if mutant!(StableByCurrentTtl) {
             return self.deadline_ms();
         }
-        stable_deadline_ms(self.hard_ms(), self.touch_ms(), high(12, 64), high(14, 72))
+        stable_deadline_ms(self.hard_ms(), self.touch_ms(), high(SLIDING_AT, 64), high(ABSOLUTE_AT, 72))
     }
 
     /// When the session ends if nobody touches it (ms). Past it the session is invisible.
@@ -141,30 +152,46 @@ impl<'a> Packed<'a> {
         !self.is_dead() && wall_ms < ends_ms
     }
 
+    /// A count or op of the head: its lower half lies at `at`.
+    fn number(&self, at: usize) -> u32 {
+        let low = u32::from(u16_at(self.0, at));
+        if self.flag(WIDE) { low | u32::from(u16_at(self.0, FIXED + at - OPS_AT)) << 16 } else { low }
+    }
+
+    /// The op at `at`, unless there is none.
+    fn op(&self, at: usize) -> Option<u32> {
+        let none = if self.flag(WIDE) { NO_OP } else { u32::from(NO_OP as u16) };
+        Some(self.number(at)).filter(|&op| op != none)
+    }
+
+    fn head_len(&self) -> usize {
+        if self.flag(WIDE) { FIXED + 2 * COUNTS } else { FIXED }
+    }
+
     fn op_count(&self) -> usize {
-        if self.is_dead() { 1 } else { u16_at(self.0, 2) as usize }
+        if self.is_dead() { 1 } else { self.number(OPS_AT) as usize }
     }
 
     /// The version of the op at `op`.
-    pub fn ver(&self, op: u16) -> Ver {
-        let at = if self.is_dead() { 40 } else { FIXED + OP * op as usize };
+    pub fn ver(&self, op: u32) -> Ver {
+        let at = if self.is_dead() { 40 } else { self.head_len() + OP * op as usize };
         Ver { origin: u32_at(self.0, at), hlc: Hlc(u64_at(self.0, at + 4)), counter: u64_at(self.0, at + 12) }
     }
 
     /// Versions of all ops that still hold a component: the record's entries in the dot index.
-    pub fn vers(&self) -> impl Iterator<Item = Ver> + use<'a> {
+    pub fn vers(&self) -> impl ExactSizeIterator<Item = Ver> + use<'a> {
         let this = *self;
-        (0..this.op_count() as u16).map(move |op| this.ver(op))
+        (0..this.op_count()).map(move |op| this.ver(op as u32))
     }
 
     fn fields_at(&self) -> usize {
-        FIXED + OP * self.op_count() + u32_at(self.0, CONTEXT_LEN_AT) as usize
+        self.head_len() + OP * self.op_count() + u32_at(self.0, CONTEXT_LEN_AT) as usize
     }
 
     /// All fields, removed ones too, in key order.
     pub fn fields(&self) -> Fields<'a> {
-        let left = if self.is_dead() { 0 } else { u16_at(self.0, 4) };
-        Fields { bytes: self.0, at: self.fields_at(), left }
+        let left = if self.is_dead() { 0 } else { self.number(FIELDS_AT) };
+        Fields { bytes: self.0, at: self.fields_at(), left, wide: self.flag(WIDE) }
     }
 
     /// The value of a field; `None` if it was never set or was removed.
@@ -179,41 +206,46 @@ impl<'a> Packed<'a> {
         }
         let mut ops: Vec<Op> = self.vers().map(|ver| Op { ver, context: Vec::new() }).collect();
         self.read_contexts(&mut ops);
-        let op = |at| u16_at(self.0, at);
-        let high = |op_at, ms_at| {
-            let op = u16_at(self.0, op_at);
-            (op != NO_OP).then(|| Mark { op, ms: u64_at(self.0, ms_at) })
-        };
+        let op = |at| self.number(at);
+        let high = |op_at, ms_at| self.op(op_at).map(|op| Mark { op, ms: u64_at(self.0, ms_at) });
         State::Live(Live {
             ops,
-            birth: Some(Birth { op: op(6), created_ms: self.created_ms(), hard_ms: self.hard_ms() }),
-            touch: Some(Mark { op: op(8), ms: self.touch_ms() }),
-            ttl: Some(TtlReg { op: op(10), ttl: self.ttl() }),
-            high_sliding: high(12, 64),
-            high_absolute: high(14, 72),
+            birth: Some(Birth { op: op(BIRTH_AT), created_ms: self.created_ms(), hard_ms: self.hard_ms() }),
+            touch: Some(Mark { op: op(TOUCH_AT), ms: self.touch_ms() }),
+            ttl: Some(TtlReg { op: op(TTL_AT), ttl: self.ttl() }),
+            high_sliding: high(SLIDING_AT, 64),
+            high_absolute: high(ABSOLUTE_AT, 72),
             fields: self.fields().collect(),
         })
     }
 
     fn read_contexts(&self, ops: &mut [Op]) {
-        let (mut at, end) = (FIXED + OP * self.op_count(), self.fields_at());
+        let (mut at, end) = (self.head_len() + OP * self.op_count(), self.fields_at());
         while at + 3 <= end {
-            let op = u16_at(self.0, at) as usize;
-            let n = self.0[at + 2] as usize;
-            let entries = (0..n).map(|i| (u32_at(self.0, at + 3 + 12 * i), u64_at(self.0, at + 7 + 12 * i)));
+            let op = op_at(self.0, &mut at, self.flag(WIDE)) as usize;
+            let n = self.0.get(at).copied().unwrap_or_default() as usize;
+            let entries = (0..n).map(|i| (u32_at(self.0, at + 1 + 12 * i), u64_at(self.0, at + 5 + 12 * i)));
             if let Some(op) = ops.get_mut(op) {
                 op.context = entries.collect();
             }
-            at += 3 + 12 * n;
+            at += 1 + 12 * n;
         }
     }
+}
+
+/// The op of a field or context at `at`, which is moved behind it.
+fn op_at(bytes: &[u8], at: &mut usize, wide: bool) -> u32 {
+    let begin = *at;
+    *at += if wide { 4 } else { 2 };
+    if wide { u32_at(bytes, begin) } else { u32::from(u16_at(bytes, begin)) }
 }
 
 /// Walks the fields of a record in key order.
 pub struct Fields<'a> {
     bytes: &'a [u8],
     at: usize,
-    left: u16,
+    left: u32,
+    wide: bool,
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -221,10 +253,11 @@ impl<'a> Iterator for Fields<'a> {
 
     fn next(&mut self) -> Option<Field<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let op = u16_at(self.bytes, self.at);
-        let key_len = *self.bytes.get(self.at + 2)? as usize;
-        let value_len = u32_at(self.bytes, self.at + 3);
-        let key_at = self.at + FIELD;
+        let mut at = self.at;
+        let op = op_at(self.bytes, &mut at, self.wide);
+        let key_len = *self.bytes.get(at)? as usize;
+        let value_len = u32_at(self.bytes, at + 1);
+        let key_at = at + 5;
         let value_at = key_at + key_len;
         let key = std::str::from_utf8(self.bytes.get(key_at..value_at)?).ok()?;
         let removed = value_len == REMOVED;
@@ -260,23 +293,28 @@ pub fn encode(id: SessionId, state: &State<'_>, out: &mut Vec<u8>) -> bool {
         REVOKED_KEY => flags | REVOCATION,
         _ => flags,
     });
-    let context_bytes: usize =
-        live.ops.iter().filter(|op| !op.context.is_empty()).map(|op| 3 + 12 * op.context.len()).sum();
-    out.extend_from_slice(&[LIVE, flags]);
+    // Of the numbers of 16 bits the last means "no op".
+    let wide = live.ops.len().max(live.fields.len()) >= usize::from(u16::MAX);
+    let context_head = if wide { 5 } else { 3 };
+    let with_context = live.ops.iter().filter(|op| !op.context.is_empty());
+    let context_bytes: usize = with_context.map(|op| context_head + 12 * op.context.len()).sum();
+    out.extend_from_slice(&[LIVE, if wide { flags | WIDE } else { flags }]);
     let high = |mark: Option<Mark>| mark.unwrap_or(Mark { op: NO_OP, ms: 0 });
     let (sliding, absolute) = (high(live.high_sliding), high(live.high_absolute));
-    let counts = [live.ops.len() as u16, live.fields.len() as u16];
-    for n in counts.into_iter().chain([birth.op, touch.op, ttl.op, sliding.op, absolute.op]) {
-        out.extend_from_slice(&n.to_le_bytes());
-    }
+    let (ops, fields) = (live.ops.len() as u32, live.fields.len() as u32);
+    let numbers = [ops, fields, birth.op, touch.op, ttl.op, sliding.op, absolute.op];
+    numbers.iter().for_each(|n| out.extend_from_slice(&(*n as u16).to_le_bytes()));
     out.extend_from_slice(id.as_bytes());
     for n in [birth.created_ms, birth.hard_ms, touch.ms, ttl_ms, sliding.ms, absolute.ms] {
         out.extend_from_slice(&n.to_le_bytes());
     }
     out.extend_from_slice(&(context_bytes as u32).to_le_bytes());
+    if wide {
+        numbers.iter().for_each(|n| out.extend_from_slice(&((n >> 16) as u16).to_le_bytes()));
+    }
     live.ops.iter().for_each(|op| encode_ver(&op.ver, out));
-    encode_contexts(&live.ops, out);
-    live.fields.iter().for_each(|field| encode_field(field, out));
+    encode_contexts(&live.ops, wide, out);
+    live.fields.iter().for_each(|field| encode_field(field, wide, out));
     true
 }
 
@@ -294,9 +332,14 @@ fn encode_ver(ver: &Ver, out: &mut Vec<u8>) {
     out.extend_from_slice(&ver.counter.to_le_bytes());
 }
 
-fn encode_contexts(ops: &[Op], out: &mut Vec<u8>) {
+fn encode_op(op: u32, wide: bool, out: &mut Vec<u8>) {
+    let bytes = op.to_le_bytes();
+    out.extend_from_slice(if wide { &bytes } else { &bytes[..2] });
+}
+
+fn encode_contexts(ops: &[Op], wide: bool, out: &mut Vec<u8>) {
     for (ix, op) in ops.iter().enumerate().filter(|(_, op)| !op.context.is_empty()) {
-        out.extend_from_slice(&(ix as u16).to_le_bytes());
+        encode_op(ix as u32, wide, out);
         out.push(op.context.len() as u8);
         for (short, counter) in &op.context {
             out.extend_from_slice(&short.to_le_bytes());
@@ -305,8 +348,8 @@ fn encode_contexts(ops: &[Op], out: &mut Vec<u8>) {
     }
 }
 
-fn encode_field(field: &Field<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(&field.op.to_le_bytes());
+fn encode_field(field: &Field<'_>, wide: bool, out: &mut Vec<u8>) {
+    encode_op(field.op, wide, out);
     out.push(field.key.len() as u8);
     let value_len = field.value.map_or(REMOVED, |v| v.len() as u32);
     out.extend_from_slice(&value_len.to_le_bytes());

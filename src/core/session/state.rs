@@ -51,7 +51,7 @@ impl Ttl {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birth {
     /// Index of the op that created the session.
-    pub op: u16,
+    pub op: u32,
     /// Wall time of creation (ms).
     pub created_ms: u64,
     /// The session ends here whatever happens (ms); nothing about it is kept much longer.
@@ -64,7 +64,7 @@ pub struct Birth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Index of the op that wrote it.
-    pub op: u16,
+    pub op: u32,
     /// The value (ms).
     pub ms: u64,
 }
@@ -73,7 +73,7 @@ pub struct Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TtlReg {
     /// Index of the op that set it.
-    pub op: u16,
+    pub op: u32,
     /// The current value.
     pub ttl: Ttl,
 }
@@ -84,7 +84,7 @@ pub struct Field<'a> {
     /// The attribute's name.
     pub key: &'a str,
     /// Index of the op that wrote it.
-    pub op: u16,
+    pub op: u32,
     /// Its bytes.
     pub value: Option<&'a [u8]>,
 }
@@ -152,20 +152,20 @@ impl<'a> Live<'a> {
     /// The part whose ops `wanted` accepts, with only the ops it still needs.
     pub fn restrict(&self, wanted: &dyn Fn(&Ver) -> bool) -> Live<'a> {
         let keep: Vec<bool> = self.ops.iter().map(|op| wanted(&op.ver)).collect();
-        let mut moved = vec![u16::MAX; self.ops.len()];
+        let mut moved = vec![u32::MAX; self.ops.len()];
         let mut ops = Vec::new();
-        let mut place = |op: u16| -> Option<u16> {
+        let mut place = |op: u32| -> Option<u32> {
             let at = op as usize;
             if !*keep.get(at)? {
                 return None;
             }
-            if moved[at] == u16::MAX {
-                moved[at] = ops.len() as u16;
+            if moved[at] == u32::MAX {
+                moved[at] = ops.len() as u32;
                 ops.push(self.ops[at].clone());
             }
             Some(moved[at])
         };
-        let mark = |mark: Option<Mark>, place: &mut dyn FnMut(u16) -> Option<u16>| {
+        let mark = |mark: Option<Mark>, place: &mut dyn FnMut(u32) -> Option<u32>| {
             mark.and_then(|m| Some(Mark { op: place(m.op)?, ..m }))
         };
         // In the order of the join, so that a duplicate of what is held joins to exactly what is held.
@@ -180,7 +180,7 @@ impl<'a> Live<'a> {
 }
 
 /// The marks a ttl raises: (sliding, absolute).
-pub fn high_marks(ttl: Ttl, op: u16) -> (Option<Mark>, Option<Mark>) {
+pub fn high_marks(ttl: Ttl, op: u32) -> (Option<Mark>, Option<Mark>) {
     match ttl {
         Ttl::Sliding(ms) => (Some(Mark { op, ms }), None),
         Ttl::Absolute(ms) => (None, Some(Mark { op, ms })),

@@ -61,11 +61,11 @@ impl MeshStore {
     async fn create(&self, state: &State, ttl: &Duration) -> Result<SessionKey> {
         // A token here is that of the session this one was renewed from: of no meaning for a new one, which takes all
         // keys.
-        carried(hidden(state).as_ref())?;
+        let carried = carried(hidden(state).as_ref())?;
         let expiry = Expiry::sliding(std::time::Duration::from_millis(self.merge.clamp(millis(ttl))));
         let principal = self.whose.as_ref().and_then(|whose| whose(state));
         let id = Sessions::random_id()?;
-        let receipt = self.merge.create(id, expiry, &given(state)?, principal.as_deref())?;
+        let receipt = self.merge.create(id, expiry, (&carried, &given(state)?), principal.as_deref())?;
         receipt.replicated().await;
         receipt.id().to_text().try_into().map_err(|_| MergeError::Backend("no session key".into()))
     }

@@ -101,18 +101,27 @@ impl Merge {
         asked_ms.min(max_ms)
     }
 
-    /// Creates a session of these keys under `id`, or under a random one if that is taken.
+    /// Creates a session of these keys under `id`, or under a random one if that is taken. What the request `carried` of
+    /// another session, and hands on as it was, is taken however much that is: a merge may have made it more than a
+    /// session may have, and its user must be able to get a new id.
     pub fn create(
         &self,
         id: SessionId,
         expiry: Expiry,
-        given: &[Given<'_>],
+        (carried, given): (&Carried, &[Given<'_>]),
         principal: Option<&str>,
     ) -> Result<Receipt> {
         let mut id = id;
+        let seen = match carried {
+            Carried::Token(token) => Some(&token.keys),
+            Carried::Nothing | Carried::Foreign => None,
+        };
+        let unchanged =
+            |g: &&Given<'_>| seen.and_then(|keys| keys.get(g.key)).is_some_and(|s| s.hash == g.hash);
         for _ in 0..MAX_ID_TRIES {
             let created = self.sessions.create_with_id(id, expiry, |fields| {
                 given.iter().for_each(|g| fields.set_bytes(g.key, g.bytes.as_slice()));
+                given.iter().filter(unchanged).for_each(|g| fields.copied(g.key, &g.bytes));
                 if let Some(principal) = principal {
                     fields.set_principal(principal);
                 }

@@ -50,7 +50,7 @@ impl MeshStore {
     pub(super) async fn create_as(&self, id: i128, data: &mut Data, ends: OffsetDateTime) -> Result<i128> {
         // A token here is that of the session this one was cycled from: of no meaning for a new one, which takes
         // all keys. (A diff would leave out the unchanged ones.)
-        carried(data.get(HIDDEN_KEY))?;
+        let carried = carried(data.get(HIDDEN_KEY))?;
         data.remove(HIDDEN_KEY);
         let left_ms = self.merge.clamp(left_ms(ends));
         if left_ms == 0 {
@@ -59,7 +59,7 @@ impl MeshStore {
         }
         let principal = self.whose.as_ref().and_then(|whose| whose(data));
         let (expiry, given) = (expiry::idle(left_ms), given(data)?);
-        let receipt = self.merge.create(session_id(id), expiry, &given, principal.as_deref())?;
+        let receipt = self.merge.create(session_id(id), expiry, (&carried, &given), principal.as_deref())?;
         let id = receipt.id();
         // So that this request may save again; a session that is gone already needs no token.
         if let Ok(versioned) = self.merge.sessions().versioned(&id) {
