@@ -22,7 +22,7 @@ async fn start(node: &str, seeds: &[&Mesh]) -> Mesh {
         .seeds(seeds.iter().map(|m| m.addr().to_string()))
         .configure(|c| {
             // Loading a million sessions starves the beat on two cores; a fence would be the bench's, not the product's.
-            c.fence_after_ms = 60_000;
+            (c.fence_after_ms, c.probe_timeout_ms) = (60_000, 60_000);
         })
         .start()
         .await;

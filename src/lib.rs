@@ -13,6 +13,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[macro_use]
 pub mod core;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
@@ -28,7 +29,7 @@ pub mod web;
 
 pub use crate::core::replica::WriteError;
 pub use crate::core::session::{LogHash, SessionId};
-pub use crate::driver::{StartError, Stopped};
+pub use crate::driver::{ForgetError, StartError, Stopped};
 pub use mesh::{
     Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt,
     RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use sessionmesh::core::causality::{Origin, Ver};
-use sessionmesh::core::replica::{Change, EntrySink, PageOutcome, Refusal, WriteError};
+use sessionmesh::core::replica::{Change, EntrySink, Extent, PageOutcome, Refusal, WriteError};
 use sessionmesh::core::replication::{Bases, EntryWriter, WIRE_NEWEST, encode_tell};
 use sessionmesh::core::session::{Field, Op, PRINCIPAL_KEY, State, Ttl};
 use sessionmesh::core::time::Hlc;
@@ -94,7 +94,7 @@ fn ship(from: &mut Life) {
         to.wall_ms = from.wall_ms;
     }
     paged.pull(from);
-    told.take_tell(&from.tell(id(1))).expect("an answer is taken");
+    told.take_tell(from.origin, &from.tell(id(1))).expect("an answer is taken");
     if let Some((frame, _)) = from.push(0) {
         pushed.take_push(from.origin, &frame).expect("a push is no offence");
     }
@@ -265,7 +265,7 @@ fn seventy_sides_of_a_thousand_fields_are_one_record() {
     first.create(id(1), &[("v", Some("1"))], TTL, LIFE_MS).expect("created");
     let mut sum = Life::new(Origin(2), WALL_MS);
     for side in 0..70 {
-        sum.take_tell(&a_thousand_fields(&first, side)).expect("taken");
+        sum.take_tell(first.origin, &a_thousand_fields(&first, side)).expect("taken");
     }
     let keys: BTreeSet<String> = held(&sum).into_keys().collect();
     assert_eq!(keys.len(), 70 * 1_000 + 1);
@@ -304,4 +304,33 @@ fn a_union_beyond_every_frame_is_told() {
     b.pull(&mut a);
     assert!(!b.visible(id(1)) && !a.visible(id(1)));
     assert!(matches!(a.take_page(b.origin, &b.page_for(&a, &[]), &[]), Ok(PageOutcome::Adopted)));
+}
+
+/// A log-in gives the session a new id: a copy is as large as a merge has made what it copies, and no larger.
+#[test]
+fn a_copy_under_a_new_id_is_never_refused() {
+    for cap in [Cap::Fields, Cap::Bytes] {
+        let mut sides = sides(cap, 3, 1_024);
+        for at in 1..3 {
+            let (to, from) = two(&mut sides, 0, at);
+            to.pull(from);
+        }
+        let life = &mut sides[0];
+        let held = held(life);
+        let copied = Extent::of(&life.partition.get(id(1)).expect("held"));
+        let mut fields: Vec<(&str, Option<&[u8]>)> =
+            held.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
+        fields.push((PRINCIPAL_KEY, Some(&[7; 600])));
+        let copy = Change { fields: fields.clone(), copied, ..Change::default() };
+        life.create_as(id(2), &copy, TTL, LIFE_MS).expect("a copy, and a log-in");
+        fields.push(("one more", Some(b"x")));
+        let larger = Change { fields, copied, ..Change::default() };
+        let refused = life.create_as(id(3), &larger, TTL, LIFE_MS);
+        assert!(
+            matches!(refused, Err(WriteError::TooManyFields { .. } | WriteError::TooLarge { .. })),
+            "{refused:?}"
+        );
+        let none = Change { copied: Extent::default(), ..copy };
+        assert!(life.create_as(id(4), &none, TTL, LIFE_MS).is_err(), "no copy: the caps as they are");
+    }
 }

@@ -1,6 +1,8 @@
 //! Clocks that jump and processes that freeze: executions found by reading the node's state machine.
 
 use sessionmesh::core::limits::Limits;
+use sessionmesh::core::replica::{Change, WriteError};
+use sessionmesh::core::time::Now;
 use sessionmesh_sim::World;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -55,6 +57,47 @@ fn two_that_were_frozen_together_do_not_open_each_others_fence() {
     assert!(!world.visible(0, id) && !world.visible(1, id));
 }
 
+/// The others can have given up whoever stood still for a probe and a window, and ended sessions without it.
+#[test]
+fn who_stood_still_as_long_as_a_death_takes_answers_nothing_from_before() {
+    let earliest_ms = sessionmesh::core::membership::Config::default().earliest_death_ms();
+    assert!(Limits::default().fence_after_ms <= earliest_ms);
+    for still_ms in [1_050, earliest_ms, 2_000, 2_900] {
+        let mut world = World::new(36, 3);
+        world.settle();
+        let id = world.create(0, &[("user", "ada")]);
+        world.settle();
+        world.freeze(1, still_ms);
+        world.run(still_ms - 20);
+        world.destroy(0, id);
+        world.run(19);
+        for _ in 0..200 {
+            world.run(1);
+            assert!(!world.visible(1, id), "still for {still_ms} ms");
+            assert!(world.edit(1, id, &[("user", Some("eve"))]).is_err());
+        }
+        world.settle();
+    }
+}
+
+/// Its first look at the clock was before the process stood still, its second comes under the lock.
+#[test]
+fn an_edit_that_waited_for_its_lock_while_the_process_stood_still_is_refused() {
+    let mut world = World::new(37, 2);
+    world.settle();
+    let id = world.create(0, &[("user", "ada")]);
+    world.settle();
+    let (now, looks) = (world.now(1), std::cell::Cell::new(0));
+    let clock = || {
+        looks.set(looks.get() + 1);
+        let later_ms = if looks.get() == 1 { 0 } else { 1_600 };
+        Now { mono_ms: now.mono_ms + later_ms, wall_ms: now.wall_ms + later_ms }
+    };
+    let refused = world.replica(1).edit_at(id, clock, &Change::default());
+    assert!(matches!(refused, Err(WriteError::NotServing(_))), "{refused:?}");
+    assert!(world.replica(1).edit(id, now, &Change::default()).is_ok());
+}
+
 /// A machine is suspended: the monotonic clock stands still, the wall clock does not. No beat is missed.
 #[test]
 fn a_suspend_fences_although_no_beat_was_missed() {
@@ -87,4 +130,30 @@ fn a_joiner_frozen_before_its_first_link_does_not_think_itself_alone() {
     world.heal();
     world.settle();
     assert!(world.visible(1, id));
+}
+
+/// A rule about freezes is only as good as the freeze: the simulator once woke a process whose clocks it changed, and
+/// one that was frozen on a suspended machine.
+#[test]
+fn who_stands_still_in_the_simulator_does_nothing() {
+    let mut world = World::new(38, 1);
+    world.run(1_000);
+    world.suspend(0, 5_000);
+    world.freeze(0, 100);
+    let handled = world.handled;
+    world.run(200);
+    world.drift_clock(0, 100);
+    world.run(4_700);
+    assert_eq!(world.handled, handled, "suspended");
+    world.run(200);
+    assert!(world.handled > handled);
+    world.freeze(0, 1_000);
+    let handled = world.handled;
+    world.drift_clock(0, 0);
+    world.run(500);
+    world.suspend(0, 100);
+    world.run(490);
+    assert_eq!(world.handled, handled, "frozen, and its machine suspended for a moment");
+    world.run(100);
+    assert!(world.handled > handled);
 }

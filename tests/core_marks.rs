@@ -30,7 +30,7 @@ const SCARY: [Mark; 26] = [
     Mark::NewLifeImpostor,
     Mark::NewLifeJump,
     Mark::SuspendNoticed,
-    Mark::ReapFrozen,
+    Mark::ClockRefuted,
     Mark::FenceClosed,
     Mark::AuditDiff,
     Mark::LiarNamed,
@@ -103,25 +103,24 @@ fn clocks_and_freezes_leave_their_marks() {
     world.freeze(1, 8_000);
     world.run(20_000);
     expect(&world, &[Mark::FenceClosed, Mark::FenceOpenedByRound]);
-    if let Some(node) = world.nodes[2].as_mut() {
-        node.offset_ms += HOUR_MS;
-    }
+    let shift = |world: &mut World, by_ms: i64| {
+        if let Some(node) = world.nodes[2].as_mut() {
+            node.offset_ms += by_ms;
+        }
+    };
+    shift(&mut world, HOUR_MS);
     world.run(5_000);
-    expect(
-        &world,
-        &[
-            Mark::WallJumpForward,
-            Mark::NewLifeJump,
-            Mark::ReapFrozen,
-            Mark::PeerClockRefused,
-            Mark::GoneMarkSet,
-        ],
-    );
-    if let Some(node) = world.nodes[2].as_mut() {
-        node.offset_ms -= HOUR_MS;
-    }
+    expect(&world, &[Mark::WallJumpForward, Mark::ClockRefuted]);
+    shift(&mut world, -HOUR_MS);
     world.settle();
-    expect(&world, &[Mark::WallJumpBackward, Mark::ReapUnfrozen]);
+    world.crash(2);
+    world.hosts[2].offset_ms += HOUR_MS;
+    world.start(2, true);
+    world.run(5_000);
+    expect(&world, &[Mark::PeerClockRefused]);
+    shift(&mut world, -HOUR_MS);
+    world.settle();
+    expect(&world, &[Mark::WallJumpBackward, Mark::ClockAdopted, Mark::NewLifeJump, Mark::GoneMarkSet]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -255,6 +255,42 @@ async fn an_unresolvable_seed_is_told_once_retried_for_ever_and_works_later() {
     *resolver.0.lock() = Some(addr(1));
     b.sees_alive(&["a", "b"]).await;
     assert_eq!(b.discovery.health().seeds[0].last_error, None);
+}
+
+/// A name that leads to a node that is no more, and from `moves_at` on to another; and how often it was asked.
+struct Moving {
+    moves_at: Instant,
+    asked: AtomicU64,
+}
+
+#[async_trait]
+impl SeedResolver for Moving {
+    async fn resolve(&self, _seed: &str) -> io::Result<Vec<SocketAddr>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Ok(vec![addr(if Instant::now() < self.moves_at { 99 } else { 1 })])
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_leads_to_the_dead_is_looked_up_again_within_seconds_and_at_leisure_in_company() {
+    let hub = Arc::new(Hub::default());
+    let begun = Instant::now();
+    let resolver = Arc::new(Moving { moves_at: begun + Duration::from_secs(3), asked: AtomicU64::new(0) });
+    let _a = start(&hub, config("a", 1, 0xa)).await;
+    let mut joiner = seeded("b", 2, 0xb, "moving.example:1");
+    joiner.reseed_interval_ms = 30_000;
+    let mut b = start_with(&hub, joiner, resolver.clone()).await;
+    b.sees_alive(&["a", "b"]).await;
+    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
+    let before = resolver.asked.load(Ordering::SeqCst);
+    assert!(before <= 5, "asked {before} times");
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert!(resolver.asked.load(Ordering::SeqCst) <= before + 1, "in company there is no hurry");
+    // Asked for, it is looked up at once.
+    let look = b.discovery.resolve_again().unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(b.discovery.resolved_since(&look));
+    assert_eq!(b.discovery.seed_addresses(), BTreeSet::from([addr(1)]));
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ mod flood;
 mod lives;
 #[path = "membership/net.rs"]
 mod net;
+#[path = "membership/stalls.rs"]
+mod stalls;
 
 use net::*;
 use sessionmesh::core::limits::MAX_INCARNATION;

@@ -55,6 +55,23 @@ async fn a_write_is_on_two_nodes_when_its_receipt_says_so() {
     assert_eq!(a.unreplicated_total(), 0);
 }
 
+/// A touch that writes nothing stands on the write of a node that is dead: the others hold it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_node_wrote_is_replicated_where_the_others_hold_it() {
+    let [a, b, c] = three("dead-writer").await;
+    let receipt = a.sessions().create(half_hour(), |s| s.set("user", "ada")).unwrap();
+    within("three copies", receipt.copies_within(3, CEILING)).await.unwrap();
+    let id = receipt.id();
+    drop((receipt, a));
+    within("a is gone", b.members_until(|m| m.iter().all(|m| m.node != "a" || !m.linked))).await;
+    let touch = b.sessions().touch(&id).unwrap();
+    assert!(!touch.wrote(), "too early to write anything");
+    within("a round shows it", touch.copies_within(2, CEILING)).await.unwrap();
+    assert!(b.sessions().touch(&id).unwrap().replicated().await);
+    assert_eq!(b.unreplicated_total(), 0);
+    drop(c);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_is_seen_by_watchers_everywhere_and_is_final() {
     let [a, b, _c] = three("logout").await;

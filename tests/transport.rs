@@ -181,6 +181,18 @@ async fn a_peer_that_is_not_read_fills_the_queue_and_no_more() {
     a.transport.send(b.origin, Class::Control, page).expect("the other class has its own queue");
 }
 
+/// A record that many sides of a partition filled makes a frame larger than a queue. It is not starved by small ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_larger_than_the_queue_arrives_behind_others() {
+    let roomy = |name| TransportConfig { max_frame_bytes: 64 << 20, ..config(name) };
+    let (a, mut b) = pair(roomy("a"), roomy("b")).await;
+    let large: Vec<u8> = (0..20 << 20).map(|n: u32| (n % 251) as u8).collect();
+    a.transport.send(b.origin, Class::Bulk, Bytes::from(vec![0; 1 << 20])).expect("a page");
+    a.transport.send(b.origin, Class::Bulk, large.clone().into()).expect("behind a queue that is not full");
+    assert_eq!(b.frame().await.len(), 1 << 20);
+    assert!(b.frame().await == large, "whole, and read piece by piece");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_is_refused_and_hears_no_hello() {
     let stranger = TransportConfig { identity: Identity::Secrets(vec![secret(2)]), ..config("b") };
@@ -575,6 +587,9 @@ async fn of_two_processes_under_one_name_the_older_is_told() {
     for dialled_by_newer in [true, false] {
         let mut older = Node::start(TransportConfig { generation: 1, ..config("a") }).await;
         let mut newer = Node::start(TransportConfig { generation: 2, ..config("a") }).await;
+        // Of two that serve; of two newcomers the newer one is told, below.
+        older.transport.set_serving(true);
+        newer.transport.set_serving(true);
         if dialled_by_newer {
             newer.want(&older)
         } else {
@@ -585,4 +600,64 @@ async fn of_two_processes_under_one_name_the_older_is_told() {
         assert_eq!(older.until("Clone", pick).await, ("a".to_owned(), newer.origin));
         assert_eq!(newer.refused().await, (older.addr(), RefusedReason::IdentityClash));
     }
+}
+
+fn clone(event: Event) -> Option<String> {
+    if let Event::Clone { node, .. } = event { Some(node) } else { None }
+}
+
+fn name_taken(event: Event) -> Option<SocketAddr> {
+    if let Event::NameTaken { addr, .. } = event { Some(addr) } else { None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_newcomers_under_one_name_the_newer_is_told() {
+    let mut older = Node::start(TransportConfig { generation: 1, ..config("a") }).await;
+    let mut newer = Node::start(TransportConfig { generation: 2, ..config("a") }).await;
+    newer.want(&older);
+    assert_eq!(newer.until("Clone", clone).await, "a");
+    assert_eq!(older.refused().await.1, RefusedReason::IdentityClash);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_under_the_name_of_a_member_that_serves_is_told_and_the_member_is_not() {
+    for (generation, dialled_by_newcomer) in [(1, true), (1, false), (3, true), (3, false)] {
+        let mut member = Node::start(TransportConfig { generation: 2, ..config("a") }).await;
+        let mut newcomer = Node::start(TransportConfig { generation, ..config("a") }).await;
+        member.transport.set_serving(true);
+        if dialled_by_newcomer {
+            newcomer.want(&member)
+        } else {
+            member.want(&newcomer)
+        }
+        assert_eq!(newcomer.until("NameTaken", name_taken).await, member.addr());
+        assert_eq!(member.refused().await.1, RefusedReason::NameTaken);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_is_told_of_its_namesake_before_its_link_is_up_and_asks_it() {
+    let (a, b) = pair(config("a"), config("b")).await;
+    b.transport.set_serving(true);
+    let mut second = Node::start(config("b")).await;
+    second.want(&a);
+    let mut told = Vec::new();
+    let pick = |event| match event {
+        Event::Namesake { addr, asked } => {
+            told.push((addr, asked));
+            None
+        }
+        Event::Up(peer) => {
+            told.push((peer.addr, true));
+            None
+        }
+        Event::NameTaken { addr, .. } => Some(addr),
+        _ => None,
+    };
+    assert_eq!(second.until("NameTaken", pick).await, b.addr());
+    assert_eq!(told[0], (b.addr(), false), "first of all: {told:?}");
+    let asked = |event| matches!(event, Event::Namesake { asked: true, .. }).then_some(());
+    second.until("it has been asked", asked).await;
+    // A link to the newcomer came up meanwhile, or will: nothing of the member's is harmed by it.
+    assert_eq!(a.transport.peers().iter().filter(|peer| peer.addr == b.addr()).count(), 1);
 }

@@ -88,7 +88,7 @@ impl Life {
                 counter.set(counter.get() + 1);
                 counter.get()
             },
-            tick: &|wall_ms| clock.tick(wall_ms),
+            clock,
             limits: &self.limits,
         };
         f(&mut self.partition, self.wall_ms, &stamper)
@@ -105,9 +105,21 @@ impl Life {
         ttl: Ttl,
         life_ms: u64,
     ) -> Result<Written, WriteError> {
-        self.write(|p, wall_ms, stamper| {
-            p.create(id, wall_ms, &change(fields), ttl, wall_ms + life_ms, stamper)
-        })
+        self.create_as(id, &change(fields), ttl, life_ms)
+    }
+
+    /// Creates a session of what a change says.
+    ///
+    /// # Errors
+    /// As the product's.
+    pub fn create_as(
+        &mut self,
+        id: SessionId,
+        change: &Change<'_>,
+        ttl: Ttl,
+        life_ms: u64,
+    ) -> Result<Written, WriteError> {
+        self.write(|p, wall_ms, stamper| p.create(id, wall_ms, change, ttl, wall_ms + life_ms, stamper))
     }
 
     /// Changes a session.
@@ -136,7 +148,13 @@ impl Life {
 
     /// Reaps with the freshness held.
     pub fn reap(&mut self) {
-        self.partition.reap(self.wall_ms, &self.limits, &self.inc, false, usize::MAX, &mut self.events);
+        self.partition.reap(
+            (self.wall_ms, self.wall_ms),
+            &self.limits,
+            &self.inc,
+            usize::MAX,
+            &mut self.events,
+        );
     }
 
     /// A field of a visible session.
@@ -296,13 +314,13 @@ impl Life {
     ///
     /// # Panics
     /// If the frame is none: a mistake in the test.
-    pub fn take_tell(&mut self, frame: &[u8]) -> Result<(), Refusal> {
+    pub fn take_tell(&mut self, from: Origin, frame: &[u8]) -> Result<(), Refusal> {
         let Ok(Message::Tell { wall_ms, origins, entry, .. }) = decode(frame) else {
             panic!("no answer: {:?}", decode(frame))
         };
         let bases = Bases { wall_ms, counter: 0, version: self.version };
         let entries = self.resolve(bases, &origins, &Vec::from_iter(entry))?;
-        self.admit(|p, gate| entries.iter().try_for_each(|entry| p.apply_entry(entry, gate)))
+        self.admit(|p, gate| entries.iter().try_for_each(|entry| p.apply_entry(from, entry, gate)))
     }
 
     /// A whole round: asks until everything of `from` is adopted. Returns the number of pages.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::net::Faults;
 use crate::run::{Options, run};
-use crate::scenario::{Action, Mesh, NodeIx, Scenario, Step};
+use crate::scenario::{self, Action, Mesh, NodeIx, Scenario, Step, to_toml};
 
 /// What came of shrinking.
 #[derive(Clone, Debug)]
@@ -62,6 +62,11 @@ pub fn shrink(
     Some(Shrunk { scenario: best, invariant, text, runs, steps, cut_short })
 }
 
+/// Whether `run` would take it as a file: one step less may leave what no scenario may say.
+fn is_readable(scenario: &Scenario) -> bool {
+    scenario::parse(&scenario.name, &to_toml(scenario)).is_ok()
+}
+
 impl Shrinker<'_> {
     fn late(&self) -> bool {
         Instant::now() >= self.deadline
@@ -69,7 +74,7 @@ impl Shrinker<'_> {
 
     /// Keeps a smaller scenario if the same invariant is still violated.
     fn keep(&mut self, candidate: Scenario) -> bool {
-        if self.late() || candidate == self.best {
+        if self.late() || candidate == self.best || !is_readable(&candidate) {
             return false;
         }
         self.runs += 1;
@@ -308,10 +313,10 @@ fn rename(
             alive.as_mut().into_iter().for_each(in_group);
             !nodes.is_empty()
         }
-        Action::Impersonate { node, name_of } => {
-            let both = (renamed(*node), renamed(*name_of));
+        Action::Impersonate { node, name_of: other } | Action::Forget { node, of: other } => {
+            let both = (renamed(*node), renamed(*other));
             if let (Some(a), Some(b)) = both {
-                (*node, *name_of) = (a, b);
+                (*node, *other) = (a, b);
             }
             both.0.is_some() && both.1.is_some()
         }
@@ -363,5 +368,26 @@ fn halve_duration(action: &mut Action) {
         action
     {
         *for_ms = (*for_ms / 2).max(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_file_may_say_is_not_kept() {
+        let text = "[mesh]\nnodes = 3\n\n[[step]]\nat_ms = 5_000\nimpersonate = { node = \"n1\", name_of = \"n2\" }\n";
+        let mut scenario = scenario::parse("two of a name", text).unwrap();
+        assert!(is_readable(&scenario));
+        without_node(&mut scenario, 1, Some(2));
+        assert!(!is_readable(&scenario), "it would take its own name");
+    }
+
+    #[test]
+    fn what_the_swarm_draws_can_be_read_and_so_can_what_is_left_of_it() {
+        for seed in 0..20 {
+            assert!(is_readable(&crate::swarm::scenario(seed, None).expanded()), "seed {seed}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use sessionmesh::core::causality::{Origin, Ver, origin_at, short_origin};
-use sessionmesh::core::session::{Live, State, Ttl};
+use sessionmesh::core::session::{CUT, Live, State, Ttl};
 
 /// The origin a test calls by one capital letter.
 pub fn origin(letter: char) -> Origin {
@@ -74,9 +74,12 @@ fn context(ver: Ver, seen: &[(u32, u64)], origins: &[Origin]) -> Option<String> 
     let mut line = format!("{} saw", by(ver, origins));
     let mut seen = seen.to_vec();
     seen.sort_unstable();
-    for (short, counter) in &seen {
+    for entry in &seen {
         // Writing to a string cannot fail.
-        let _ = write!(line, " {}{counter}", name(*short));
+        let _ = match *entry {
+            CUT => write!(line, " ?"),
+            (short, counter) => write!(line, " {}{counter}", name(short)),
+        };
     }
     (!seen.is_empty()).then_some(line)
 }

@@ -221,6 +221,9 @@ suite! {
     a_death_is_noticed_by_all,
     a_short_silence_is_no_death,
     a_restart_ends_one_life_and_begins_another,
+    a_restart_with_a_lower_generation_does_too,
+    a_goodbye_of_a_lower_generation_is_heard,
+    an_observer_that_restarts_too_does_not_end_the_living_life,
     a_goodbye_is_heard_once,
     a_split_heals,
     a_split_longer_than_the_grace_heals_through_seeds,
@@ -295,6 +298,49 @@ fn a_restart_ends_one_life_and_begins_another(make: Make, seed: u64) {
     world.gone.sort_unstable_by_key(|(at, _)| *at);
     assert_eq!(world.gone, [0, 1, 2, 4].map(|at| (at, origin(3, 1))), "each other one tells it once");
     assert!(world.clones.is_empty(), "an earlier life is no clone");
+}
+
+/// Node 3 dies and starts anew with a clock that was set right: its second life has the lower generation.
+fn restarted_below(make: Make, seed: u64) -> Tiny {
+    let mut world = Tiny::warm(make(seed, config()), seed, NODES);
+    world.stop(3);
+    world.run(INTERVAL / 2);
+    world.start_as(3, "node-3", 0, origin(3, 2));
+    world
+}
+
+fn a_restart_with_a_lower_generation_does_too(make: Make, seed: u64) {
+    let mut world = restarted_below(make, seed);
+    world.within(15, "the new life is the member everywhere", |world| {
+        let is_new = |member: &BoardMember| member.at == 3 && member.alive && member.origin == origin(3, 2);
+        (0..NODES).all(|by| world.views[&by].iter().any(is_new))
+    });
+    world.run(WARM);
+    assert!(world.all_see_all_alive(0..NODES));
+    world.gone.sort_unstable_by_key(|(at, _)| *at);
+    assert_eq!(world.gone, [0, 1, 2, 4].map(|at| (at, origin(3, 1))), "each other one tells it once");
+    assert!(world.clones.is_empty(), "an earlier life is no clone");
+}
+
+fn a_goodbye_of_a_lower_generation_is_heard(make: Make, seed: u64) {
+    let mut world = restarted_below(make, seed);
+    world.run(3 * INTERVAL);
+    world.board.leave(world.now, 3);
+    world.drain();
+    let others = [0, 1, 2, 4];
+    world.within(4, "the goodbye is known", |world| {
+        others.iter().all(|by| world.gone.contains(&(*by, origin(3, 2))))
+    });
+}
+
+fn an_observer_that_restarts_too_does_not_end_the_living_life(make: Make, seed: u64) {
+    let mut world = restarted_below(make, seed);
+    world.stop(1);
+    world.start(1, 2);
+    world.run(WARM);
+    world.gone.retain(|(_, life)| *life != origin(1, 1));
+    assert!(world.gone.iter().all(|(_, life)| *life == origin(3, 1)), "seed {seed}: {:?}", world.gone);
+    assert!(world.all_see_all_alive(0..NODES));
 }
 
 fn a_goodbye_is_heard_once(make: Make, seed: u64) {
@@ -376,6 +422,8 @@ fn a_forgotten_process_is_known_again_when_it_returns(make: Make, seed: u64) {
     assert!([0, 1, 2, 4].iter().all(|by| world.views[by].len() == NODES - 1), "seed {seed}: forgotten");
     world.start(3, 2);
     world.within(10, "the new life is known", |world| world.all_see_all_alive(0..NODES));
+    world.within(10, "its first life is over", |world| world.gone.len() == NODES - 1);
+    world.run(WARM);
     world.gone.sort_unstable_by_key(|(at, _)| *at);
     assert_eq!(world.gone, [0, 1, 2, 4].map(|at| (at, origin(3, 1))), "its first life is over");
 }

@@ -48,6 +48,9 @@ pub const MAX_ASKS_PER_SECOND: u64 = 2_000;
 /// healthy mesh all have it within a millisecond, so that the next request reads it wherever it lands; a member
 /// that is dead and not yet noticed costs this much.
 pub const ALL_COPIES_GRACE_MS: u64 = 10;
+/// A member that let one such wait pass is not waited for again for this long (ms): a slow line would cost every write
+/// of the mesh the whole grace. Short, so that one that has recovered is waited for soon; it costs one grace each time.
+pub const SLOW_MEMBER_MS: u64 = 1_000;
 /// Partitions asked for at once in a round; with [`Limits::page_bytes`] this bounds the bytes in flight.
 pub const ROUND_WINDOW: usize = 4;
 /// No counter is greater: 146 million years of 1,000 writes per second. Keeps arithmetic on claims from overflowing.
@@ -55,6 +58,15 @@ pub const MAX_COUNTER: u64 = 1 << 62;
 /// Members a detector keeps, the dead and the gone among them: four times the board's ceiling, so that a mesh told of by
 /// other means fits too. Each takes about 300 bytes.
 pub const MAX_MEMBERS: usize = 2_048;
+/// Forgotten lives a node goes on telling of: each is an operator's decision, and takes 33 bytes of a value on the board.
+/// The marks of others reach whoever does not have them by rounds.
+pub const MAX_TOLD_FORGOTTEN: usize = 128;
+/// A node whose life is called over without a word why waits this long (ms) for the board to show another process under its
+/// name: ten gossip rounds, of which a newcomer needs up to seven. Until then it takes in nothing that says so.
+pub const OWN_END_PROOF_MS: u64 = 10_000;
+/// A node whose life is called over begins a new one at most this often (ms): each reconnects everything, and a peer that
+/// lies must not make it do nothing else.
+pub const MIN_FORGOTTEN_LIFE_MS: u64 = 10_000;
 /// Largest packet of the detector (bytes): fits one datagram of any path that IPv6 allows.
 pub const MAX_PACKET_BYTES: usize = 1_200;
 /// Rumours in one packet: at about 50 bytes each they and the rest stay below [`MAX_PACKET_BYTES`].
@@ -87,8 +99,14 @@ pub const RECORD_HEAD_BYTES: usize = 16 * 1024;
 pub const MAX_UNION_BYTES: usize = 1 << 30;
 /// Counters in the coverage of one request; partitions beyond are asked for in a frame of their own.
 pub const MAX_SYNC_NUMBERS: usize = 64 * 1024;
+/// Peers whose clocks are remembered: who else speaks is not asked when ours is in doubt.
+pub const MAX_CLOCKS_HEARD: usize = 1_024;
+/// Peers and causes of which it is remembered that a warning was told.
+pub const MAX_WARNED: usize = 1_024;
 /// What a frame may hold beyond its largest record.
 pub const FRAME_SLACK_BYTES: usize = 64 * 1024;
+/// Smallest `fence_after_ms`: a healthy node looks around every 250 to 500 ms, and a shorter pause is no freeze.
+pub const MIN_FENCE_MS: u64 = 750;
 
 /// The settings of the data plane. Members must agree on those marked *cluster-wide*.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +123,10 @@ pub struct Limits {
     pub max_drift_ms: u64,
     /// How long past its deadline an expired payload stays at least (ms), for late touches.
     pub grace_ms: u64,
+    /// How long past its last possible deadline an expired session waits for a member that is not heard of (ms). Then
+    /// its fields go; what they cost if that member returns is told in `docs/ALGORITHM.md` §6. Longer: more memory while
+    /// somebody is missing. Shorter: a cut that outlasts it may bring back an older field of a session that goes on.
+    pub expire_wait_ms: u64,
     /// A touch is written once it moves the deadline by ttl / this; before that it costs nothing. Greater: an idle
     /// session ends less early, and more touches are written.
     pub touch_share: u64,
@@ -127,12 +149,17 @@ pub struct Limits {
     pub max_memory_bytes: u64,
     /// Beyond this (bytes) incoming coverage is not adopted either.
     pub hard_memory_bytes: u64,
-    /// A gap between two beats longer than this (ms) means the process was frozen: it fences itself.
+    /// A gap between two beats longer than this (ms) means the process was frozen: it fences itself. No later than the
+    /// others can have given it up ([`membership::Config::earliest_death_ms`](super::membership::Config)), or it would
+    /// answer for sessions that were ended without it.
     pub fence_after_ms: u64,
     /// A fenced node that reaches nobody serves again after this (ms).
     pub fence_timeout_ms: u64,
     /// A node with seeds that reaches nobody declares itself ready after this (ms).
     pub solo_after_ms: u64,
+    /// A joiner that has met a ready member and lost it waits this long (ms) for it to come back, before it serves
+    /// without what only that member may hold.
+    pub source_wait_ms: u64,
     /// Joiners that meet only other joiners wait this long (ms) for a member that holds data to appear.
     pub settle_ms: u64,
     /// Mean time between audits of one partition with one peer (ms).
@@ -147,6 +174,7 @@ impl Default for Limits {
             skew_ms: 5_000,
             max_drift_ms: 60_000,
             grace_ms: 15_000,
+            expire_wait_ms: 3_600_000,
             touch_share: 16,
             sync_interval_ms: 1_000,
             round_timeout_ms: 2_000,
@@ -156,9 +184,10 @@ impl Default for Limits {
             max_fields: 1_000,
             max_memory_bytes: u64::MAX,
             hard_memory_bytes: u64::MAX,
-            fence_after_ms: 3_000,
+            fence_after_ms: 1_000,
             fence_timeout_ms: 10_000,
             solo_after_ms: 10_000,
+            source_wait_ms: 60_000,
             settle_ms: 1_500,
             audit_interval_ms: 60_000,
         }
@@ -204,13 +233,17 @@ impl Limits {
                 format!("max_lifetime_ms = {}: must be between a second and 400 days", self.max_lifetime_ms),
             ),
             (
+                self.expire_wait_ms >= 1_000 && self.expire_wait_ms <= 400 * 24 * 3_600_000,
+                format!("expire_wait_ms = {}: must be between a second and 400 days", self.expire_wait_ms),
+            ),
+            (
                 (2..=1_000).contains(&self.touch_share),
                 format!("touch_share = {}: must be between 2 and 1000", self.touch_share),
             ),
             (
-                self.fence_after_ms >= 1_000,
+                self.fence_after_ms >= MIN_FENCE_MS,
                 format!(
-                    "fence_after_ms = {}: must be at least 1000 (a healthy node beats every 250 to 500)",
+                    "fence_after_ms = {}: must be at least {MIN_FENCE_MS} (a healthy node beats every 250 to 500)",
                     self.fence_after_ms
                 ),
             ),
@@ -246,6 +279,12 @@ impl Limits {
     /// A hash of the cluster-wide settings, compared in the handshake.
     pub fn config_hash(&self) -> u64 {
         xxh3_64(self.cluster_wide().as_bytes())
+    }
+
+    /// A wall clock that steps by more than this (ms) is not followed until it is confirmed: what honest clocks may be
+    /// apart, since a step below that puts nothing further off than another node may be anyway.
+    pub fn step_bound_ms(&self) -> u64 {
+        self.skew_ms.max(1_000)
     }
 
     /// How long after an origin's last hard deadline its vector entry is dropped (ms, CRDT.md A5).

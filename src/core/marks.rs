@@ -102,21 +102,23 @@ marks! {
     NewLifeClone = "new-life-clone",
     /// A new life because a peer knows writes this one never made.
     NewLifeImpostor = "new-life-impostor",
-    /// A new life because the wall clock jumped (A8).
+    /// A new life because a clock that was believed turned out to be ahead: what was told by it binds nobody now (A8).
     NewLifeJump = "new-life-jump",
-    /// The wall clock jumped forward beyond the drift bound.
+    /// A new life because a peer holds the one before for over (A3).
+    NewLifeForgotten = "new-life-forgotten",
+    /// The wall clock stepped forward: it is in doubt.
     WallJumpForward = "wall-jump-forward",
-    /// The wall clock jumped backward beyond the drift bound.
+    /// The wall clock stepped backward: it is in doubt.
     WallJumpBackward = "wall-jump-backward",
     /// The wall clock went ahead of the monotonic one: the machine was suspended.
     SuspendNoticed = "suspend-noticed",
     /// A reading of the wall clock older than one already used: the older one counts (A6).
     WallClamped = "wall-clamped",
-    /// Reaping stopped, because the wall clock is suspect.
-    ReapFrozen = "reap-frozen",
-    /// A full round let reaping go on.
-    ReapUnfrozen = "reap-unfrozen",
-    /// Something due was left alone, because reaping is stopped.
+    /// Peers contradicted a wall clock that had stepped: the node goes on without it.
+    ClockRefuted = "clock-refuted",
+    /// A wall clock that had stepped was confirmed, and is followed again.
+    ClockAdopted = "clock-adopted",
+    /// Something due by the believed clock was left alone, because another clock says that it is not.
     ReapHeldBack = "reap-held-back",
     /// A stamp beyond the wall clock, which a faster clock's write has pulled along.
     HlcAheadOfWall = "hlc-ahead-of-wall",
@@ -176,6 +178,8 @@ marks! {
     ReapedStable = "reaped-stable",
     /// An expired payload reaped at its hard deadline.
     ReapedAtHard = "reaped-at-hard",
+    /// An expired payload reaped although a member was not heard of (§6).
+    ReapedUnheard = "reaped-unheard",
     /// A session told as expired is visible again: a late touch.
     ExpiryUntold = "expiry-untold",
     /// A reaper that spent its budget before everything due was looked at.

@@ -28,3 +28,4 @@ pub mod replica;
 pub mod replication;
 pub mod session;
 pub mod time;
+pub mod wall;

@@ -71,6 +71,14 @@ mutants! {
         "A node believes what is said of itself.";
     StallNotForgiven = "stall-not-forgiven",
         "A process that stood still takes the silence of that time for everybody's death.";
+    StallIsASample = "stall-is-a-sample",
+        "The answers that waited for a process that stood still count as round trips of its line.";
+    LagIgnored = "lag-ignored",
+        "A node whose inputs wait for seconds judges by what it has read as if it had read everything.";
+    StepTakenForSuspend = "step-taken-for-suspend",
+        "What others say stays misdated when a supposed suspend turns out to be a step of the wall clock.";
+    SuspendMisdates = "suspend-misdates",
+        "After a suspend of its machine a node dates by its own clock what the others said meanwhile: all is new.";
     // Clocks and versions.
     WallClockStamps = "wall-clock-stamps",
         "Stamps are the bare wall clock, so a later write may lose to an earlier one (§4).";
@@ -105,6 +113,16 @@ mutants! {
         "A conflict is told with the kept and the lost value exchanged.";
     ConflictUnlabelled = "conflict-unlabelled",
         "A concurrent overwrite is never told as a conflict (§3.2).";
+    ContextByCounter = "context-by-counter",
+        "What does not fit into a context is what has the smaller counter, instead of what was replaced longest ago.";
+    CutContextIgnored = "cut-context-ignored",
+        "Whom a full context does not name its writer had not seen, instead of nobody knowing.";
+    OldWireSawNothing = "old-wire-saw-nothing",
+        "Whoever writes over wire version 1, which tells no contexts, had seen nothing.";
+    BeatenToldAgain = "beaten-told-again",
+        "A write that came in and lost is not covered, so that it is told once more whenever it comes.";
+    DigestByOwnClock = "digest-by-own-clock",
+        "The two sides of a round judge by two clocks which origins are about to be forgotten.";
     // Admission.
     UnknownTombstoneDropped = "unknown-tombstone-dropped",
         "A tombstone for a session that is not here is not stored.";
@@ -163,6 +181,10 @@ mutants! {
         "A peer does not enter the freshness vector before it is sent anything: stability is vacuous about it (A3).";
     AuditOverlooksValues = "audit-overlooks-values",
         "Audit sums see versions and not values.";
+    LostSourceForgotten = "lost-source-forgotten",
+        "A joiner that has lost the member it learnt from founds a mesh with what it has, and calls itself ready.";
+    ApartTakenForSame = "apart-taken-for-same",
+        "What could not be compared counts as verified, so that a joiner of a busy mesh verifies nothing.";
     AuditNeverRefetches = "audit-never-refetches",
         "A difference an audit finds is told and not refetched.";
     // Principals.
@@ -189,6 +211,24 @@ mutants! {
         "Visibility looks at the highest ttl ever merged, so a shortened one ends nothing (A4).";
     RevivedReapedAtOnce = "revived-reaped-at-once",
         "A revived session may be reaped before every member was asked for it (A2).";
+    HeardOfWaitedForEver = "heard-of-waited-for-ever",
+        "A member that nobody ever met holds up the end of expired sessions for good.";
+    MissingForgottenByTime = "missing-forgotten-by-time",
+        "A member that is out of reach is missing no more after a while (§8).";
+    OwnEndUnheard = "own-end-unheard",
+        "A node that hears its own life called over goes on under it (A3).";
+    GoneLifeLinked = "gone-life-linked",
+        "A life that was declared over is linked again (A3).";
+    RevivedByForceOnly = "revived-by-force-only",
+        "What was reaped and comes back is not asked for from the others (A2).";
+    RevivedWaitsForEver = "revived-waits-for-ever",
+        "A revived session waits for a missing member without a bound.";
+    RevivedMissingBarJoiners = "revived-missing-bar-joiners",
+        "A partition is no source for joiners while a revived session waits for somebody out of reach.";
+    ExpiryWaitUnbounded = "expiry-wait-unbounded",
+        "An expired session waits to its hard deadline for a member that is not heard of (§6).";
+    StubsDropped = "stubs-dropped",
+        "Nothing stays of a session that was reaped without a member's word (§6).";
     RevivedServedToJoiners = "revived-served-to-joiners",
         "A partition with a revived session passes for a source for joiners (A2).";
     LiveOriginPruned = "live-origin-pruned",
@@ -201,11 +241,23 @@ mutants! {
         "An adapter's save writes fields that have not changed (A11).";
     // Lives, fences, joining.
     ReapGoesOnAfterJump = "reap-goes-on-after-jump",
-        "A jump of the wall clock does not stop reaping (A8).";
+        "What the machine's wall clock says is over is reaped, whatever others say (A8).";
+    EveryStepFollowed = "every-step-followed",
+        "A step of the wall clock is believed at once, as if peers had confirmed it (A8).";
+    RawClockStamps = "raw-clock-stamps",
+        "Writes and reads go by the machine's wall clock while it is in doubt (A8).";
+    DoubtersVote = "doubters-vote",
+        "A peer that doubts its own clock has a vote about others' (A8).";
+    DoubtHasNoEnd = "doubt-has-no-end",
+        "A clock in doubt stays so until a peer speaks: a mesh suspended as a whole never wakes (A8).";
+    FarStampsGoOn = "far-stamps-go-on",
+        "A node that once wrote in the far future stamps there for as long as its clock was ahead (A8).";
     CoverageForgottenAtNewLife = "coverage-forgotten-at-new-life",
         "A new life forgets its coverage, so that nobody is sent what only this node holds (§7 of ALGORITHM).";
     CloneKeepsOrigin = "clone-keeps-origin",
         "A node that must begin a new life goes on under its old origin (A7).";
+    LivesByGeneration = "lives-by-generation",
+        "A life of a name ends those with lower generations as soon as it seems alive (§8 of ALGORITHM).";
     FenceNeverCloses = "fence-never-closes",
         "A process that was frozen trusts what it remembers.";
     FenceOpensAtOnce = "fence-opens-at-once",

@@ -59,6 +59,15 @@ impl HybridClock {
         Hlc(floor.max(last + 1))
     }
 
+    /// As [`HybridClock::tick`]; but if this clock is more than `bound_ms` ahead of the wall, a stamp that peers will
+    /// take: greater only than `newest`, the newest of the record it is for. Winners are decided within a record.
+    pub fn tick_within(&self, wall_ms: u64, bound_ms: u64, newest: impl FnOnce() -> Hlc) -> Hlc {
+        if self.latest().ms() <= wall_ms.saturating_add(bound_ms) || mutant!(FarStampsGoOn) {
+            return self.tick(wall_ms);
+        }
+        Hlc(Hlc::from_ms(wall_ms).0.max(newest().0 + 1))
+    }
+
     /// Advances past a stamp seen in a message or a client's token. The caller has checked it against the
     /// drift bound: a stamp near `u64::MAX` would otherwise poison the clock for ever.
     pub fn observe(&self, seen: Hlc) {

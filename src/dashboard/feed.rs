@@ -223,6 +223,7 @@ fn words(kind: NoteKind) -> (&'static str, &'static str) {
         NoteKind::Member(State::Suspect) => ("member_suspect", "warning"),
         NoteKind::Member(State::Dead) => ("member_dead", "critical"),
         NoteKind::Member(State::Left) => ("member_left", "info"),
+        NoteKind::Forgotten => ("member_forgotten", "warning"),
         NoteKind::LinkUp => ("link_up", "info"),
         NoteKind::LinkDown => ("link_down", "warning"),
         NoteKind::LinkClosed => ("link_closed", "warning"),

@@ -8,7 +8,7 @@ use crate::core::causality::Origin;
 use crate::core::histogram::{APPLY_BOUNDS_S, Histogram, NETWORK_BOUNDS_S, ROUND_BOUNDS_S};
 use crate::core::limits::Limits;
 use crate::core::membership::{self, State};
-use crate::core::node::{Compared, Input, Node, Output, Setup, Stats};
+use crate::core::node::{ClockView, Compared, Input, Node, Output, Setup, Stats};
 use crate::core::replica::{Change, Counts, Replica, Serving};
 use crate::core::replication::WIRE_NEWEST;
 use crate::core::session::{SessionId, Ttl};
@@ -60,7 +60,7 @@ pub(super) fn synthetic(members: usize) -> Gathered {
     let observed = Observed {
         compared: (1..members).map(|at| (origin(at), compared.clone())).collect(),
         fresh: (1..members).map(|at| (origin(at), WALL_MS - 1_000 * at as u64)).collect(),
-        reap_frozen: false,
+        clock: ClockView::default(),
         flows: (1..members).map(|at| (origin(at), Flow::default())).collect(),
         apply: Histogram::new(APPLY_BOUNDS_S),
         round: Histogram::new(ROUND_BOUNDS_S),
@@ -79,6 +79,7 @@ pub(super) fn synthetic(members: usize) -> Gathered {
         stopped: None,
         members: all,
         numbers: Numbers {
+            clock: ClockView::default(),
             node: Stats::default(),
             members: membership::Stats::default(),
             penalty: 0,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rand::seq::SliceRandom;
-use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until};
 use tracing::{error, info, warn};
@@ -24,11 +24,12 @@ use super::member::DiscoveryEvent;
 use super::outbox::Outbox;
 use super::peers::RememberedPeers;
 use super::rivals::Rivals;
-use super::seeds::{self, SeedBook, SeedResolver};
+use super::seeds::{self, Mood, SeedBook, SeedResolver};
 use super::server::{Carried, Run, RunNews};
 use super::view::View;
 
 /// The look that nothing asks for: notices incarnations that expired, which chitchat tells nobody.
+/// At rounds shorter than that once a round, which lives are proven by.
 const SAFETY_LOOK: Duration = Duration::from_secs(1);
 /// While others are alive, one SYN in this many rounds goes to a seed or remembered peer who is not: enough to
 /// find the other half of a split, at a fifth of a packet per round.
@@ -77,6 +78,8 @@ struct Board {
     /// Our keys: what the next run of the gossip server starts with.
     published: BTreeMap<String, String>,
     run: Option<Run>,
+    /// What times are counted from, for judging lives.
+    epoch: Instant,
     generation: u64,
     /// Since when it is in use.
     generation_from: Instant,
@@ -122,13 +125,13 @@ pub(super) async fn start(
     let (events, event_rx) = mpsc::channel(16);
     let (seed_tx, seed_news) = mpsc::channel(16);
     let announcement = shared.seeds.lock().announcement();
-    let seed_tasks = seeds::watch(&config, &resolver, &shared.seeds, &seed_tx);
+    let seed_tasks = seeds::watch(&config, &resolver, &shared.seeds, &seed_tx, &shared.mood);
     let wires = Wires {
         commands,
         events,
         seed_news,
         dial: dial_ticker(config.interval()),
-        look: ticker(SAFETY_LOOK),
+        look: ticker(SAFETY_LOOK.min(config.interval())),
         _seed_tasks: seed_tasks,
     };
     let mut board = Board::new(config, bridge, Arc::clone(&shared), published, run);
@@ -153,6 +156,7 @@ fn shared_state(config: &DiscoveryConfig, bridge: &Bridge) -> Shared {
         members: RwLock::new(Vec::new()),
         peers: Mutex::new(RememberedPeers::default()),
         seeds: Arc::new(Mutex::new(SeedBook::new(&config.seeds))),
+        mood: watch::Sender::new(Mood { alone: true, asked: 0 }),
         guard: Arc::clone(&bridge.guard),
         traffic: Arc::clone(&bridge.traffic),
         run: Mutex::new(run),
@@ -187,7 +191,8 @@ impl Board {
             generation_from: Instant::now(),
             restart_at: Instant::now(),
             backoff: config.interval(),
-            view: View::new(&config.node),
+            view: View::new(&config.node, config.origin),
+            epoch: Instant::now(),
             run: Some(run),
             carried: None,
             rivals: Rivals::default(),
@@ -282,22 +287,26 @@ impl Board {
             gossip::read(&chitchat)
         };
         let now = Instant::now();
-        let mut members = self.view.condense(&incarnations);
+        let times = (now.duration_since(self.epoch).as_millis() as u64, self.config.gossip_interval_ms);
+        let mut members = self.view.condense(times, &incarnations);
         self.carried = self.carried.take().filter(|carried| !carried.is_over(now));
         if let Some(carried) = &self.carried {
-            carried.complete(&mut members, now);
+            carried.complete(&mut members, |node, origin| self.view.is_over(node, origin), now);
         }
         let mut events = self.view.replace(members);
-        events.extend(self.rival_news(&incarnations, now));
+        let own = (self.config.origin, self.config.advertise);
+        events.extend(self.rivals.namesakes(&incarnations, &self.config.node, own));
+        events.extend(self.rival_news(&incarnations, times));
         events.extend(self.ceiling_news(now));
         self.remember();
         events.into_iter().for_each(|event| self.outbox.push(event));
         self.shared.run.lock().events_dropped = self.outbox.dropped();
     }
 
-    fn rival_news(&mut self, incarnations: &[Incarnation], now: Instant) -> Vec<DiscoveryEvent> {
-        let (node, interval) = (&self.config.node, self.config.interval());
-        let news = self.rivals.look(incarnations, node, self.generation, interval, now);
+    fn rival_news(&mut self, incarnations: &[Incarnation], times: (u64, u64)) -> Vec<DiscoveryEvent> {
+        let served = self.published.contains_key(&format!("{}{}", keys::FACT, keys::SERVED));
+        let (node, own) = (&self.config.node, ((self.generation, self.config.origin), served));
+        let news = self.rivals.look(incarnations, node, own, times);
         if !news.is_empty() {
             error!(node, "another process runs under this node's name: every node needs its own");
         }
@@ -327,10 +336,14 @@ impl Board {
             others().filter(|member| member.left).for_each(|member| peers.forget(member.addr));
             peers.observe(others().filter(|member| member.alive).map(|member| member.addr));
         }
-        let mut shown = self.shared.members.write();
-        if *shown != members {
-            *shown = members.to_vec();
+        {
+            let mut shown = self.shared.members.write();
+            if *shown != members {
+                *shown = members.to_vec();
+            }
         }
+        let alone = self.shared.live_addresses().is_empty();
+        self.shared.mood.send_if_modified(|mood| std::mem::replace(&mut mood.alone, alone) != alone);
     }
 
     /// Sends SYNs to seeds and remembered peers who are not alive to us: always when alone, else now and then.

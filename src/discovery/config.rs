@@ -71,8 +71,8 @@ pub struct DiscoveryConfig {
     /// Ceiling on known incarnations, 2 to 400. At the ceiling newcomers are ignored until old ones expire;
     /// present members are not harmed.
     pub max_incarnations: usize,
-    /// How often seed names are resolved again, ms. A failing name is retried sooner: first after one gossip
-    /// round, then doubling up to this.
+    /// How often seed names are resolved again, ms; every 2 s while nobody is alive to us. A failing name is retried
+    /// sooner: first after one gossip round, then doubling up to this.
     pub reseed_interval_ms: u64,
     /// Facts about this node for everyone: zone, protocol versions, capabilities. Few and small.
     pub metadata: BTreeMap<String, String>,
@@ -144,7 +144,7 @@ impl DiscoveryConfig {
 ///
 /// Later starts get greater ones as long as the wall clock moves on between them; the tail keeps two starts
 /// within one millisecond, or two processes given the same name by accident, from sharing one. A clock set back
-/// yields a lower generation: the node is then seen only once its predecessor is noticed to be dead.
+/// yields a lower generation, so that nothing irrevocable may be concluded from it: see [`super::lives`].
 pub fn fresh_generation(wall_ms: u64, random: u16) -> u64 {
     (wall_ms << 16) | u64::from(random)
 }

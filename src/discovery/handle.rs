@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::board::{self, Command};
 use super::bridge::{GossipLink, Traffic};
@@ -18,7 +18,7 @@ use super::health::DiscoveryHealth;
 use super::keys;
 use super::member::{DiscoveryEvent, Member};
 use super::peers::RememberedPeers;
-use super::seeds::{SeedBook, SeedResolver, SystemResolver};
+use super::seeds::{Mood, SeedBook, SeedResolver, SystemResolver};
 
 /// What the one task writes and everyone may read.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(super) struct Shared {
     pub(super) members: RwLock<Vec<Member>>,
     pub(super) peers: Mutex<RememberedPeers>,
     pub(super) seeds: Arc<Mutex<SeedBook>>,
+    pub(super) mood: watch::Sender<Mood>,
     pub(super) guard: Arc<Mutex<Guard>>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) run: Mutex<RunHealth>,
@@ -98,7 +99,7 @@ impl Discovery {
         Ok((Self { shared, commands }, events))
     }
 
-    /// Everyone known, sorted by name, ourselves included: per name the newest live generation.
+    /// Everyone known, sorted by name, ourselves included: per name the life that lives.
     pub fn members(&self) -> Vec<Member> {
         self.shared.members.read().clone()
     }
@@ -109,6 +110,26 @@ impl Discovery {
         let mut addresses = self.shared.fallback_addresses();
         addresses.extend(self.shared.live_addresses());
         addresses.into_iter().collect()
+    }
+
+    /// All addresses behind all seeds.
+    pub fn seed_addresses(&self) -> BTreeSet<SocketAddr> {
+        self.shared.seeds.lock().addresses()
+    }
+
+    /// Has every seed's name resolved at once. Returns what [`Discovery::resolved_since`] needs, or `None` if no seed is
+    /// a name.
+    pub fn resolve_again(&self) -> Option<Vec<u64>> {
+        let before = self.shared.seeds.lock().attempts();
+        self.shared.mood.send_modify(|mood| mood.asked += 1);
+        (!before.is_empty()).then_some(before)
+    }
+
+    /// Whether every seed's name was resolved, or failed to be, since [`Discovery::resolve_again`]. That takes no longer
+    /// than a resolver may, 5 s.
+    pub fn resolved_since(&self, before: &[u64]) -> bool {
+        let now = self.shared.seeds.lock().attempts();
+        now.iter().zip(before).all(|(now, before)| now > before)
     }
 
     /// Publishes a fact about this node; it appears under `key` in everyone's [`Member::metadata`].
@@ -133,6 +154,11 @@ impl Discovery {
         let command = Command::Publish { key: format!("{}{key}", keys::FACT), value, done };
         // Full or stopped: see above.
         let _ = self.commands.try_send(command);
+    }
+
+    /// Tells nodes of this node's name that it serves: it has been ready once.
+    pub fn publish_served(&self) {
+        self.publish_fact(keys::SERVED, "1".to_owned());
     }
 
     /// Says goodbye to the mesh for about two gossip rounds (at most 5 s), then stops. Idempotent.

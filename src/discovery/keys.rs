@@ -17,6 +17,8 @@ pub(super) const ORIGIN: &str = "sm.origin";
 pub(super) const LEFT: &str = "sm.left";
 /// Prefix of what failure detectors tell each other.
 pub(super) const FACT: &str = "sm.d.";
+/// Among what failure detectors tell each other, that the node has been ready once: of two of one name it stays.
+pub(super) const SERVED: &str = "served";
 /// Prefix of metadata.
 pub(super) const METADATA: &str = "sm.m.";
 

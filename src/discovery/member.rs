@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 
 use crate::core::causality::Origin;
 
-/// One node of the mesh as this node sees it: the newest live generation of its name.
+/// One node of the mesh as this node sees it: of the lives of its name the one that lives ([`super::lives`]).
 ///
-/// When no generation of a name is live, the newest known one stands for it, with `alive == false`, until
-/// `dead_grace_ms` has passed. The list includes this node itself.
+/// When none is live, the newest known one stands for it, with `alive == false`, until `dead_grace_ms` has passed. The
+/// list includes this node itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// The node's name, unique in the mesh (see [`DiscoveryEvent::Clone`] for when it is not).
     pub node: String,
     /// The life of the node's memory, as the node itself published it.
     pub origin: Origin,
-    /// The gossip generation: newer ones of the same name are greater (see [`super::fresh_generation`]).
+    /// The gossip generation: newer ones of the same life are greater; of two lives the clock may have lied.
     pub generation: u64,
     /// Where the node wants to be dialled.
     pub addr: SocketAddr,
@@ -34,7 +34,7 @@ pub struct Member {
 pub enum DiscoveryEvent {
     /// The whole current view, sorted by node name. A newer view replaces an unread older one.
     Changed(Vec<Member>),
-    /// This life of the node's memory is over: a newer generation has another origin, or the node left.
+    /// This life of the node's memory is over: another one beats under its name and it does not, or it left.
     /// A node that merely fell silent is not gone, it is `alive == false` in [`DiscoveryEvent::Changed`].
     Gone {
         /// The node's name.
@@ -56,6 +56,12 @@ pub enum DiscoveryEvent {
     GossipRestarted {
         /// The new generation.
         generation: u64,
+    },
+    /// Another life of this node's name that has said no goodbye is listed at another address. It may be over: whoever
+    /// is there should be asked. Told once an address.
+    Namesake {
+        /// Where.
+        addr: SocketAddr,
     },
     /// Another process runs under this node's name with another origin and a newer generation, and it is not
     /// an echo of our own past: its heartbeat keeps rising. The mesh now regards *it* as the member.

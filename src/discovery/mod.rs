@@ -6,7 +6,8 @@
 //!
 //! How a packet flows: the transport puts `(from, bytes)` on the inbound channel; [`bridge`] takes it and shows
 //! it to [`guard`], which reads it with [`inspect`] and drops what would hurt; only then chitchat decodes it.
-//! What chitchat then knows is read by [`board`], condensed by [`view`] into members, and leaves as events.
+//! What chitchat then knows is read by [`board`], condensed by [`view`] into members, which asks [`lives`] who of one
+//! name lives, and leaves as events.
 //!
 //! Reader's order: [`config`] and [`member`] for the vocabulary, [`keys`] for what is on the board,
 //! [`inspect`] and [`guard`] for what a peer may not send, [`board`] for the one task that owns it all.
@@ -21,6 +22,7 @@ mod handle;
 mod health;
 mod inspect;
 mod keys;
+pub mod lives;
 mod member;
 mod outbox;
 mod peers;

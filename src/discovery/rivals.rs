@@ -1,72 +1,95 @@
 //! Is somebody else running under our name?
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use super::gossip::Incarnation;
 use super::keys;
+use super::lives::Pulse;
 use super::member::DiscoveryEvent;
-
-/// How long a rival's heartbeat must go on rising before we believe in it, in gossip rounds.
-///
-/// After a restart with the clock set back, our own past is a "newer generation" too, and peers that lag
-/// behind each other make its heartbeat seem to rise until all have its last value: two or three rounds.
-const PROOF_ROUNDS: u32 = 5;
+use crate::core::causality::Origin;
 
 #[derive(Debug)]
 struct Suspect {
-    first_seen: Instant,
-    heartbeat: u64,
+    pulse: Pulse,
     told: bool,
 }
 
-/// Watches newer generations of our own name.
+/// Watches newer incarnations of our own name.
+///
+/// After a restart with the clock set back, our own past is a "newer generation" too: see [`super::lives`] for what
+/// tells a living one from an echo. Of two that live, the generation decides who stays: not because it is true, but
+/// because both sides read the same.
 #[derive(Debug, Default)]
 pub(super) struct Rivals {
-    suspects: BTreeMap<u64, Suspect>,
+    suspects: BTreeMap<(u64, Origin), Suspect>,
+    /// Addresses of namesakes told.
+    told: BTreeSet<SocketAddr>,
 }
 
+/// Addresses of namesakes told in one life: a mesh has one to tell of, or none.
+const MAX_NAMESAKES: usize = 8;
+
 impl Rivals {
-    /// Looks for a live incarnation of `own_node` newer than `own_generation`, and tells of each once.
-    ///
-    /// The rival's origin may even be ours: a process image restored twice.
+    /// Addresses, each once, at which another life of our name is listed that has said no goodbye.
+    pub(super) fn namesakes(
+        &mut self,
+        incarnations: &[Incarnation],
+        own_node: &str,
+        (own_origin, own_addr): (Origin, SocketAddr),
+    ) -> Vec<DiscoveryEvent> {
+        let others = incarnations.iter().filter(|i| i.node == own_node && i.addr != own_addr && !i.left);
+        let origin = |i: &Incarnation| i.origin_hex.as_deref().and_then(keys::origin_from_hex);
+        let lives = others.filter(|i| origin(i).is_some_and(|origin| origin != own_origin));
+        let news = lives.filter(|i| self.told.len() < MAX_NAMESAKES && self.told.insert(i.addr));
+        news.map(|i| DiscoveryEvent::Namesake { addr: i.addr }).collect()
+    }
+
+    /// Looks for a live incarnation of our name that is greater than `own`, by generation, then origin, and tells of
+    /// each once. To one who has served a newcomer is no rival: it is the newcomer that goes, as soon as the two meet.
     pub(super) fn look(
         &mut self,
         incarnations: &[Incarnation],
         own_node: &str,
-        own_generation: u64,
-        interval: Duration,
-        now: Instant,
+        (own, served): ((u64, Origin), bool),
+        (now_ms, round_ms): (u64, u64),
     ) -> Vec<DiscoveryEvent> {
-        let is_rival =
-            |i: &&Incarnation| i.node == own_node && i.generation > own_generation && i.live && !i.left;
-        let rivals: Vec<_> = incarnations.iter().filter(is_rival).collect();
-        self.suspects.retain(|generation, _| rivals.iter().any(|rival| rival.generation == *generation));
-        rivals.into_iter().filter_map(|rival| self.judge(rival, interval * PROOF_ROUNDS, now)).collect()
+        let namesakes = incarnations.iter().filter(|i| i.node == own_node && i.live && !i.left);
+        let namesakes = namesakes.filter(|i| !served || i.facts.contains_key(keys::SERVED));
+        let with_origin =
+            namesakes.filter_map(|i| Some((i, i.origin_hex.as_deref().and_then(keys::origin_from_hex)?)));
+        let rivals: BTreeMap<_, _> = with_origin
+            .map(|(i, origin)| ((i.generation, origin), i.heartbeat))
+            .filter(|(id, _)| *id > own)
+            .collect();
+        self.suspects.retain(|id, _| rivals.contains_key(id));
+        let told =
+            rivals.into_iter().filter(|(id, heartbeat)| self.is_news(*id, *heartbeat, now_ms, round_ms));
+        told.map(|((generation, origin), _)| DiscoveryEvent::Clone {
+            node: own_node.to_owned(),
+            origin,
+            generation,
+        })
+        .collect()
     }
 
-    fn judge(&mut self, rival: &Incarnation, proof: Duration, now: Instant) -> Option<DiscoveryEvent> {
-        let origin = rival.origin_hex.as_deref().and_then(keys::origin_from_hex)?;
-        let fresh = Suspect { first_seen: now, heartbeat: rival.heartbeat, told: false };
-        let suspect = self.suspects.entry(rival.generation).or_insert(fresh);
-        let still_rising = rival.heartbeat > suspect.heartbeat;
-        suspect.heartbeat = rival.heartbeat;
-        if suspect.told || !still_rising || now < suspect.first_seen + proof {
-            return None;
-        }
-        suspect.told = true;
-        Some(DiscoveryEvent::Clone { node: rival.node.clone(), origin, generation: rival.generation })
+    fn is_news(&mut self, id: (u64, Origin), heartbeat: u64, now_ms: u64, round_ms: u64) -> bool {
+        let value = (id.0, heartbeat);
+        let fresh = || Suspect { pulse: Pulse::new(now_ms, value), told: false };
+        let suspect = self.suspects.entry(id).or_insert_with(fresh);
+        suspect.pulse.hear(now_ms, round_ms, value);
+        let is_proven = suspect.pulse.is_proven(now_ms, round_ms);
+        is_proven && !std::mem::replace(&mut suspect.told, is_proven)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lives::PROOF_ROUNDS;
     use super::*;
-    use crate::core::causality::Origin;
 
-    const INTERVAL: Duration = Duration::from_secs(1);
+    const ROUND_MS: u64 = 1_000;
+    const OWN: ((u64, Origin), bool) = ((5, Origin(5)), false);
 
     fn rival(generation: u64, heartbeat: u64) -> Incarnation {
         Incarnation {
@@ -84,24 +107,51 @@ mod tests {
 
     #[test]
     fn a_newer_generation_whose_heart_goes_on_beating_is_told_once() {
-        let (mut rivals, start) = (Rivals::default(), Instant::now());
-        let mut told = Vec::new();
+        let (mut rivals, mut told) = (Rivals::default(), Vec::new());
         for second in 0..20 {
-            let now = start + INTERVAL * second;
-            let seen = [rival(9, u64::from(second) + 1)];
-            told.extend(rivals.look(&seen, "me", 5, INTERVAL, now).into_iter().map(|event| (second, event)));
+            let seen = [rival(9, second + 1)];
+            let news = rivals.look(&seen, "me", OWN, (second * ROUND_MS, ROUND_MS));
+            told.extend(news.into_iter().map(|event| (second, event)));
         }
         let clone = DiscoveryEvent::Clone { node: "me".into(), origin: Origin(7), generation: 9 };
-        assert_eq!(told, [(PROOF_ROUNDS, clone)]);
+        assert_eq!(told, [(PROOF_ROUNDS as u64, clone)]);
     }
 
     #[test]
     fn our_own_past_is_not_a_rival() {
-        let (mut rivals, start) = (Rivals::default(), Instant::now());
-        for second in 0..20u32 {
-            // Peers lag behind each other for three rounds; then the dead heart stands still.
-            let echo = [rival(9, 100 + u64::from(second.min(3))), rival(4, u64::from(second))];
-            assert_eq!(rivals.look(&echo, "me", 5, INTERVAL, start + INTERVAL * second), []);
+        let mut rivals = Rivals::default();
+        for second in 0..40 {
+            // Peers lag behind each other for three rounds; then the dead heart stands still, but for one more echo
+            // from the far side of a cut.
+            let echo = [rival(9, 100 + second.min(3) + u64::from(second > 6)), rival(4, second)];
+            assert_eq!(rivals.look(&echo, "me", OWN, (second * ROUND_MS, ROUND_MS)), []);
+        }
+    }
+
+    #[test]
+    fn of_equal_generations_the_greater_origin_is_the_rival() {
+        let told = |own: u128| {
+            let own = ((5, Origin(own)), false);
+            let mut rivals = Rivals::default();
+            let look =
+                |second| rivals.look(&[rival(5, second)], "me", own, (second * ROUND_MS, ROUND_MS)).len();
+            (0..20).map(look).sum::<usize>()
+        };
+        assert_eq!((told(5), told(9)), (1, 0));
+    }
+
+    #[test]
+    fn a_newcomer_is_no_rival_of_one_who_served() {
+        for (ours, theirs, expected) in
+            [(true, false, 0), (true, true, 1), (false, true, 1), (false, false, 1)]
+        {
+            let mut rivals = Rivals::default();
+            let look = |second| {
+                let mut rival = rival(9, second);
+                rival.facts.extend(theirs.then(|| (keys::SERVED.to_owned(), "1".to_owned())));
+                rivals.look(&[rival], "me", ((5, Origin(5)), ours), (second * ROUND_MS, ROUND_MS)).len()
+            };
+            assert_eq!((0..20).map(look).sum::<usize>(), expected, "{ours} {theirs}");
         }
     }
 }

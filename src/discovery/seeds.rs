@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use super::config::{DiscoveryConfig, limits};
@@ -18,6 +19,19 @@ use super::member::DiscoveryEvent;
 
 /// A resolver that takes longer has failed: one dead name server must not hold up a seed for ever.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often names are resolved while nobody is alive to us: what they lead to is nobody, or nobody any more, and a name
+/// that leads elsewhere by now must not stay unknown for longer than it takes to be ready without the others.
+const ALONE_REFRESH: Duration = Duration::from_secs(2);
+
+/// What the watchers of names go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mood {
+    /// Nobody is alive to us.
+    pub(super) alone: bool,
+    /// Rises to have every name resolved at once.
+    pub(super) asked: u64,
+}
 
 /// Turns `host:port` into addresses. Replaceable for platforms with their own service discovery.
 #[async_trait]
@@ -88,6 +102,12 @@ impl SeedBook {
         self.seeds.clone()
     }
 
+    /// How often each seed that is a name was tried.
+    pub(super) fn attempts(&self) -> Vec<u64> {
+        let names = self.seeds.iter().filter(|seed| parse(&seed.seed) == Ok(Seed::Name));
+        names.map(|seed| seed.attempts).collect()
+    }
+
     /// All addresses behind all seeds.
     pub(super) fn addresses(&self) -> BTreeSet<SocketAddr> {
         self.seeds.iter().flat_map(|seed| &seed.resolved).copied().collect()
@@ -132,6 +152,7 @@ pub(super) fn watch(
     resolver: &Arc<dyn SeedResolver>,
     book: &Arc<Mutex<SeedBook>>,
     news: &mpsc::Sender<DiscoveryEvent>,
+    mood: &watch::Sender<Mood>,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for (index, seed) in config.seeds.iter().enumerate() {
@@ -142,6 +163,7 @@ pub(super) fn watch(
                 resolver: Arc::clone(resolver),
                 book: Arc::clone(book),
                 news: news.clone(),
+                mood: mood.subscribe(),
                 first_retry: config.interval(),
                 refresh: Duration::from_millis(config.reseed_interval_ms),
             };
@@ -157,12 +179,13 @@ struct Watcher {
     resolver: Arc<dyn SeedResolver>,
     book: Arc<Mutex<SeedBook>>,
     news: mpsc::Sender<DiscoveryEvent>,
+    mood: watch::Receiver<Mood>,
     first_retry: Duration,
     refresh: Duration,
 }
 
 impl Watcher {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut retry = self.first_retry;
         loop {
             let (news, pause) = match self.attempt().await {
@@ -183,7 +206,27 @@ impl Watcher {
             {
                 return;
             }
-            tokio::time::sleep(pause).await;
+            self.rest(pause).await;
+        }
+    }
+
+    /// Waits for the next attempt: not for long while nobody is alive to us, and not at all when asked.
+    async fn rest(&mut self, pause: Duration) {
+        let begun = Instant::now();
+        let asked = self.mood.borrow_and_update().asked;
+        loop {
+            let mood = *self.mood.borrow_and_update();
+            if mood.asked != asked {
+                return;
+            }
+            let due = begun + if mood.alone { pause.min(ALONE_REFRESH) } else { pause };
+            tokio::select! {
+                () = sleep_until(due) => return,
+                changed = self.mood.changed() => if changed.is_err() {
+                    // Nobody's mood any more: the task is about to be ended.
+                    return sleep_until(due).await;
+                },
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use super::config::DiscoveryConfig;
 use super::error::DiscoveryError;
 use super::gossip;
 use super::member::Member;
+use crate::core::causality::Origin;
 
 /// How long a new run may take to learn about everyone again before silence counts, in gossip rounds.
 const SETTLING_ROUNDS: u32 = 20;
@@ -88,17 +89,25 @@ impl Carried {
     }
 
     /// Lets carried members stand in where the new run knows less: alive while it settles, then dead until the
-    /// grace is over.
-    pub(super) fn complete(&self, members: &mut BTreeMap<String, Member>, now: Instant) {
+    /// grace is over. Lives are told apart by their origin: a peer's gossip server may have been started again too.
+    pub(super) fn complete(
+        &self,
+        members: &mut BTreeMap<String, Member>,
+        is_over: impl Fn(&str, Origin) -> bool,
+        now: Instant,
+    ) {
         let settling = now < self.settled_at;
-        for carried in &self.members {
+        for carried in self.members.iter().filter(|carried| !is_over(&carried.node, carried.origin)) {
+            let stands_alive = settling && carried.alive;
             match members.get_mut(&carried.node) {
-                Some(member) if member.generation == carried.generation && !member.left => {
-                    member.alive |= settling && carried.alive;
+                Some(member) if member.origin == carried.origin => {
+                    member.alive |= stands_alive && !member.left;
                 }
+                // Another life, out of sight: perhaps an echo from before the one that was alive a moment ago.
+                Some(member) if stands_alive && !member.alive => *member = carried.clone(),
                 Some(_) => {}
                 None => {
-                    let stand_in = Member { alive: settling && carried.alive, ..carried.clone() };
+                    let stand_in = Member { alive: stands_alive, ..carried.clone() };
                     members.insert(carried.node.clone(), stand_in);
                 }
             }
@@ -109,7 +118,6 @@ impl Carried {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::causality::Origin;
 
     #[test]
     fn a_restart_of_gossip_does_not_empty_the_view() {
@@ -129,15 +137,32 @@ mod tests {
         let carried = Carried::new(std::slice::from_ref(&peer), &config, start);
         let alive_at = |known: &[Member], seconds| {
             let mut members: BTreeMap<_, _> = known.iter().map(|m| (m.node.clone(), m.clone())).collect();
-            carried.complete(&mut members, start + Duration::from_secs(seconds));
-            members["b"].alive
+            carried.complete(
+                &mut members,
+                |_, origin| origin == Origin(3),
+                start + Duration::from_secs(seconds),
+            );
+            (members["b"].origin, members["b"].alive)
         };
+        let here = (Origin(2), true);
+        let gone_silent = (Origin(2), false);
         let not_live_yet = Member { alive: false, ..peer.clone() };
-        assert!(alive_at(&[], 1) && alive_at(std::slice::from_ref(&not_live_yet), 1));
-        assert!(!alive_at(&[], 21) && !alive_at(std::slice::from_ref(&not_live_yet), 21));
+        for known in [&[][..], std::slice::from_ref(&not_live_yet)] {
+            assert_eq!((alive_at(known, 1), alive_at(known, 21)), (here, gone_silent));
+        }
         let said_goodbye = Member { alive: false, left: true, ..peer.clone() };
-        let restarted = Member { alive: false, generation: 6, ..peer };
-        assert!(!alive_at(&[said_goodbye], 1) && !alive_at(&[restarted], 1));
+        assert_eq!(alive_at(&[said_goodbye], 1), gone_silent);
+        // Its gossip server was started again as well: the same life.
+        let renewed = Member { alive: false, generation: 6, ..peer.clone() };
+        assert_eq!(alive_at(&[renewed], 1), here);
+        // An earlier life of it, with the greater generation, is heard of first; a later one that lives counts.
+        let echo = Member { alive: false, generation: 9, origin: Origin(1), ..peer.clone() };
+        assert_eq!(
+            (alive_at(std::slice::from_ref(&echo), 1), alive_at(&[echo], 21)),
+            (here, (Origin(1), false))
+        );
+        let restarted = Member { generation: 3, origin: Origin(4), ..peer };
+        assert_eq!(alive_at(&[restarted], 1), (Origin(4), true));
         assert!(carried.is_over(start + Duration::from_secs(300)));
     }
 }

@@ -7,32 +7,34 @@ use tracing::warn;
 use super::config::limits;
 use super::gossip::Incarnation;
 use super::keys;
+use super::lives::{Ending, Namesakes, Sighting};
 use super::member::{DiscoveryEvent, Member};
 use crate::core::causality::Origin;
 
-/// The last life seen under one name.
-#[derive(Debug, Clone, Copy)]
-struct Life {
-    origin: Origin,
-    generation: u64,
-    /// `Gone` was said about it.
-    gone: bool,
-}
-
 /// Turns what chitchat knows into members and events.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct View {
     own: String,
+    own_origin: Origin,
     members: Vec<Member>,
     /// Survives the members: a node that returns after the grace still ends its previous life.
-    lives: BTreeMap<String, Life>,
+    lives: BTreeMap<String, Namesakes>,
+    /// Ends found by the last look and not told yet.
+    ended: Vec<DiscoveryEvent>,
     /// Incarnations whose origin we already complained about.
     warned: BTreeSet<(String, u64)>,
 }
 
 impl View {
-    pub(super) fn new(own: &str) -> Self {
-        Self { own: own.to_owned(), ..Self::default() }
+    pub(super) fn new(own: &str, own_origin: Origin) -> Self {
+        Self {
+            own: own.to_owned(),
+            own_origin,
+            members: Vec::new(),
+            lives: BTreeMap::new(),
+            ended: Vec::new(),
+            warned: BTreeSet::new(),
+        }
     }
 
     /// The current members, sorted by name.
@@ -40,29 +42,58 @@ impl View {
         &self.members
     }
 
-    /// The member behind each name: the newest live generation, else the newest; never one without an origin.
-    pub(super) fn condense(&mut self, incarnations: &[Incarnation]) -> BTreeMap<String, Member> {
-        let mut chosen: BTreeMap<&str, ((bool, u64), Member)> = BTreeMap::new();
+    /// The member behind each name, never one without an origin: the one that lives, as far as it can be told.
+    /// `times` are now and one gossip round, in ms.
+    pub(super) fn condense(
+        &mut self,
+        times: (u64, u64),
+        incarnations: &[Incarnation],
+    ) -> BTreeMap<String, Member> {
+        let mut by_name: BTreeMap<&str, (Vec<Sighting>, Vec<Member>)> = BTreeMap::new();
         for incarnation in incarnations {
             let Some(member) = self.member(incarnation) else { continue };
-            let rank = (incarnation.live, incarnation.generation);
-            if chosen.get(incarnation.node.as_str()).is_none_or(|(best, _)| rank > *best) {
-                chosen.insert(&incarnation.node, (rank, member));
+            let (sightings, members) = by_name.entry(&incarnation.node).or_default();
+            sightings.push(sighting(incarnation, member.origin));
+            members.push(member);
+        }
+        let mut condensed = BTreeMap::new();
+        for (name, (sightings, mut members)) in by_name {
+            let chosen = self.look(times, name, &sightings);
+            if let Some(chosen) = chosen {
+                condensed.insert(name.to_owned(), members.swap_remove(chosen));
             }
         }
-        chosen.into_values().map(|(_, member)| (member.node.clone(), member)).collect()
+        self.forget_lives(&condensed);
+        condensed
     }
 
     /// Makes `members` the view and tells what that means.
     pub(super) fn replace(&mut self, members: BTreeMap<String, Member>) -> Vec<DiscoveryEvent> {
-        let mut events: Vec<_> = members.values().filter_map(|member| self.ended_life(member)).collect();
-        self.forget_lives(&members);
+        let mut events = std::mem::take(&mut self.ended);
         let members: Vec<Member> = members.into_values().collect();
         if members != self.members {
             self.members.clone_from(&members);
             events.push(DiscoveryEvent::Changed(members));
         }
         events
+    }
+
+    /// Whether this life of a node is known to be over.
+    pub(super) fn is_over(&self, node: &str, origin: Origin) -> bool {
+        self.lives.get(node).is_some_and(|lives| lives.is_over(origin))
+    }
+
+    /// Takes in all sightings of one name; which of them stands for it. Our own end is not an event to ourselves, and
+    /// that an earlier life of ours is over is for others to find; but a goodbye is its own word.
+    fn look(&mut self, (now_ms, round_ms): (u64, u64), name: &str, sightings: &[Sighting]) -> Option<usize> {
+        let is_own = name == self.own;
+        let lives = self.lives.entry(name.to_owned()).or_default();
+        let mut ended = Vec::new();
+        let chosen = lives.look(now_ms, round_ms, sightings, &mut ended);
+        ended.retain(|(origin, how)| !is_own || *how == Ending::Left && *origin != self.own_origin);
+        let tell = |(origin, _)| DiscoveryEvent::Gone { node: name.to_owned(), origin };
+        self.ended.extend(ended.into_iter().map(tell));
+        chosen
     }
 
     fn member(&mut self, incarnation: &Incarnation) -> Option<Member> {
@@ -97,27 +128,6 @@ impl View {
         origin
     }
 
-    /// The life that ended by what this member now is, if it is news. Our own end is not an event to ourselves.
-    fn ended_life(&mut self, member: &Member) -> Option<DiscoveryEvent> {
-        let now = Life { origin: member.origin, generation: member.generation, gone: member.left };
-        let before = match self.lives.get(&member.node) {
-            // An older generation stands in for a newer one that fell silent: that ends nothing.
-            Some(before) if before.generation > now.generation => return None,
-            // Nor does a newer one that was never seen alive: with a clock set back in between, it is the earlier
-            // life, and the one it would end only out of reach.
-            Some(before) if before.origin != now.origin && !member.alive => return None,
-            before => before.copied(),
-        };
-        self.lives.insert(member.node.clone(), now);
-        let ended = match before {
-            Some(before) if before.origin != now.origin => (!before.gone).then_some(before.origin),
-            Some(before) if before.gone => None,
-            _ => now.gone.then_some(now.origin),
-        };
-        let origin = ended.filter(|_| member.node != self.own)?;
-        Some(DiscoveryEvent::Gone { node: member.node.clone(), origin })
-    }
-
     fn forget_lives(&mut self, members: &BTreeMap<String, Member>) {
         let excess = self.lives.len().saturating_sub(limits::REMEMBERED_ORIGINS);
         let absent = self.lives.keys().filter(|node| !members.contains_key(*node));
@@ -125,6 +135,16 @@ impl View {
         for node in forgotten {
             self.lives.remove(&node);
         }
+    }
+}
+
+fn sighting(incarnation: &Incarnation, origin: Origin) -> Sighting {
+    Sighting {
+        origin,
+        generation: incarnation.generation,
+        heartbeat: incarnation.heartbeat,
+        live: incarnation.live,
+        left: incarnation.left,
     }
 }
 

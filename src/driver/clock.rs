@@ -1,5 +1,6 @@
 //! The clocks of a real process: the one place where the product reads them.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::core::time::Now;
@@ -8,13 +9,19 @@ use crate::core::time::Now;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
-    offset_ms: i64,
+    /// Leaked, a word for each node that is ever started, so that a clock can be copied like the number it is.
+    offset_ms: &'static AtomicI64,
 }
 
 impl Clock {
     /// A clock whose monotonic half starts now.
     pub fn new(offset_ms: i64) -> Self {
-        Self { started: Instant::now(), offset_ms }
+        Self { started: Instant::now(), offset_ms: Box::leak(Box::new(AtomicI64::new(offset_ms))) }
+    }
+
+    /// Falsifies the wall clock from now on, on all copies of this clock: a step, as an operator's or NTP's.
+    pub fn step_to(&self, offset_ms: i64) {
+        self.offset_ms.store(offset_ms, Ordering::Relaxed);
     }
 
     /// Both clocks now. Monotonic time starts at a minute, so that no subtraction falls below zero.
@@ -25,7 +32,7 @@ impl Clock {
     /// Milliseconds since the Unix epoch.
     pub fn wall_ms(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-        since.saturating_add_signed(self.offset_ms)
+        since.saturating_add_signed(self.offset_ms.load(Ordering::Relaxed))
     }
 
     /// The instant at which the monotonic clock shows `mono_ms`.

@@ -11,11 +11,14 @@ use parking_lot::{Mutex, RwLock};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use super::absent::{Over, Remembered};
 use super::acks::Acks;
 use super::clock::Clock;
+use super::hold::Holds;
 use super::observe::{Delays, NOTES, NoteKind, Observer, ToldOffset};
+use super::pulse::{Pulse, watch_pulse, with_pulse};
 use super::refusals::Refusals;
 use super::shared::{Asker, CaughtUpCounts, Command, Numbers, Shared, Stopped};
 use super::trace::Tracer;
@@ -23,8 +26,10 @@ use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::membership::{self, Detector, Listed};
 use crate::core::node::{Class, Input, Node, Output, Setup};
-use crate::core::replica::Serving;
+use crate::core::replica::{Replica, Serving};
 use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
+use crate::core::time::Now;
+use crate::core::wall::Trust;
 use crate::discovery::{
     Discovery, DiscoveryConfig, DiscoveryError, DiscoveryEvent, GossipLink, Member, fresh_generation,
 };
@@ -88,7 +93,7 @@ pub(super) struct Life {
     generation: u64,
     pub(super) transport: Transport,
     events: mpsc::Receiver<Event>,
-    discovery: Discovery,
+    pub(super) discovery: Discovery,
     found: mpsc::Receiver<DiscoveryEvent>,
     gossip: mpsc::Sender<(SocketAddr, Bytes)>,
 }
@@ -105,12 +110,16 @@ pub(crate) struct Engine {
     asks: BTreeMap<u64, Asker>,
     next_token: u64,
     pub(super) members: Vec<Member>,
+    /// Names of lives, for sentences.
+    pub(super) names: BTreeMap<String, String>,
     /// What detectors wrote on the board, as it was passed on last.
     facts: BTreeMap<(Origin, String), String>,
     /// Datagrams dropped because this loop lagged, as of the last look.
     dropped: u64,
     reborn: bool,
     pub(super) refusals: Refusals,
+    pub(super) holds: Holds,
+    pub(super) remembered: Remembered,
     pub(super) observer: Observer,
 }
 
@@ -128,23 +137,29 @@ fn entropy<const N: usize>() -> Result<[u8; N], StartError> {
     Ok(bytes)
 }
 
+fn setup(config: &EngineConfig, clock: Clock) -> Result<Setup, StartError> {
+    Ok(Setup {
+        limits: config.limits.clone(),
+        seed: entropy()?,
+        hash_key: u64::from_le_bytes(entropy()?),
+        has_seeds: !config.seeds.is_empty(),
+        watched: true,
+        membership: Some(config.membership.clone()),
+        now: clock.now(),
+    })
+}
+
 impl Engine {
     /// Starts the node; its task runs until the last handle is gone or it is told to leave.
     pub async fn start(config: EngineConfig) -> Result<Arc<Shared>, StartError> {
         config.limits.validate().map_err(StartError::Config)?;
         config.membership.validate().map_err(StartError::Config)?;
         let clock = Clock::new(config.clock_offset_ms);
-        let setup = Setup {
-            limits: config.limits.clone(),
-            seed: entropy()?,
-            hash_key: u64::from_le_bytes(entropy()?),
-            has_seeds: !config.seeds.is_empty(),
-            watched: true,
-            membership: Some(config.membership.clone()),
-            now: clock.now(),
-        };
-        let (node, replica) = Node::new(setup);
-        let life = start_life(&config, clock, node.origin(), config.bind, 0).await?;
+        let (node, replica) = Node::new(setup(&config, clock)?);
+        let remembered = Remembered::default();
+        let life =
+            start_life(&config, (clock, &replica), &remembered.over, node.origin(), config.bind, 0).await?;
+        let holds = Holds::new(life.discovery.seed_addresses());
         let (commands, receiver) = mpsc::channel(1_024);
         let shared = Arc::new(Shared {
             node: config.node.clone(),
@@ -163,11 +178,12 @@ impl Engine {
             caught_up: CaughtUpCounts::default(),
             serving: watch::channel((Serving::Joining, String::new())).0,
             stopped: watch::channel(None).0,
+            pulse: Pulse::new(clock.now().mono_ms),
             members: RwLock::new(Vec::new()),
             members_changed: watch::channel(0).0,
             refusals: RwLock::new(Vec::new()),
             life: RwLock::new((node.origin(), life.transport.advertise_addr())),
-            stats: Mutex::new(numbers(&node, &life)),
+            stats: Mutex::new(numbers(&node, &life, clock.now())),
             unreplicated: 0.into(),
             ack_timeout_ms: config.ack_timeout_ms,
             ask_timeout_ms: config.ask_timeout_ms,
@@ -187,20 +203,24 @@ impl Engine {
             asks: BTreeMap::new(),
             next_token: 0,
             members: Vec::new(),
+            names: BTreeMap::new(),
             facts: BTreeMap::new(),
             dropped: 0,
             reborn: false,
             refusals: Refusals::default(),
+            holds,
+            remembered,
             observer: Observer::default(),
         };
-        tokio::spawn(engine.run());
+        watch_pulse(&shared);
+        tokio::spawn(with_pulse(engine.run(), Arc::clone(&shared)));
         Ok(shared)
     }
 
     async fn run(mut self) {
         self.drain();
         let stopped = self.turn_until_stopped().await;
-        if let Stopped::Clone { .. } | Stopped::NewLife(_) = stopped {
+        if let Stopped::Clone { .. } | Stopped::NameTaken { .. } | Stopped::NewLife(_) = stopped {
             error!(node = self.config.node, "{stopped}");
         }
         // Reads after the end must not pretend: without a beat the replica fences itself, and this is sooner.
@@ -248,6 +268,7 @@ impl Engine {
         if dropped > std::mem::replace(&mut self.dropped, dropped) {
             self.input(Input::Overflow);
         }
+        self.look_before_solo();
         self.input(Input::Tick);
         self.publish_status();
     }
@@ -295,6 +316,7 @@ impl Engine {
                 self.shared.acks.adopted(peer, partition, lo, hi);
                 self.time_adopted(peer, partition, (lo, hi));
             }
+            Output::Covers { peer, shown } => self.shared.acks.covers(peer, shown),
             Output::Inspected { token, peer, copy } => self.inspected(token, peer, copy),
             Output::Asked { token, answered, found, left } => {
                 if self.asks.get_mut(&token).is_some_and(|asker| asker.heard(answered, found)) || left == 0 {
@@ -302,19 +324,23 @@ impl Engine {
                 }
             }
             Output::CloseLink { peer, why } => {
-                warn!(node = self.config.node, peer = %peer, "closing the link: {why}");
+                // The core has warned of it, once in a while.
+                debug!(node = self.config.node, peer = %peer, "closing the link: {why}");
                 self.note(NoteKind::LinkClosed, Some(peer), || why.clone());
                 self.life.transport.disconnect(peer, &why);
             }
             Output::Serving(serving, why) => {
+                let why = self.named(&why);
                 info!(node = self.config.node, "{}: {why}", serving.word());
                 self.note(NoteKind::Serving(serving), None, || format!("{}: {why}", serving.word()));
+                self.serving_changed(serving);
                 self.shared.serving.send_replace((serving, why));
             }
             Output::NewLife(origin) => {
                 self.note(NoteKind::NewLife, None, || format!("this node goes on as life {origin}"));
                 self.reborn = true;
             }
+            Output::Forgotten { life, by } => self.forgotten(life, by),
             Output::Warn(text) => {
                 warn!(node = self.config.node, "{text}");
                 self.note(NoteKind::Warning, None, || text);
@@ -325,7 +351,9 @@ impl Engine {
     fn network(&mut self, event: Event) -> Option<Stopped> {
         match event {
             Event::Up(peer) => {
+                self.remember_linked(&peer);
                 self.refused_no_more(peer.addr);
+                info!(node = self.config.node, peer = peer.node, "link up, wire version {}", peer.version);
                 self.links.insert(peer.origin, (peer.link, peer.wall_offset_ms));
                 self.shared.acks.link_up(peer.origin);
                 self.input(Input::LinkUp { peer: peer.origin, version: peer.version });
@@ -358,14 +386,21 @@ impl Engine {
                 let _ = self.life.gossip.try_send((from, bytes));
             }
             Event::Refused { addr, dialled, reason } => self.refused(addr, dialled, &reason),
+            Event::Namesake { addr, asked } => self.namesake(addr, asked),
+            Event::NameTaken { node, addr } => return self.name_taken(node, addr),
+            Event::Clock { origin, wall_ms, is_sound } => {
+                self.input(Input::Clock { peer: origin, wall_ms, sound: is_sound });
+            }
             Event::Clone { node, origin } => return Some(Stopped::Clone { node, origin }),
         }
         None
     }
 
     /// The board has changed.
-    fn board_changed(&mut self, members: Vec<Member>) {
+    pub(super) fn board_changed(&mut self, members: Vec<Member>) {
+        self.remember(&members);
         self.members = members;
+        self.learn_names();
         self.life.transport.want(self.life.discovery.addresses());
         let list = |m: &Member| Listed { origin: m.origin, alive: m.alive, left: m.left };
         let listed: Vec<Listed> = self.members.iter().map(list).collect();
@@ -382,34 +417,6 @@ impl Engine {
         }
         self.facts = facts;
         self.publish_members();
-    }
-
-    fn found(&mut self, event: DiscoveryEvent) -> Option<Stopped> {
-        match event {
-            DiscoveryEvent::Changed(members) => self.board_changed(members),
-            DiscoveryEvent::Gone { node, origin } => {
-                info!(node = self.config.node, peer = node, "life {origin} is over");
-                self.input(Input::Gone(origin));
-            }
-            DiscoveryEvent::SeedsResolved(_) => self.life.transport.want(self.life.discovery.addresses()),
-            DiscoveryEvent::SeedUnresolved { seed, error } => {
-                warn!(node = self.config.node, "seed {seed:?} does not resolve: {error}; retrying");
-            }
-            DiscoveryEvent::GossipRestarted { generation } => {
-                warn!(
-                    node = self.config.node,
-                    "the gossip server died and runs again as generation {generation}"
-                );
-            }
-            DiscoveryEvent::TooManyIncarnations { known } => {
-                warn!(
-                    node = self.config.node,
-                    "{known} incarnations known: newcomers are ignored until some are forgotten"
-                );
-            }
-            DiscoveryEvent::Clone { node, origin, .. } => return Some(Stopped::Clone { node, origin }),
-        }
-        None
     }
 
     pub(super) fn fresh_token(&mut self) -> u64 {
@@ -434,6 +441,10 @@ impl Engine {
                     warn!(node = self.config.node, "not published: {error}");
                 }
             }
+            Command::Forget(node, answer) => {
+                // The asker may have stopped waiting.
+                let _ = answer.send(self.forget(&node));
+            }
             Command::Leave(answer) => {
                 let drained = self.leave().await;
                 // The asker may have stopped waiting.
@@ -450,6 +461,8 @@ impl Engine {
         let deadline = tokio::time::Instant::now() + Duration::from_millis(DRAIN_MS);
         // From here on writes are refused: nobody would hand them over.
         self.shared.leaving.store(true, Ordering::SeqCst);
+        // A successor under this name need not wait until the last write is handed over.
+        self.life.transport.set_serving(false);
         let rounds_before = self.node.stats().rounds_equal;
         tokio::time::sleep(Duration::from_millis(LAST_WRITES_MS)).await;
         self.input(Input::News);
@@ -506,17 +519,12 @@ impl Engine {
     }
 
     fn publish_status(&mut self) {
-        *self.shared.stats.lock() = numbers(&self.node, &self.life);
+        *self.shared.stats.lock() = numbers(&self.node, &self.life, self.shared.clock.now());
+        self.look_after_missing();
         self.publish_members();
         self.publish_refusals();
         self.publish_observed();
-        self.shared.serving.send_if_modified(|held| {
-            let changed = held.1 != self.node.phase_reason();
-            if changed {
-                self.node.phase_reason().clone_into(&mut held.1);
-            }
-            changed
-        });
+        self.publish_reason();
     }
 
     /// Reconnects everything under the node's new origin, on the same port.
@@ -527,10 +535,11 @@ impl Engine {
         for peer in std::mem::take(&mut self.links).into_keys().collect::<BTreeSet<_>>() {
             self.shared.acks.link_down(peer);
         }
-        let (clock, before) = (self.shared.clock, self.life.generation);
+        let (clock, before) = ((self.shared.clock, &self.shared.replica), self.life.generation);
         let mut tries = 0;
         self.life = loop {
-            match start_life(&self.config, clock, self.node.origin(), bind, before).await {
+            let over = &self.remembered.over;
+            match start_life(&self.config, clock, over, self.node.origin(), bind, before).await {
                 Ok(life) => break life,
                 // The old socket may take a moment to go.
                 Err(error) if tries == 20 => return Err(error),
@@ -538,17 +547,20 @@ impl Engine {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
+        self.hold_in_new_life();
         *self.shared.life.write() = (self.node.origin(), self.life.transport.advertise_addr());
+        self.remembered.told_again();
         self.drain();
         Ok(())
     }
 }
 
-fn numbers(node: &Node, life: &Life) -> Numbers {
+fn numbers(node: &Node, life: &Life, now: Now) -> Numbers {
     let detector = node.detector();
     Numbers {
         node: node.stats(),
         members: detector.map(Detector::stats).unwrap_or_default(),
+        clock: node.clock(now),
         penalty: detector.map_or(0, Detector::health_penalty),
         network: life.transport.stats(),
         discovery: life.discovery.health(),
@@ -557,7 +569,8 @@ fn numbers(node: &Node, life: &Life) -> Numbers {
 
 async fn start_life(
     config: &EngineConfig,
-    clock: Clock,
+    (clock, replica): (Clock, &Arc<Replica>),
+    over: &Over,
     origin: Origin,
     bind: SocketAddr,
     before: u64,
@@ -565,7 +578,10 @@ async fn start_life(
     // A life begun because the clock was set back must still be newer than the one it follows.
     let fresh = fresh_generation(clock.wall_ms(), u16::from_le_bytes(entropy()?));
     let generation = fresh.max(before + 1);
+    let over = Arc::clone(over);
+    let (told, asked) = (Arc::clone(replica), Arc::clone(replica));
     let network = TransportConfig {
+        is_over: Arc::new(move |life| over.read().contains(&life)),
         generation,
         advertise: config.advertise,
         versions: (config.wire.0.max(WIRE_OLDEST), config.wire.1.min(WIRE_NEWEST)),
@@ -574,7 +590,8 @@ async fn start_life(
         idle_timeout_ms: config.link_timeout_ms,
         max_frame_bytes: config.limits.max_frame_bytes(),
         drill: config.drill.clone(),
-        wall_ms: Arc::new(move || clock.wall_ms()),
+        wall_ms: Arc::new(move || told.wall().presented_ms(clock.now())),
+        is_sound: Arc::new(move || asked.wall().trust() == Trust::Followed),
         max_drift_ms: config.limits.max_drift_ms,
         ..TransportConfig::new(&config.cluster, &config.node, origin, bind, config.identity.clone())
     };

@@ -3,10 +3,14 @@
 //! All of the node's inputs meet in one task ([`engine`]); embedders' threads share only the replica and the small
 //! tables here. Nothing below this floor knows that tokio exists, nothing above it sees a dot's frame.
 
+mod absent;
 mod acks;
 mod clock;
 mod engine;
+mod found;
+mod hold;
 mod observe;
+mod pulse;
 mod refusals;
 mod roster;
 mod shared;
@@ -17,6 +21,6 @@ pub(crate) use engine::{Engine, EngineConfig};
 #[cfg(feature = "dashboard")]
 pub(crate) use observe::{Flow, Note, NoteKind, Observed};
 pub(crate) use refusals::Refusal;
-pub use shared::Stopped;
-pub(crate) use shared::{Asker, Command, MemberView, Numbers, Shared};
+pub(crate) use shared::{Answers, Asker, Command, MemberView, Numbers, Shared};
+pub use shared::{ForgetError, Stopped};
 pub(crate) use trace::Tracer;

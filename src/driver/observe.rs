@@ -17,7 +17,7 @@ use super::engine::Engine;
 use crate::core::causality::Origin;
 use crate::core::histogram::{APPLY_BOUNDS_S, Histogram, NETWORK_BOUNDS_S};
 use crate::core::membership::{Detector, State};
-use crate::core::node::{Compared, Input};
+use crate::core::node::{ClockView, Compared, Input};
 use crate::core::replica::{ConflictEvent, Dumped, Happened, Serving, Written};
 use crate::core::session::SessionId;
 use crate::core::time::Now;
@@ -41,6 +41,7 @@ pub(crate) enum NoteKind {
     LinkClosed,
     Serving(Serving),
     NewLife,
+    Forgotten,
     Warning,
     Conflict,
 }
@@ -75,8 +76,8 @@ pub(crate) struct Observed {
     pub compared: BTreeMap<Origin, Compared>,
     /// Members and the wall time (ms) up to which their writes are here.
     pub fresh: BTreeMap<Origin, u64>,
-    /// Collection stands still: the wall clock is not trusted.
-    pub reap_frozen: bool,
+    /// This node's wall clock.
+    pub clock: ClockView,
     pub flows: BTreeMap<Origin, Flow>,
     /// Taking in a push or a page.
     pub apply: Histogram,
@@ -129,10 +130,16 @@ impl Delays {
     }
 
     /// A local write happened.
-    pub fn wrote(&self, written: &Written) {
+    pub fn wrote(&self, written: &Written, acks: &Acks) {
         if self.armed.load(Ordering::Relaxed) && self.armed.swap(false, Ordering::AcqRel) {
             let (partition, counter) = (written.partition, written.dot.counter);
             self.held.lock().0 = Some(Sample { partition, counter, begun: Instant::now(), seen: Vec::new() });
+            // The engine may have sent it meanwhile, and a peer be done with it. Nothing would come for this sample from
+            // that peer, and for so long no other write would be timed: let it be the next one.
+            if acks.holders(partition, counter) > 0 {
+                self.held.lock().0 = None;
+                self.armed.store(true, Ordering::Release);
+            }
         }
     }
 
@@ -181,7 +188,7 @@ impl Engine {
     /// Tells observers. Nobody observing is no error, and costs no text.
     pub(super) fn note(&self, kind: NoteKind, peer: Option<Origin>, text: impl FnOnce() -> String) {
         if self.shared.notes.receiver_count() > 0 {
-            let Now { wall_ms, mono_ms } = self.shared.clock.now();
+            let Now { wall_ms, mono_ms } = self.shared.now();
             let node = peer.map(|origin| self.name_of(origin));
             let note = Note { wall_ms, mono_ms, kind, peer, node, text: text(), conflict: None };
             let _ = self.shared.notes.send(note);
@@ -193,7 +200,7 @@ impl Engine {
         if let Happened::Conflict(conflict) = event
             && self.shared.notes.receiver_count() > 0
         {
-            let Now { wall_ms, mono_ms } = self.shared.clock.now();
+            let Now { wall_ms, mono_ms } = self.shared.now();
             let (kind, conflict) = (NoteKind::Conflict, Some(conflict.clone()));
             let note = Note { wall_ms, mono_ms, kind, peer: None, node: None, text: String::new(), conflict };
             let _ = self.shared.notes.send(note);
@@ -241,7 +248,7 @@ impl Engine {
         let observed = Observed {
             compared: compared.clone(),
             fresh: self.node.freshness().clone(),
-            reap_frozen: self.node.is_reap_frozen(),
+            clock: self.node.clock(self.shared.clock.now()),
             flows: self.observer.flows.clone(),
             apply: self.observer.apply,
             round: self.node.round_time(),
@@ -274,6 +281,8 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::causality::Dot;
+    use crate::core::time::Hlc;
 
     #[test]
     fn moments_are_told_the_same_until_a_clock_jumps() {
@@ -281,5 +290,24 @@ mod tests {
         let at = |mono_ms, wall_ms| told.at(Now { mono_ms, wall_ms });
         assert_eq!([at(100, 5_000_100), at(1_100, 5_001_101), at(2_100, 5_002_099)], [5_000_000; 3]);
         assert_eq!([at(3_100, 5_004_100), at(4_100, 5_005_099)], [5_001_000; 2], "set forward by a second");
+    }
+
+    fn written(counter: u64) -> Written {
+        let dot = Dot { origin: Origin(1), counter };
+        Written { partition: 3, dot, hlc: Hlc::from_ms(1), wrote: true, deadline_ms: 9 }
+    }
+
+    #[test]
+    fn a_write_acknowledged_before_it_was_sampled_holds_up_no_other() {
+        let (delays, acks, peer) = (Delays::new(), Acks::default(), Origin(2));
+        acks.link_up(peer);
+        delays.rearm(&acks);
+        acks.adopted(peer, 3, 5, 5);
+        delays.adopted(peer, 3, (5, 5));
+        delays.wrote(&written(5), &acks);
+        delays.wrote(&written(6), &acks);
+        acks.adopted(peer, 3, 6, 6);
+        delays.adopted(peer, 3, (6, 6));
+        assert_eq!(delays.times().count(), 1, "the next write was timed");
     }
 }

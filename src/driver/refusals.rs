@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use super::engine::Engine;
 use super::observe::NoteKind;
+use crate::core::causality::Origin;
 use crate::core::limits::{MAX_REFUSALS_TOLD, REFUSAL_STANDS_MS};
 use crate::core::node::Input;
 use crate::transport::RefusedReason;
@@ -82,6 +83,12 @@ impl Engine {
         if dialled {
             let why = self.refusals.0.get(&(addr, true)).map_or_else(String::new, |held| held.why.clone());
             self.input(Input::Refused { why: &format!("{addr}: {why}") });
+            // Who reads of the refusal reads of what it means.
+            self.publish_reason();
+        }
+        if *reason == (RefusedReason::LifeOver { ours: true }) {
+            // Which life says so is not known: it closed before it said who it is.
+            self.input(Input::CalledGone { by: Origin::default() });
         }
         self.publish_refusals();
     }

@@ -11,6 +11,9 @@ use crate::core::causality::Origin;
 use crate::core::membership::{Change, State};
 use crate::discovery::Member;
 
+/// Names of lives that are remembered, for sentences that tell of one; beyond they are learnt anew.
+const MAX_NAMES: usize = 2_048;
+
 impl Engine {
     /// A verdict of the failure detector.
     pub(super) fn member_changed(&mut self, change: Change) {
@@ -34,25 +37,29 @@ impl Engine {
 
     pub(super) fn name_of(&self, origin: Origin) -> String {
         let member = self.members.iter().find(|m| m.origin == origin);
-        member.map_or_else(|| origin.to_string(), |m| m.node.clone())
+        let named = member.map(|m| m.node.clone()).or_else(|| self.remembered_name(origin));
+        named.unwrap_or_else(|| origin.to_string())
     }
 
     pub(super) fn publish_members(&self) {
         let backlog: BTreeMap<Origin, usize> =
             self.node.backlog().map(|(o, dirty, out)| (o, dirty + usize::from(out))).collect();
         let now_ms = self.shared.clock.now().mono_ms;
-        let views = self.members.iter().map(|m| MemberView {
+        let listed = self.members.iter().filter(|m| !self.node.is_forgotten(m.origin));
+        let views = listed.map(|m| MemberView {
             linked: self.links.contains_key(&m.origin) || m.node == self.config.node,
             wall_offset_ms: self.links.get(&m.origin).map_or(0, |l| l.1),
             backlog_partitions: backlog.get(&m.origin).copied().unwrap_or(0),
             ..self.judged(m, now_ms)
         });
-        *self.shared.members.write() = views.collect();
+        let mut views: Vec<MemberView> = views.chain(self.unlisted(now_ms)).collect();
+        views.sort_by(|a, b| a.node.cmp(&b.node));
+        *self.shared.members.write() = views;
         self.shared.members_changed.send_modify(|n| *n += 1);
     }
 
     /// A member as the roster has it; as the board has it where the roster does not, as for this node itself.
-    fn judged(&self, member: &Member, now_ms: u64) -> MemberView {
+    pub(super) fn judged(&self, member: &Member, now_ms: u64) -> MemberView {
         let detector = self.node.detector();
         let own = member.origin == self.node.origin();
         let known = detector.and_then(|d| d.members().get(&member.origin)).filter(|_| !member.left);
@@ -63,8 +70,9 @@ impl Engine {
             None => (if member.alive { State::Alive } else { State::Dead }, "on the board".into()),
         };
         let suspicion = known.and_then(|k| k.suspicion.as_ref());
-        let closes_ms =
-            suspicion.zip(detector).map(|(s, d)| s.closes_ms(&self.config.membership, d.living() + 1));
+        let closes_ms = suspicion
+            .zip(detector)
+            .map(|(s, d)| s.closes_ms(&self.config.membership, d.living() + 1) + d.lag_ms());
         MemberView {
             node: member.node.clone(),
             origin: member.origin,
@@ -86,5 +94,35 @@ impl Engine {
             backlog_partitions: 0,
             metadata: member.metadata.clone(),
         }
+    }
+}
+
+impl Engine {
+    /// A sentence of the core with names where it says lives, as far as they are known.
+    pub(super) fn named(&self, text: &str) -> String {
+        let named = self.names.iter().filter(|(origin, _)| text.contains(origin.as_str()));
+        named.fold(text.to_owned(), |text, (origin, node)| text.replace(origin.as_str(), node))
+    }
+
+    /// Shows why the node serves or does not, as it is now.
+    pub(super) fn publish_reason(&self) {
+        let reason = self.named(self.node.phase_reason());
+        self.shared.serving.send_if_modified(|held| {
+            let changed = held.1 != reason;
+            if changed {
+                held.1 = reason;
+            }
+            changed
+        });
+    }
+
+    /// Remembers the names of lives: a sentence may tell of one that is on no list any more.
+    pub(super) fn learn_names(&mut self) {
+        let news: Vec<(String, String)> =
+            self.members.iter().map(|m| (m.origin.to_string(), m.node.clone())).collect();
+        if self.names.len() > MAX_NAMES {
+            self.names.clear();
+        }
+        self.names.extend(news);
     }
 }

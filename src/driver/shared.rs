@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -11,13 +11,15 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use super::acks::Acks;
 use super::clock::Clock;
 use super::observe::{Copied, Delays, Note, Observed, ToldOffset};
+use super::pulse::Pulse;
 use super::refusals::Refusal;
 use crate::core::causality::Origin;
 use crate::core::limits::MAX_ASKS_PER_SECOND;
 use crate::core::membership::{self, State};
-use crate::core::node::Stats;
+use crate::core::node::{ClockView, Stats};
 use crate::core::replica::{Happened, Replica, Serving};
 use crate::core::session::SessionId;
+use crate::core::time::Now;
 use crate::discovery::DiscoveryHealth;
 use crate::transport;
 
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Inspect(SessionId, mpsc::Sender<Copied>),
     /// Publish a fact about this node.
     Publish(String, String),
+    /// Declare the last life of a member over. Answers which lives those were.
+    Forget(String, oneshot::Sender<Result<Vec<Origin>, ForgetError>>),
     /// Drain, say goodbye, stop. Answers whether everything was handed over.
     Leave(oneshot::Sender<bool>),
     /// Stop without a goodbye.
@@ -41,17 +45,30 @@ pub(crate) enum Command {
 
 /// Who waits for what peers say of a session.
 pub(crate) enum Asker {
-    /// Answered when one has it or all have said no.
-    Any(oneshot::Sender<()>),
+    /// Answered when one has it or all have said no; counts who said anything.
+    Any(oneshot::Sender<()>, Arc<Answers>),
     /// Answered when all have, with who they were.
     All(Vec<Origin>, oneshot::Sender<Vec<Origin>>),
+}
+
+/// How the peers that were asked behaved. Read also when nobody waits for the rest any more.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// Said whether they have it.
+    pub said: AtomicUsize,
+    /// Were lost before they said anything: that is no "no".
+    pub lost: AtomicUsize,
 }
 
 impl Asker {
     /// Takes in one peer's answer; returns whether no other is needed.
     pub fn heard(&mut self, answered: Option<Origin>, found: bool) -> bool {
         match self {
-            Self::Any(_) => found,
+            Self::Any(_, answers) => {
+                let counted = if answered.is_some() { &answers.said } else { &answers.lost };
+                counted.fetch_add(1, Ordering::AcqRel);
+                found
+            }
             Self::All(peers, _) => {
                 peers.extend(answered);
                 false
@@ -62,7 +79,7 @@ impl Asker {
     /// Tells the asker, who may have stopped waiting.
     pub fn answer(self) {
         let _ = match self {
-            Self::Any(waiting) => waiting.send(()).is_ok(),
+            Self::Any(waiting, _) => waiting.send(()).is_ok(),
             Self::All(peers, waiting) => waiting.send(peers).is_ok(),
         };
     }
@@ -70,7 +87,7 @@ impl Asker {
     /// Whether nobody waits any more.
     pub fn is_closed(&self) -> bool {
         match self {
-            Self::Any(waiting) => waiting.is_closed(),
+            Self::Any(waiting, _) => waiting.is_closed(),
             Self::All(_, waiting) => waiting.is_closed(),
         }
     }
@@ -119,10 +136,43 @@ pub(crate) struct MemberView {
 pub(crate) struct Numbers {
     pub node: Stats,
     pub members: membership::Stats,
+    /// Its wall clock.
+    pub clock: ClockView,
     /// How much this node doubts itself.
     pub penalty: u32,
     pub network: transport::Stats,
     pub discovery: DiscoveryHealth,
+}
+
+/// Why a member was not forgotten. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ForgetError {
+    /// Its processes answer, or may still answer: it is no decision of an operator's that they do not.
+    #[error("{node:?} is {state}: only a member that is out of reach can be forgotten; stop it first")]
+    Alive {
+        /// The member.
+        node: String,
+        /// What it is believed to be.
+        state: &'static str,
+    },
+    /// It said goodbye: nothing waits for it.
+    #[error("{node:?} said goodbye: nothing waits for it")]
+    Left {
+        /// The member.
+        node: String,
+    },
+    /// No member of this name is missing here.
+    #[error("no member {node:?} is known here, or missing")]
+    Unknown {
+        /// The name asked for.
+        node: String,
+    },
+    /// A node cannot forget itself.
+    #[error("this is the node itself: it leaves when it is stopped in good order")]
+    Itself,
+    /// The node runs no more.
+    #[error("this node runs no more")]
+    Stopped,
 }
 
 /// Why a node runs no more.
@@ -134,13 +184,26 @@ pub enum Stopped {
     /// The last handle was dropped, or the process is ending.
     #[error("the node was stopped")]
     Dropped,
-    /// Another process runs under this node's name with a newer start: two nodes must not share a name.
+    /// Another process runs under this node's name, and of the two it stays: two nodes must not share a name.
     #[error("another process runs as node {node:?} (life {origin}): give each node a name of its own")]
     Clone {
         /// The name.
         node: String,
         /// The other's life.
         origin: Origin,
+    },
+    /// Its task ended without a word: it panicked, it was aborted, or its runtime was shut down.
+    #[error("the node's task has ended: it panicked, or its runtime was shut down")]
+    Died,
+    /// A member that lives carries this node's name, and this node had not served yet: it does not start.
+    #[error(
+        "a node named {node:?} lives at {addr}: give this one a name of its own, or none, and it takes one that is free"
+    )]
+    NameTaken {
+        /// The name.
+        node: String,
+        /// Where the member lives.
+        addr: SocketAddr,
     },
     /// The node could not come back under a new life.
     #[error("the node could not begin a new life: {0}")]
@@ -172,6 +235,7 @@ pub(crate) struct Shared {
     pub caught_up: CaughtUpCounts,
     pub serving: watch::Sender<(Serving, String)>,
     pub stopped: watch::Sender<Option<Stopped>>,
+    pub pulse: Pulse,
     pub members: RwLock<Vec<MemberView>>,
     pub members_changed: watch::Sender<u64>,
     /// Handshakes refused lately, by either side.
@@ -196,6 +260,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Both clocks; the wall time is the believed one.
+    pub fn now(&self) -> Now {
+        self.replica.wall().believe(self.clock.now())
+    }
+
     /// Wakes the engine: local writes happened.
     pub fn wrote(&self) {
         self.news.notify_one();

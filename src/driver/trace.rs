@@ -73,11 +73,19 @@ impl Tracer {
             Input::Overflow => "\"in\":\"overflow\"".into(),
             Input::Leaving => "\"in\":\"leaving\"".into(),
             Input::Gone(origin) => format!("\"in\":\"gone\",\"peer\":\"{:032x}\"", origin.0),
+            Input::Forget(origin) => format!("\"in\":\"forget\",\"peer\":\"{:032x}\"", origin.0),
+            Input::CalledGone { by } => format!("\"in\":\"called_gone\",\"peer\":\"{:032x}\"", by.0),
             Input::Ask { id, .. } => format!("\"in\":\"ask\",\"session\":{}", session(*id, key)),
             Input::Inspect { id, .. } => format!("\"in\":\"inspect\",\"session\":{}", session(*id, key)),
             Input::InspectOver { .. } => return,
+            Input::Hold(why) => format!("\"in\":\"hold\",\"why\":{}", quoted(why.unwrap_or_default())),
+            Input::SeedsMoved => "\"in\":\"seeds_moved\"".into(),
             Input::Watched => "\"in\":\"watched\"".into(),
             Input::Refused { why } => format!("\"in\":\"refused\",\"why\":{}", quoted(why)),
+            Input::Clock { peer, wall_ms, sound } => format!(
+                "\"in\":\"clock\",\"peer\":\"{:032x}\",\"said_ms\":{wall_ms},\"sound\":{sound}",
+                peer.0
+            ),
             Input::Clone => "\"in\":\"clone\"".into(),
         };
         self.line(now, &body);
@@ -107,6 +115,9 @@ impl Tracer {
                 "\"out\":\"adopted\",\"peer\":\"{:032x}\",\"partition\":{partition},\"lo\":{lo},\"hi\":{hi}",
                 peer.0
             ),
+            Output::Covers { peer, shown } => {
+                format!("\"out\":\"covers\",\"peer\":\"{:032x}\",\"partitions\":{}", peer.0, shown.len())
+            }
             Output::Asked { found, left, .. } => {
                 format!("\"out\":\"asked\",\"found\":{found},\"left\":{left}")
             }
@@ -120,6 +131,10 @@ impl Tracer {
                 format!("\"out\":\"serving\",\"as\":\"{serving:?}\",\"why\":{}", quoted(why))
             }
             Output::NewLife(origin) => format!("\"out\":\"new_life\",\"origin\":\"{:032x}\"", origin.0),
+            Output::Forgotten { life, by } => {
+                let by = by.map_or("null".into(), |by| format!("\"{:032x}\"", by.0));
+                format!("\"out\":\"forgotten\",\"peer\":\"{:032x}\",\"by\":{by}", life.0)
+            }
             Output::Warn(text) => format!("\"out\":\"warn\",\"text\":{}", quoted(text)),
         };
         self.line(now, &body);

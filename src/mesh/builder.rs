@@ -108,7 +108,9 @@ impl Builder {
 
     /// Writes the core's inputs and outputs to `out`, ids and values hashed. Format: `docs/TRACE.md`.
     pub fn trace(mut self, out: impl std::io::Write + Send + 'static) -> Self {
-        self.tracer = Some(Arc::new(Tracer::new(&self.config.node_name(), out)));
+        // The name the node will have, not another made up.
+        self.config.node = self.config.node_name();
+        self.tracer = Some(Arc::new(Tracer::new(&self.config.node, out)));
         self
     }
 

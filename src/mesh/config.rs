@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::core::causality::Origin;
-use crate::core::limits::Limits;
+use crate::core::limits::{Limits, MIN_FENCE_MS};
 use crate::core::membership;
 use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
 use crate::discovery::{DiscoveryConfig, DiscoveryError};
@@ -68,7 +68,8 @@ pub struct Config {
     /// A suspect has `suspicion_mult` x `probe_interval_ms` x log10(members, at least 10) to be heard of before it is
     /// dead; up to four times that while only one member accuses it.
     pub suspicion_mult: u64,
-    /// How long a dead member is remembered (ms). Every restart is a new identity there, so minutes, not hours.
+    /// How long the board remembers a dead member (ms); a node goes on missing it. Every restart is a new identity there,
+    /// so minutes, not hours.
     pub dead_grace_ms: u64,
     /// A link is dead after this long a silence (ms). Shorter notices a cut sooner and takes a stalled process
     /// for dead more often.
@@ -95,14 +96,21 @@ pub struct Config {
     pub touch_share: u64,
     /// Mean time between anti-entropy rounds (ms): halving it halves repair time and doubles idle traffic.
     pub sync_interval_ms: u64,
+    /// How long past its last possible deadline an expired session waits for a missing member (ms). Then its fields go:
+    /// a cut that outlasts it may bring back an older field of a session that its user went on with on the other side.
+    pub expire_wait_ms: u64,
     /// Creates are refused once records take more than this (bytes); 0: no limit.
     pub max_memory_bytes: u64,
-    /// A process silent for this long (ms) was frozen and fences itself.
+    /// A process silent for this long (ms) was frozen and fences itself: no longer than the others need at least to
+    /// declare it dead, `probe_timeout_ms` + `suspicion_mult` · `probe_interval_ms`.
     pub fence_after_ms: u64,
     /// A fenced node that reaches nobody serves again after this (ms).
     pub fence_timeout_ms: u64,
     /// A node whose seeds do not answer serves alone after this (ms).
     pub solo_after_ms: u64,
+    /// A starting node that has met a ready member and lost it waits this long (ms) for it, before it serves without
+    /// what only that member may hold.
+    pub source_wait_ms: u64,
     /// Nodes that meet only other starting nodes wait this long (ms) for an older member to appear.
     pub settle_ms: u64,
     /// Mean time between audits (ms): two nodes compare the contents of one partition.
@@ -139,10 +147,12 @@ impl Default for Config {
             skew_ms: limits.skew_ms,
             touch_share: limits.touch_share,
             sync_interval_ms: limits.sync_interval_ms,
+            expire_wait_ms: limits.expire_wait_ms,
             max_memory_bytes: 0,
             fence_after_ms: limits.fence_after_ms,
             fence_timeout_ms: limits.fence_timeout_ms,
             solo_after_ms: limits.solo_after_ms,
+            source_wait_ms: limits.source_wait_ms,
             settle_ms: limits.settle_ms,
             audit_interval_ms: limits.audit_interval_ms,
             metadata: BTreeMap::new(),
@@ -164,10 +174,12 @@ impl Config {
             skew_ms: self.skew_ms,
             touch_share: self.touch_share,
             sync_interval_ms: self.sync_interval_ms,
+            expire_wait_ms: self.expire_wait_ms,
             max_memory_bytes: unlimited(self.max_memory_bytes),
             fence_after_ms: self.fence_after_ms,
             fence_timeout_ms: self.fence_timeout_ms,
             solo_after_ms: self.solo_after_ms,
+            source_wait_ms: self.source_wait_ms,
             settle_ms: self.settle_ms,
             audit_interval_ms: self.audit_interval_ms,
             ..Limits::default()
@@ -193,6 +205,7 @@ impl Config {
             let (field, reason) = why.split_once(": ").unwrap_or(("limits", &why));
             return Err(ConfigError::new(field, reason));
         }
+        self.validate_fence()?;
         let (oldest, newest) = self.wire_versions;
         if oldest > newest || newest < WIRE_OLDEST || oldest > WIRE_NEWEST {
             let reason = format!("{oldest} to {newest}: this build speaks {WIRE_OLDEST} to {WIRE_NEWEST}");
@@ -214,6 +227,20 @@ impl Config {
         }
         self.validate_discovery()?;
         self.identity().map(|_| ())
+    }
+
+    /// A process that the others may have given up must not answer as if nothing had happened without it.
+    fn validate_fence(&self) -> Result<(), ConfigError> {
+        let most_ms = self.membership().earliest_death_ms().max(MIN_FENCE_MS);
+        if self.fence_after_ms <= most_ms {
+            return Ok(());
+        }
+        let reason = format!(
+            "{}: at most {most_ms}, since a process that stood still for longer may have been declared dead \
+             (probe_timeout_ms + suspicion_mult x probe_interval_ms)",
+            self.fence_after_ms
+        );
+        Err(ConfigError::new("fence_after_ms", reason))
     }
 
     fn validate_discovery(&self) -> Result<(), ConfigError> {
@@ -264,15 +291,24 @@ impl Config {
         Self { secrets: self.secrets.iter().map(hide).collect(), ..self.clone() }
     }
 
-    /// The node's name, made up if none was given.
+    /// The node's name; if none was given one made up, another at every call.
     pub(crate) fn node_name(&self) -> String {
         if !self.node.is_empty() {
             return self.node.clone();
         }
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let host = if host.trim().is_empty() { "node" } else { host.trim() };
-        format!("{host}-{}", std::process::id())
+        made_up_name(host.trim(), rand::random())
     }
+}
+
+/// A name that does not meet itself: the host's name alone, or with the process id, is the same in containers of one host
+/// name, where every process is number 1. What a name may not hold is left out, and a long one is cut.
+fn made_up_name(host: &str, chance: u32) -> String {
+    let tail = format!("-{chance:08x}");
+    let sound = host.chars().filter(char::is_ascii_graphic);
+    let host: String = sound.take(crate::discovery::limits::NODE_NAME_BYTES - tail.len()).collect();
+    let host = if host.is_empty() { "node" } else { &host };
+    format!("{host}{tail}")
 }
 
 fn parse_secret(text: &str) -> Result<Secret, ConfigError> {
@@ -290,4 +326,34 @@ fn read_secret(source: &SecretSource) -> Result<String, ConfigError> {
             .to_owned(),
     };
     Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fence_is_no_later_than_the_earliest_death() {
+        let told = |config: Config| config.validate().err().map(|e| e.to_string()).unwrap_or_default();
+        let good = Config { node: "a".into(), ..Config::default() };
+        assert_eq!(told(good.clone()), "");
+        let late = told(Config { fence_after_ms: 1_401, ..good.clone() });
+        assert!(late.contains("fence_after_ms") && late.contains("at most 1400"), "{late}");
+        assert_eq!(told(Config { fence_after_ms: 1_401, probe_timeout_ms: 401, ..good.clone() }), "");
+        let quick = Config { probe_interval_ms: 50, probe_timeout_ms: 100, ..good };
+        assert!(told(quick.clone()).contains("at most 750"));
+        assert_eq!(told(Config { fence_after_ms: 750, ..quick }), "");
+    }
+
+    #[test]
+    fn a_made_up_name_fits_whatever_the_host_is_called_and_differs() {
+        assert_eq!(made_up_name("web", 0x1f), "web-0000001f");
+        assert_eq!(made_up_name("", 1), "node-00000001");
+        for host in ["h".repeat(64).as_str(), "zwölf dächer", "\u{7f}"] {
+            let config = Config { node: made_up_name(host, 7), ..Config::default() };
+            assert!(config.validate().is_ok(), "{}", config.node);
+        }
+        let names: std::collections::BTreeSet<_> = (0..100).map(|_| Config::default().node_name()).collect();
+        assert_eq!(names.len(), 100, "processes of one host, or of containers alike, do not meet");
+    }
 }

@@ -27,6 +27,9 @@ pub enum Error {
         /// serde's words.
         cause: String,
     },
+    /// A member was not forgotten. Nothing changed.
+    #[error(transparent)]
+    Forget(#[from] crate::driver::ForgetError),
     /// The closure passed to an edit failed. Nothing changed.
     #[error("{0}")]
     Edit(String),

@@ -33,6 +33,8 @@ pub use principals::Revocation;
 pub(crate) use receipt::second_copies;
 pub use receipt::{Receipt, TooFewCopies};
 pub use seen::{CaughtUp, CaughtUpTotals, MAX_SEEN, Seen};
+#[cfg(feature = "_merge")]
+pub(crate) use sessions::Asked;
 pub use sessions::Sessions;
 pub use status::{MemberInfo, RefusedInfo, Status};
 #[cfg(feature = "_merge")]
@@ -40,8 +42,11 @@ pub(crate) use version::{Version, Versioned};
 pub use view::{FieldError, Found, Session};
 pub use watch::{SessionEvent, Watch};
 
-use crate::core::replica::Serving;
-use crate::driver::{Command, Shared, Stopped};
+use crate::core::replica::{Serving, WriteError};
+use crate::driver::{Command, ForgetError, Shared, Stopped};
+
+/// What a node says whose task does not run.
+pub(crate) const SILENT: &str = "its task does not run: the process was frozen, or its runtime is not driven";
 
 /// One node of a mesh. Cheap to clone; all clones are the same node. When the last handle (with every
 /// [`Sessions`] and [`Receipt`] made from it) is gone the node stops without a goodbye; [`Mesh::leave`] says one.
@@ -81,19 +86,19 @@ impl Mesh {
     /// Before that, a missing session is [`Found::NotYetKnown`], never absent.
     ///
     /// # Errors
-    /// [`Error::Stopped`] if the node stops first.
+    /// [`Error::Stopped`] if the node stops first; [`crate::WriteError::NotServing`] if its task runs no more, because the
+    /// runtime it was started on is not driven.
     pub async fn ready(&self) -> Result<(), Error> {
         let mut serving = self.shared.serving.subscribe();
-        let mut stopped = self.shared.stopped.subscribe();
-        loop {
-            if let Some(why) = stopped.borrow_and_update().clone() {
-                return Err(Error::Stopped(why));
-            }
-            if serving.borrow_and_update().0 == Serving::Ready {
-                return Ok(());
-            }
-            // The senders live in `self`, so that an error cannot occur.
-            tokio::select! { _ = serving.changed() => {}, _ = stopped.changed() => {} }
+        let served = async {
+            // The sender lives in `self`, so that an error cannot occur.
+            let _ = serving.wait_for(|held| held.0 == Serving::Ready).await;
+        };
+        tokio::select! {
+            biased;
+            stopped = self.shared.not_running(), if self.shared.has_stopped() => Err(not_running(stopped)),
+            () = served => Ok(()),
+            stopped = self.shared.not_running() => Err(not_running(stopped)),
         }
     }
 
@@ -101,6 +106,11 @@ impl Mesh {
     pub fn readiness(&self) -> (bool, String) {
         let serving = self.shared.replica.serving(self.shared.clock.now());
         (serving == Serving::Ready, self.shared.serving.borrow().1.clone())
+    }
+
+    /// Drills only: falsifies this node's wall clock from now on, by this much (ms), as a step of NTP or an operator would.
+    pub fn step_clock_to(&self, offset_ms: i64) {
+        self.shared.clock.step_to(offset_ms);
     }
 
     /// Waits until the node has stopped, and says why.
@@ -121,7 +131,7 @@ impl Mesh {
         self.shared.members.read().iter().map(MemberInfo::from).collect()
     }
 
-    /// Waits until `enough` is true of the members.
+    /// Waits until `enough` is true of the members, or the node runs no more: then nothing will change.
     pub async fn members_until(&self, mut enough: impl FnMut(&[MemberInfo]) -> bool) {
         let mut changed = self.shared.members_changed.subscribe();
         loop {
@@ -129,10 +139,24 @@ impl Mesh {
             if enough(&self.members()) {
                 return;
             }
-            if changed.changed().await.is_err() {
-                return;
-            }
+            tokio::select! { _ = changed.changed() => {}, _ = self.shared.not_running() => return }
         }
+    }
+
+    /// Declares that a member which is out of reach will not return: expired sessions and words about the mesh wait for it
+    /// no more, on any node. By its name, or by the first eight or more digits of its life's. Should it return all the
+    /// same, it goes on under a new life with what it has: no logout is undone, and nobody active is logged out there;
+    /// an older field may come back in a session that had expired here (`docs/ALGORITHM.md` §6).
+    ///
+    /// # Errors
+    /// [`Error::Forget`] for a member that is alive, unknown or this node itself. Nothing changed.
+    pub async fn forget(&self, node: &str) -> Result<Vec<String>, Error> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || Error::Forget(ForgetError::Stopped);
+        let command = Command::Forget(node.to_owned(), answer);
+        self.shared.commands.send(command).await.map_err(|_| stopped())?;
+        let lives = answered.await.map_err(|_| stopped())??;
+        Ok(lives.iter().map(|life| format!("{:032x}", life.0)).collect())
     }
 
     /// What this node knows of itself.
@@ -152,20 +176,32 @@ impl Mesh {
 
     /// Publishes a fact about this node; it appears in every member's [`MemberInfo::metadata`].
     pub async fn publish(&self, key: &str, value: &str) {
+        let publish = self.shared.commands.send(Command::Publish(key.to_owned(), value.to_owned()));
         // A stopped node has nobody to tell.
-        let _ = self.shared.commands.send(Command::Publish(key.to_owned(), value.to_owned())).await;
+        tokio::select! { _ = publish => {}, _ = self.shared.not_running() => {} }
     }
 
     /// Leaves in good order: hands over what no peer has yet (at most five seconds), says goodbye, stops.
-    /// Returns whether a peer has adopted every write of this node.
+    /// Returns whether a peer has adopted every write of this node; `false` also if its task runs no more, and so can
+    /// hand over nothing.
     pub async fn leave(&self) -> bool {
         let (answer, drained) = oneshot::channel();
-        if self.shared.commands.send(Command::Leave(answer)).await.is_err() {
-            return false;
-        }
-        let drained = drained.await.unwrap_or(false);
-        self.stopped().await;
-        drained
+        let left = async {
+            if self.shared.commands.send(Command::Leave(answer)).await.is_err() {
+                return false;
+            }
+            let drained = drained.await.unwrap_or(false);
+            self.stopped().await;
+            drained
+        };
+        let silent = async {
+            // The answer itself comes shortly before the end.
+            while self.shared.not_running().await.is_some() {
+                std::future::pending::<()>().await;
+            }
+        };
+        // In this order, so that it is asked to leave in any case, should it be driven again.
+        tokio::select! { biased; drained = left => drained, () = silent => false }
     }
 
     /// Writes answered to clients without the promised second copy, since the start.
@@ -185,6 +221,11 @@ impl Mesh {
     pub(crate) fn ack_timeout(&self) -> Duration {
         Duration::from_millis(self.shared.ack_timeout_ms)
     }
+}
+
+/// Why something that waited on the node's task ends.
+fn not_running(stopped: Option<Stopped>) -> Error {
+    stopped.map_or_else(|| WriteError::NotServing(SILENT).into(), Error::Stopped)
 }
 
 impl std::fmt::Debug for Mesh {

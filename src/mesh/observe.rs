@@ -88,7 +88,7 @@ impl Mesh {
         if observed.is_none() {
             self.observe();
         }
-        let now = shared.clock.now();
+        let now = shared.now();
         let limits = shared.replica.limits();
         Gathered {
             node: shared.node.clone(),
@@ -145,7 +145,7 @@ impl Mesh {
 
     /// The wall clock (ms since the epoch).
     pub(crate) fn wall_ms(&self) -> u64 {
-        self.shared().clock.now().wall_ms
+        self.shared().now().wall_ms
     }
 
     /// Runs `f` on a partition, locked shared.

@@ -1,6 +1,6 @@
 //! What a write returns: proof of it, and a way to wait for copies.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Mesh;
 use crate::core::causality::Dot;
@@ -54,10 +54,11 @@ impl Receipt {
     /// How many nodes are known to hold this write now, this one included.
     pub fn have(&self) -> usize {
         let shared = self.mesh.shared();
-        // A skipped edit may name another life's dot: it is known to be here, and there if that life is linked.
+        // A skipped edit may name another life's dot: it is known to be here, there if that life is linked, and wherever
+        // a round has shown it. Writes of an earlier life of this process are another life's too.
         let writer = self.written.dot.origin;
         if writer != shared.life.read().0 {
-            return 1 + usize::from(shared.acks.is_linked(writer));
+            return 1 + shared.acks.holders_of(self.written.partition, self.written.dot);
         }
         1 + shared.acks.holders(self.written.partition, self.written.dot.counter)
     }
@@ -76,10 +77,13 @@ impl Receipt {
     /// # Errors
     /// [`TooFewCopies`] at the deadline.
     pub async fn copies_within(&self, want: usize, patience: Duration) -> Result<(), TooFewCopies> {
-        let enough = self.mesh.shared().acks.wait(|_| self.have() >= want);
-        match tokio::time::timeout(patience, enough).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(TooFewCopies { have: self.have(), want }),
+        let shared = self.mesh.shared();
+        let enough = shared.acks.wait(|_| self.have() >= want || shared.has_stopped());
+        // At the deadline what is there counts, and a node that has stopped hears of no copy any more.
+        let _ = tokio::time::timeout(patience, enough).await;
+        match self.have() {
+            have if have >= want => Ok(()),
+            have => Err(TooFewCopies { have, want }),
         }
     }
 
@@ -87,17 +91,24 @@ impl Receipt {
     /// longer for the rest, so that the next request reads this write wherever it lands. Returns whether there is a
     /// second copy; if not although somebody should have taken it, the write is counted in `unreplicated_total`.
     pub async fn replicated(&self) -> bool {
-        // Nothing new to promise where nothing was written: whoever wrote the value that stands has waited.
-        if self.written.wrote {
-            second_copies(std::slice::from_ref(self)).await;
-        }
+        // Where nothing was written the value that stands was promised by its writer, who may be dead: rounds show who
+        // else holds it, and begin as soon as a link is lost.
+        second_copies(std::slice::from_ref(self)).await;
         if self.written.wrote && self.have() >= 2 {
-            let all = self.mesh.shared().acks.wait(|acks| self.have() > acks.linked());
-            let grace = self.mesh.ack_timeout().min(Duration::from_millis(ALL_COPIES_GRACE_MS));
-            // The promise is kept already; this is courtesy to the reader.
-            let _ = tokio::time::timeout(grace, all).await;
+            self.all_that_keep_up().await;
         }
         self.have() >= 2
+    }
+
+    /// The promise is kept already; this is courtesy to the reader.
+    async fn all_that_keep_up(&self) {
+        let (partition, counter) = (self.written.partition, self.written.dot.counter);
+        let acks = &self.mesh.shared().acks;
+        let all = acks.wait(|acks| acks.all_keeping_up_hold(partition, counter, Instant::now()));
+        let grace = self.mesh.ack_timeout().min(Duration::from_millis(ALL_COPIES_GRACE_MS));
+        if tokio::time::timeout(grace, all).await.is_err() {
+            acks.let_pass(partition, counter, Instant::now());
+        }
     }
 }
 
@@ -106,8 +117,10 @@ impl Receipt {
 pub(crate) async fn second_copies(receipts: &[Receipt]) {
     let Some(shared) = receipts.first().map(|receipt| receipt.mesh.shared()) else { return };
     let copied = |receipt: &Receipt| receipt.have() >= 2;
-    let all = shared.acks.wait(|_| receipts.iter().all(copied) || !shared.others_alive());
-    if tokio::time::timeout(Duration::from_millis(shared.ack_timeout_ms), all).await.is_err() {
+    let over = || shared.has_stopped() || !shared.others_alive();
+    let all = shared.acks.wait(|_| receipts.iter().all(copied) || over());
+    let late = tokio::time::timeout(Duration::from_millis(shared.ack_timeout_ms), all).await.is_err();
+    if late || shared.has_stopped() {
         receipts.iter().filter(|receipt| !copied(receipt)).for_each(|_| shared.count_unreplicated());
     }
 }

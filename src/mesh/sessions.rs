@@ -13,9 +13,20 @@ use super::receipt::Receipt;
 use super::view::{Found, Session};
 use super::watch::{SessionEvent, Watch};
 use super::{Error, Mesh};
-use crate::core::replica::{Change, Happened, Lookup, Written};
+use crate::core::replica::{Change, Happened, Lookup, WriteError, Written};
 use crate::core::session::SessionId;
-use crate::driver::{Asker, Command, Shared, Stopped};
+use crate::driver::{Answers, Asker, Command, Shared, Stopped};
+
+/// Who answered when peers were asked for a session that is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Everybody there was to ask; also nobody, if none is there or none had to be asked.
+    All,
+    /// Not all.
+    Some,
+    /// Not one, though members are there.
+    Nobody,
+}
 
 /// The sessions of a mesh, as this node holds them. Cheap to clone, usable from any thread.
 #[derive(Clone, Debug)]
@@ -66,7 +77,7 @@ impl Sessions {
         let mut fields = Fields::default();
         fill(&mut fields)?;
         let shared = self.running()?;
-        let now = shared.clock.now();
+        let now = shared.now();
         let ends = expiry.at_most_ms.min(shared.replica.limits().max_lifetime_ms);
         let written =
             shared.replica.create(id, now, &fields.change(), expiry.ttl, now.wall_ms.saturating_add(ends))?;
@@ -85,14 +96,18 @@ impl Sessions {
     }
 
     /// Reads a session, and asks peers (at most `ask_timeout_ms`) if it is not here. A session known here to be
-    /// destroyed or expired is not asked for.
+    /// destroyed or expired is not asked for. If nobody could be asked although members are there, or none of them
+    /// answered, an unknown session is [`Found::NotYetKnown`]: it may live where this node does not reach.
     pub async fn fetch(&self, id: &SessionId) -> Found {
-        self.fetch_sure(id).await.0
+        match self.fetch_sure(id).await {
+            (Found::Absent, Asked::Nobody) if !self.is_known(id) => Found::NotYetKnown,
+            (found, _) => found,
+        }
     }
 
-    /// As [`Sessions::fetch`], and whether everybody there was to ask has answered: if not, an absent session may
+    /// As [`Sessions::get`] after asking peers, and who of them has answered: unless all have, an absent session may
     /// still live on a peer that was silent.
-    pub(crate) async fn fetch_sure(&self, id: &SessionId) -> (Found, bool) {
+    pub(crate) async fn fetch_sure(&self, id: &SessionId) -> (Found, Asked) {
         let shared = self.mesh.shared();
         let found = self.get(id);
         let unknown = match found {
@@ -100,21 +115,28 @@ impl Sessions {
             Found::Absent => !self.is_known(id),
             Found::Session(_) | Found::Fenced => false,
         };
-        if !unknown || shared.acks.linked() == 0 {
-            return (found, true);
+        if !unknown {
+            return (found, Asked::All);
+        }
+        if shared.acks.linked() == 0 {
+            return (found, if shared.others_alive() { Asked::Nobody } else { Asked::All });
         }
         if !shared.may_ask() {
-            return (found, false);
+            return (found, Asked::Nobody);
         }
         let (answer, answered) = oneshot::channel();
-        let mut all_answered = false;
+        let answers = Arc::new(Answers::default());
         // A node too busy to take the question is like peers that do not answer.
-        if shared.commands.try_send(Command::Ask(*id, Asker::Any(answer))).is_ok() {
-            // Silence until the deadline reads as "nobody has it", like a no.
-            let patience = Duration::from_millis(shared.ask_timeout_ms);
-            all_answered = matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(_)));
-        }
-        (self.get(id), all_answered)
+        let asked = shared.commands.try_send(Command::Ask(*id, Asker::Any(answer, Arc::clone(&answers))));
+        let patience = Duration::from_millis(shared.ask_timeout_ms);
+        let all = asked.is_ok() && matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(())));
+        let [said, lost] = [&answers.said, &answers.lost].map(|count| count.load(Ordering::Acquire));
+        let who = match (all && lost == 0, said) {
+            (true, _) => Asked::All,
+            (false, 0) => Asked::Nobody,
+            (false, _) => Asked::Some,
+        };
+        (self.get(id), who)
     }
 
     /// Whether anything is known of a session here: that it lives, or that it has ended.
@@ -148,7 +170,7 @@ impl Sessions {
 
     pub(crate) fn apply(&self, id: &SessionId, change: &Change<'_>) -> Result<Receipt, Error> {
         let shared = self.running()?;
-        let written = shared.replica.edit(*id, shared.clock.now(), change)?;
+        let written = shared.replica.edit_at(*id, || shared.clock.now(), change)?;
         let keys = if shared.events.receiver_count() > 0 {
             let removed = change.remove_seen.iter().map(|r| r.0);
             change.fields.iter().map(|f| f.0).chain(removed).map(str::to_owned).collect()
@@ -187,6 +209,10 @@ impl Sessions {
         let shared = self.mesh.shared();
         match &*shared.stopped.borrow() {
             None if shared.leaving.load(Ordering::SeqCst) => Err(Error::Stopped(Stopped::Left)),
+            // Nor would one that nobody passes on: an acknowledged logout that is none is worse than an error.
+            None if shared.replica.is_silent(shared.clock.now()) => {
+                Err(WriteError::NotServing(super::SILENT).into())
+            }
             None => Ok(shared),
             Some(why) => Err(Error::Stopped(why.clone())),
         }
@@ -196,7 +222,7 @@ impl Sessions {
         let shared = self.mesh.shared();
         if written.wrote {
             shared.wrote();
-            shared.delays.wrote(&written);
+            shared.delays.wrote(&written, &shared.acks);
             // Nobody watching is no error.
             let _ = shared.events.send(event);
         }
@@ -205,18 +231,19 @@ impl Sessions {
 
     /// Everything that happens to sessions on this node from now on, written here or elsewhere.
     pub fn watch(&self) -> Watch {
-        Watch::new(self.mesh.shared().events.subscribe())
+        let shared = self.mesh.shared();
+        Watch::new(shared.events.subscribe(), shared.stopped.subscribe())
     }
 
     /// The node's wall clock (ms since the epoch), against which deadlines are measured.
     pub fn wall_ms(&self) -> u64 {
-        self.mesh.shared().clock.wall_ms()
+        self.mesh.shared().now().wall_ms
     }
 
     /// Live sessions held here, expired but retained ones not counted.
     pub fn len(&self) -> u64 {
         let counts = self.mesh.shared().replica.counts();
-        counts.sessions.saturating_sub(counts.expired_retained)
+        counts.sessions.saturating_sub(counts.expired_retained + counts.stubs)
     }
 
     /// Whether no live session is held here.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::node::ClockView;
 use crate::driver::{MemberView, Numbers, Refusal, Shared};
 
 /// A member as this node sees it.
@@ -62,6 +63,29 @@ impl From<&MemberView> for MemberInfo {
     }
 }
 
+/// What a node thinks of its machine's wall clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockInfo {
+    /// `followed`; `in doubt` (it stepped, and nothing has confirmed it yet) or `wrong` (peers contradict it): the node
+    /// then goes by its own count of time.
+    pub state: String,
+    /// How far it is ahead of what the node goes by (ms; negative: behind).
+    pub ahead_ms: i64,
+    /// How far the stamps of this node's writes are ahead of the time (ms). Beyond `max_drift_ms`, peers refuse edits of
+    /// what was written while its clock was ahead.
+    pub stamps_ahead_ms: u64,
+}
+
+impl From<ClockView> for ClockInfo {
+    fn from(view: ClockView) -> Self {
+        Self {
+            state: view.trust.word().into(),
+            ahead_ms: view.ahead_ms,
+            stamps_ahead_ms: view.stamps_ahead_ms,
+        }
+    }
+}
+
 /// A snapshot of one node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -79,6 +103,9 @@ pub struct Status {
     pub reason: String,
     /// The members as this node sees them.
     pub members: Vec<MemberInfo>,
+    /// Its wall clock.
+    #[serde(default)]
+    pub clock: ClockInfo,
     /// Counters and gauges by name.
     pub numbers: BTreeMap<String, u64>,
     /// Seeds that do not resolve, with the resolver's words.
@@ -122,14 +149,19 @@ impl Status {
     pub(crate) fn of(shared: &Shared) -> Self {
         let (origin, addr) = *shared.life.read();
         let serving = shared.replica.serving(shared.clock.now()).word();
-        let Numbers { node: stats, members, penalty, network, discovery } = shared.stats.lock().clone();
+        let Numbers { node: stats, members, clock, penalty, network, discovery } =
+            shared.stats.lock().clone();
         let seeds = discovery.seeds.iter().filter_map(|s| Some((s.seed.clone(), s.last_error.clone()?)));
         let counts = shared.replica.counts();
         let numbers = [
-            ("sessions", counts.sessions.saturating_sub(counts.expired_retained)),
+            ("sessions", counts.sessions.saturating_sub(counts.expired_retained + counts.stubs)),
             ("expired_retained", counts.expired_retained),
+            ("expired_stubs", counts.stubs),
+            ("expired_unheard_total", counts.reaped_unheard),
+            ("expired_returned_total", counts.returned),
             ("tombstones", counts.tombstones),
             ("conflicts_total", counts.conflicts),
+            ("overwrites_unlabelled_total", counts.unlabelled),
             ("violations_total", counts.violations),
             ("refused_drift_total", counts.refused_drift),
             ("need_full_total", counts.need_full),
@@ -148,6 +180,7 @@ impl Status {
             ("frames_refused_total", stats.refused),
             ("audit_diffs_total", stats.audit_diffs),
             ("new_lives_total", stats.new_lives),
+            ("members_forgotten_total", stats.forgotten),
             ("udp_bytes_sent_total", network.udp_sent_bytes),
             ("udp_bytes_received_total", network.udp_received_bytes),
             ("gossip_bytes_sent_total", discovery.bytes_sent),
@@ -171,6 +204,7 @@ impl Status {
             addr,
             serving: serving.into(),
             reason: shared.serving.borrow().1.clone(),
+            clock: ClockInfo::from(clock),
             members: shared.members.read().iter().map(MemberInfo::from).collect(),
             numbers: numbers.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
             unresolved_seeds: seeds.collect(),

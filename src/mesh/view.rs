@@ -12,7 +12,7 @@ pub enum Found {
     Session(Session),
     /// No such session: never created, expired, or destroyed.
     Absent,
-    /// This node is still joining and does not have it; another may. `fetch` asks.
+    /// This node does not have it and another may: it is still joining, or `fetch` asked and nobody answered.
     NotYetKnown,
     /// This node was frozen and may have missed a logout; it does not answer until it has caught up.
     Fenced,

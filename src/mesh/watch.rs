@@ -1,9 +1,10 @@
 //! Watching sessions. A watcher that falls behind is told to resync; writers never wait for it.
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::core::replica::{ConflictEvent, Happened};
 use crate::core::session::SessionId;
+use crate::driver::Stopped;
 
 /// Something that happened to a session on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,16 +36,28 @@ impl SessionEvent {
 
 /// A stream of events.
 #[derive(Debug)]
-pub struct Watch(broadcast::Receiver<Happened>);
+pub struct Watch {
+    events: broadcast::Receiver<Happened>,
+    stopped: watch::Receiver<Option<Stopped>>,
+}
 
 impl Watch {
-    pub(crate) fn new(events: broadcast::Receiver<Happened>) -> Self {
-        Self(events)
+    pub(crate) fn new(
+        events: broadcast::Receiver<Happened>,
+        stopped: watch::Receiver<Option<Stopped>>,
+    ) -> Self {
+        Self { events, stopped }
     }
 
     /// The next event; `None` once the node has stopped.
     pub async fn next(&mut self) -> Option<SessionEvent> {
-        match self.0.recv().await {
+        let event = tokio::select! {
+            biased;
+            event = self.events.recv() => event,
+            // Nothing comes after what is here already: handles keep the channel open, and nobody writes to it.
+            _ = self.stopped.wait_for(Option::is_some) => return None,
+        };
+        match event {
             Ok(Happened::Created(id)) => Some(SessionEvent::Created(id)),
             Ok(Happened::Changed(id, keys)) => Some(SessionEvent::Changed(id, keys)),
             Ok(Happened::Destroyed(id)) => Some(SessionEvent::Destroyed(id)),

@@ -23,6 +23,9 @@ pub const MAX_NAME_BYTES: usize = 200;
 /// Reads the wall clock: milliseconds since the Unix epoch.
 pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
+/// Tells whether a life is over.
+pub type LifeCheck = Arc<dyn Fn(Origin) -> bool + Send + Sync>;
+
 /// How a node reaches its peers and what it tells them about itself.
 #[derive(Clone)]
 pub struct TransportConfig {
@@ -32,8 +35,8 @@ pub struct TransportConfig {
     pub node: String,
     /// The life of this node's memory.
     pub origin: Origin,
-    /// Rises with every start of the node (its start time, say): of two processes under one name the one with
-    /// the higher `(generation, origin)` is the rightful one.
+    /// Rises with every start of the node (its start time, say): of two processes under one name that both serve, the
+    /// one with the higher `(generation, origin)` stays; of two that do not yet, the other.
     pub generation: u64,
     /// Address of the one UDP port. Port 0 takes a free one.
     pub bind: SocketAddr,
@@ -61,6 +64,10 @@ pub struct TransportConfig {
     pub drill: Option<Drill>,
     /// The wall clock, told in the handshake and compared with the peer's.
     pub wall_ms: WallClock,
+    /// Whether a life was declared over here: it is refused, and told so.
+    pub is_over: LifeCheck,
+    /// Whether this node believes its own wall clock: told in the handshake.
+    pub is_sound: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Largest difference of wall clocks two nodes link up with, in milliseconds.
     pub max_drift_ms: u64,
 }
@@ -85,6 +92,8 @@ impl TransportConfig {
             max_frame_bytes: 4 << 20,
             drill: None,
             wall_ms: Arc::new(system_wall_ms),
+            is_over: Arc::new(|_| false),
+            is_sound: Arc::new(|| true),
             max_drift_ms: 30_000,
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::SocketAddr,
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -130,6 +131,17 @@ async fn dial(shared: &Arc<Shared>, addr: SocketAddr, first: Option<Bytes>) -> R
     }
     drop(held);
     result
+}
+
+/// One dial to learn who is there. Boxed, because a handshake may ask for another.
+pub(super) fn ask(shared: &Arc<Shared>, addr: SocketAddr) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let shared = shared.clone();
+    Box::pin(async move {
+        shared.counters.dials.one();
+        if let Err(failure) = connect(&shared, addr).await {
+            tracing::debug!(%addr, ?failure, "no node of this node's name lives there, or it said no");
+        }
+    })
 }
 
 async fn connect(shared: &Arc<Shared>, addr: SocketAddr) -> Result<(), Failure> {

@@ -98,6 +98,13 @@ pub enum RefusedReason {
     },
     /// The peer is an older process (or life) that runs under this node's own name, or we are that to it.
     IdentityClash,
+    /// A newcomer has the name of a member that serves: the newcomer is to stop.
+    NameTaken,
+    /// A life that was declared over is refused: it returns under a new one.
+    LifeOver {
+        /// It is this node's life, and the peer says so; else it is the peer's.
+        ours: bool,
+    },
     /// The peer broke the protocol.
     Protocol(String),
     /// The peer refused us with a code this version does not know.
@@ -114,6 +121,8 @@ impl RefusedReason {
             Self::ConfigMismatch { .. } => "config_mismatch",
             Self::ClockSkew { .. } => "clock_skew",
             Self::IdentityClash => "identity_clash",
+            Self::NameTaken => "name_taken",
+            Self::LifeOver { .. } => "life_over",
             Self::Protocol(_) => "protocol",
             Self::Other(_) => "other",
         }
@@ -144,6 +153,13 @@ impl fmt::Display for RefusedReason {
                 write!(f, "clock skew: its wall clock is {offset_ms} ms off ours, the limit is {max_ms} ms")
             }
             Self::IdentityClash => f.write_str("identity clash: two live processes claim one node name"),
+            Self::NameTaken => f.write_str("name taken: a newcomer carries the name of a member that lives"),
+            Self::LifeOver { ours: false } => {
+                f.write_str("its life was declared over here: it may return under a new one")
+            }
+            Self::LifeOver { ours: true } => {
+                f.write_str("this node's life was declared over there: it goes on under a new one")
+            }
             Self::Protocol(what) => write!(f, "broke the protocol: {what}"),
             Self::Other(code) => write!(f, "refused us with unknown code {code}"),
         }

@@ -78,8 +78,33 @@ pub enum Event {
         /// Why.
         reason: RefusedReason,
     },
-    /// Another live process claims this node's name with a newer generation: this one should stop. Told once per
-    /// address in ten seconds.
+    /// A handshake told another member's time, whether it led to a link or not.
+    Clock {
+        /// The life of the peer.
+        origin: Origin,
+        /// Its wall time now (ms).
+        wall_ms: u64,
+        /// Whether it believes its own wall clock.
+        is_sound: bool,
+    },
+    /// Another node of this node's name is said to be at this address. Told before any link that comes of the same
+    /// handshake is up; once an address.
+    Namesake {
+        /// Where.
+        addr: SocketAddr,
+        /// Whether it has been asked: what it answered, if anything, was told before this.
+        asked: bool,
+    },
+    /// A member that serves carries this node's name, and this node does not serve yet: it must not start. Told once
+    /// per address in ten seconds.
+    NameTaken {
+        /// The name, which is ours.
+        node: String,
+        /// Where it lives.
+        addr: SocketAddr,
+    },
+    /// Another live process claims this node's name, and of the two it is the one that stays: this one should stop. Told
+    /// once per address in ten seconds.
     Clone {
         /// The name, which is ours.
         node: String,

@@ -1,8 +1,12 @@
 //! The handle an embedder holds: start, send, gossip, look, close.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -21,6 +25,7 @@ use super::{
     error::{RefusedReason, SendError, TransportError},
     event::{Event, PeerInfo},
     frame::Class,
+    namesake,
     refuse::Limiter,
     shared::Shared,
     socket::MeshSocket,
@@ -82,6 +87,8 @@ impl Transport {
             counters,
             limiter: Limiter::default(),
             events,
+            serving: AtomicBool::new(false),
+            asked: Mutex::new(BTreeSet::new()),
             closing: watch::Sender::new(false),
             next_link: AtomicU64::new(1),
             runtime: tokio::runtime::Handle::current(),
@@ -98,6 +105,19 @@ impl Transport {
     /// The address told to peers.
     pub fn advertise_addr(&self) -> SocketAddr {
         self.shared.advertise
+    }
+
+    /// Tells nodes of this node's name from now on whether this one serves: it has been ready once, and is not leaving.
+    /// Of two processes of one name the one that serves stays.
+    pub fn set_serving(&self, serving: bool) {
+        self.shared.serving.store(serving, Relaxed);
+    }
+
+    /// Asks who is at `addr`, where another node of this node's name is said to be. Once an address; told by
+    /// [`Event::Namesake`] and, if it lives, by [`Event::NameTaken`] or [`Event::Clone`].
+    pub fn ask_namesake(&self, addr: SocketAddr) {
+        let shared = self.shared.clone();
+        self.shared.spawn(async move { namesake::ask(&shared, addr).await });
     }
 
     /// The set of addresses to keep connected, replacing the one before. Dialling goes on in the background;

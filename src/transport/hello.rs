@@ -44,6 +44,15 @@ pub(super) struct Hello {
     /// What `config_hash` is the hash of; empty from nodes that do not tell.
     #[serde(default)]
     pub(super) limits: String,
+    /// It has been ready once and is not leaving. `None`: of a version that does not say.
+    #[serde(default)]
+    pub(super) serving: Option<bool>,
+    /// Acceptor only: where its link to another node of the dialer's name leads.
+    #[serde(default)]
+    pub(super) namesake: Option<SocketAddr>,
+    /// It does not believe its own wall clock: no evidence about another's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) doubts: bool,
 }
 
 /// What follows the two Hellos.
@@ -64,13 +73,15 @@ pub(super) enum Verdict {
     },
     /// We dialled ourselves.
     Myself,
-    /// A rightful newer process runs under this node's name.
+    /// Another process under this node's name is the rightful one.
     Clone,
+    /// A member that serves has this newcomer's name.
+    NameTaken,
     Refuse(RefusedReason),
 }
 
 impl Hello {
-    pub(super) fn of(config: &TransportConfig, advertise: SocketAddr, linked: bool) -> Self {
+    pub(super) fn of(config: &TransportConfig, advertise: SocketAddr, serving: bool) -> Self {
         Self {
             cluster: config.cluster.clone(),
             node: config.node.clone(),
@@ -80,8 +91,11 @@ impl Hello {
             versions: config.versions,
             config_hash: config.config_hash,
             wall_ms: (config.wall_ms)(),
-            linked,
             limits: config.limits.clone(),
+            linked: false,
+            serving: Some(serving),
+            namesake: None,
+            doubts: !(config.is_sound)(),
         }
     }
 
@@ -132,8 +146,32 @@ pub(super) fn decode_settle(bytes: &[u8]) -> Result<Settle, String> {
     decode(bytes)
 }
 
-/// Judges `theirs`, sent about `one_way_ms` before our clock read `now_ms`.
-pub(super) fn judge(config: &TransportConfig, theirs: &Hello, now_ms: u64, one_way_ms: u64) -> Verdict {
+/// Judges another process of our own name.
+///
+/// A member that serves stays, and the newcomer goes: it holds nothing yet. Of two newcomers the earlier one stays, or a
+/// supervisor that starts the loser again would let it win, and each end the other in turn. Of two that serve, which only
+/// a cut or a frozen process lets come about, the later one stays: it was started in the other's place. Earlier and later
+/// are the generation, then the origin: no proof of anything, since generations come from clocks, but both sides read the
+/// same.
+fn judge_namesake(config: &TransportConfig, theirs: &Hello, serving: bool) -> Verdict {
+    let is_later = (theirs.generation, theirs.origin) > (config.generation, config.origin);
+    let they_stay = match (serving, theirs.serving) {
+        (false, Some(true)) => return Verdict::NameTaken,
+        (true, Some(false)) => return Verdict::Refuse(RefusedReason::NameTaken),
+        (false, Some(false)) => !is_later,
+        // A version that does not say goes by this.
+        (true, Some(true)) | (_, None) => is_later,
+    };
+    if they_stay { Verdict::Clone } else { Verdict::Refuse(RefusedReason::IdentityClash) }
+}
+
+/// Judges `theirs`, sent about `one_way_ms` before our clock read `now_ms`, while we serve or do not.
+pub(super) fn judge(
+    config: &TransportConfig,
+    theirs: &Hello,
+    serving: bool,
+    (now_ms, one_way_ms): (u64, u64),
+) -> Verdict {
     if theirs.origin == config.origin {
         return Verdict::Myself;
     }
@@ -141,8 +179,10 @@ pub(super) fn judge(config: &TransportConfig, theirs: &Hello, now_ms: u64, one_w
         return Verdict::Refuse(RefusedReason::WrongCluster);
     }
     if theirs.node == config.node {
-        let newer = (theirs.generation, theirs.origin) > (config.generation, config.origin);
-        return if newer { Verdict::Clone } else { Verdict::Refuse(RefusedReason::IdentityClash) };
+        return judge_namesake(config, theirs, serving);
+    }
+    if (config.is_over)(theirs.origin) {
+        return Verdict::Refuse(RefusedReason::LifeOver { ours: false });
     }
     let (ours, them) = (config.versions, theirs.versions);
     let version = ours.1.min(them.1);
@@ -183,7 +223,7 @@ mod tests {
     fn verdicts() {
         let me = config("a", 10, 5);
         let b = hello(&config("b", 20, 1), 1_000);
-        let judged = |theirs: &Hello| judge(&me, theirs, 1_000, 0);
+        let judged = |theirs: &Hello| judge(&me, theirs, false, (1_000, 0));
         let refused = |theirs: Hello| match judged(&theirs) {
             Verdict::Refuse(reason) => reason.word(),
             other => panic!("{other:?}"),
@@ -199,13 +239,71 @@ mod tests {
     }
 
     #[test]
+    fn a_life_that_is_over_here_is_refused() {
+        let mut me = config("a", 10, 5);
+        me.is_over = std::sync::Arc::new(|life| life == Origin(20));
+        let verdict = |origin| judge(&me, &hello(&config("b", origin, 1), 0), true, (0, 0));
+        assert_eq!(verdict(20), Verdict::Refuse(RefusedReason::LifeOver { ours: false }));
+        assert!(matches!(verdict(21), Verdict::Accept { .. }));
+    }
+
+    #[test]
     fn of_two_processes_under_one_name_the_newer_generation_then_origin_is_rightful() {
         let me = config("a", 10, 5);
-        let verdict = |origin, generation| judge(&me, &hello(&config("a", origin, generation), 0), 0, 0);
-        assert_eq!(verdict(20, 6), Verdict::Clone);
-        assert_eq!(verdict(20, 5), Verdict::Clone);
-        assert_eq!(verdict(1, 5), Verdict::Refuse(RefusedReason::IdentityClash));
-        assert_eq!(verdict(20, 4), Verdict::Refuse(RefusedReason::IdentityClash));
+        // Two that serve, and two of which one does not say.
+        for (ours, theirs) in [(true, Some(true)), (true, None), (false, None)] {
+            let verdict = |origin, generation| {
+                let hello = Hello { serving: theirs, ..hello(&config("a", origin, generation), 0) };
+                judge(&me, &hello, ours, (0, 0))
+            };
+            assert_eq!(verdict(20, 6), Verdict::Clone);
+            assert_eq!(verdict(20, 5), Verdict::Clone);
+            assert_eq!(verdict(1, 5), Verdict::Refuse(RefusedReason::IdentityClash));
+            assert_eq!(verdict(20, 4), Verdict::Refuse(RefusedReason::IdentityClash));
+        }
+    }
+
+    #[test]
+    fn of_two_newcomers_the_earlier_one_stays() {
+        let me = config("a", 10, 5);
+        let verdict =
+            |origin, generation| judge(&me, &hello(&config("a", origin, generation), 0), false, (0, 0));
+        assert_eq!(verdict(20, 4), Verdict::Clone);
+        assert_eq!(verdict(1, 5), Verdict::Clone);
+        assert_eq!(verdict(20, 5), Verdict::Refuse(RefusedReason::IdentityClash));
+        assert_eq!(verdict(20, 6), Verdict::Refuse(RefusedReason::IdentityClash));
+    }
+
+    #[test]
+    fn a_newcomer_goes_and_the_member_that_serves_stays_whatever_the_generations() {
+        let me = config("a", 10, 5);
+        for generation in [4, 5, 6] {
+            let theirs = |serving| Hello { serving: Some(serving), ..hello(&config("a", 20, generation), 0) };
+            assert_eq!(judge(&me, &theirs(true), false, (0, 0)), Verdict::NameTaken);
+            assert_eq!(judge(&me, &theirs(false), true, (0, 0)), Verdict::Refuse(RefusedReason::NameTaken));
+        }
+    }
+
+    #[test]
+    fn a_hello_of_a_version_before_namesakes_is_read_and_reads_ours() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Before {
+            cluster: String,
+            node: String,
+            origin: Origin,
+            generation: u64,
+            advertise: SocketAddr,
+            versions: (u16, u16),
+            config_hash: u64,
+            wall_ms: u64,
+            linked: bool,
+        }
+        let ours =
+            Hello { namesake: Some(SocketAddr::from(([10, 0, 0, 1], 1))), ..hello(&config("b", 20, 1), 9) };
+        let before: Before = decode(&encode(&ours).unwrap()).unwrap();
+        assert_eq!((before.node.as_str(), before.origin, before.linked), ("b", Origin(20), false));
+        let read = decode_hello(&encode(&before).unwrap()).unwrap();
+        assert_eq!(read, Hello { serving: None, namesake: None, ..ours });
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!   back, [`send`](Transport::send) queues a frame in one of two [`Class`]es, [`gossip`](Transport::gossip)
 //!   throws a packet.
 //! - `dial` and `accept` make connections, `shake` turns one into a link (`hello` is what is said), `table`
-//!   keeps one link per peer, `link` runs it (`outbox` what waits, `frame` how it looks on the wire).
+//!   keeps one link per peer, `namesake` asks another node of our name, `link` runs a link (`outbox` what waits, `frame` how it looks on the wire).
 //! - [`Identity`] and [`Secret`] are who may join; `verify` is the half of it that rustls lacks.
 //! - `endpoint` sets up QUIC over `socket`, where [`Drill`] can cut the wires.
 //!
@@ -27,6 +27,7 @@ mod hello;
 mod hostile;
 mod identity;
 mod link;
+mod namesake;
 mod outbox;
 mod refuse;
 mod secret;

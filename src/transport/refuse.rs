@@ -25,6 +25,8 @@ pub(super) mod code {
     pub(in crate::transport) const PROTOCOL: VarInt = VarInt::from_u32(8);
     pub(in crate::transport) const WRONG_CLUSTER: VarInt = VarInt::from_u32(9);
     pub(in crate::transport) const TIMEOUT: VarInt = VarInt::from_u32(10);
+    pub(in crate::transport) const NAME_TAKEN: VarInt = VarInt::from_u32(11);
+    pub(in crate::transport) const LIFE_OVER: VarInt = VarInt::from_u32(12);
 }
 
 impl RefusedReason {
@@ -36,6 +38,8 @@ impl RefusedReason {
             Self::ConfigMismatch { .. } => code::CONFIG_MISMATCH,
             Self::ClockSkew { .. } => code::CLOCK_SKEW,
             Self::IdentityClash => code::IDENTITY_CLASH,
+            Self::NameTaken => code::NAME_TAKEN,
+            Self::LifeOver { .. } => code::LIFE_OVER,
         }
     }
 }
@@ -89,6 +93,8 @@ fn of_close_code(close_code: VarInt, text: String) -> Failure {
         code::CONFIG_MISMATCH => RefusedReason::ConfigMismatch { differ: String::new() },
         code::CLOCK_SKEW => RefusedReason::ClockSkew { offset_ms: 0, max_ms: 0 },
         code::IDENTITY_CLASH => RefusedReason::IdentityClash,
+        code::NAME_TAKEN => RefusedReason::NameTaken,
+        code::LIFE_OVER => RefusedReason::LifeOver { ours: true },
         code::PROTOCOL => RefusedReason::Protocol(format!("it says we did: {text}")),
         code::WRONG_CLUSTER => RefusedReason::WrongCluster,
         other => RefusedReason::Other(other.into_inner()),

@@ -11,6 +11,7 @@ use super::{
     frame::{self, Broken},
     hello::{self, Hello, MAX_HELLO_BYTES, Settle, Verdict},
     link::Link,
+    namesake,
     refuse::{Failure, classify, code},
     shared::Shared,
     table::Adoption,
@@ -32,7 +33,7 @@ impl Shake {
     pub(super) async fn dial(shared: Arc<Shared>, conn: Connection, dialled: SocketAddr) -> Outcome<()> {
         let (send, recv) = conn.open_bi().await.map_err(|err| classify(&err))?;
         let mut shake = Self { shared, conn, send, recv };
-        shake.say_hello(false).await?;
+        shake.say_hello(false, None).await?;
         let theirs = shake.hear_hello().await?;
         let origin = theirs.origin;
         let link = match shake.judge(&theirs).await {
@@ -42,6 +43,10 @@ impl Shake {
             }
             other => other?,
         };
+        // Told before the link is: nobody may become ready through it before the namesake was asked.
+        if let Some(namesake) = theirs.namesake {
+            namesake::ask(&shake.shared, namesake).await;
+        }
         shake.shared.table.found(dialled, origin);
         if shake.we_decide(origin) {
             shake.decide(link, theirs.linked).await?;
@@ -59,8 +64,13 @@ impl Shake {
         let mut shake = Self { shared, conn, send, recv };
         let theirs = shake.hear_hello().await?;
         let linked = shake.shared.table.has_open(theirs.origin);
+        if (shake.shared.config.is_over)(theirs.origin) {
+            // Told at once: its own eyes see nothing wrong, and it would take the link for one that is up.
+            return Err(Failure::Refused(RefusedReason::LifeOver { ours: false }));
+        }
         // Said before judging: the dialer shall see with its own eyes why the two do not fit.
-        shake.say_hello(linked).await?;
+        let namesake = shake.shared.table.namesake(&theirs.node, theirs.origin);
+        shake.say_hello(linked, namesake).await?;
         let judged = shake.judge(&theirs).await;
         let link = match judged {
             Ok(link) => link,
@@ -116,7 +126,15 @@ impl Shake {
         let shared = &self.shared;
         let one_way_ms = u64::try_from(self.conn.rtt().as_millis() / 2).unwrap_or(0);
         let remote = self.conn.remote_address();
-        match hello::judge(&shared.config, theirs, (shared.config.wall_ms)(), one_way_ms) {
+        let times = ((shared.config.wall_ms)(), one_way_ms);
+        let verdict = hello::judge(&shared.config, theirs, shared.serving(), times);
+        let skewed = matches!(verdict, Verdict::Refuse(RefusedReason::ClockSkew { .. }));
+        let asked = matches!(verdict, Verdict::Accept { .. }) && !(shared.config.is_sound)();
+        if skewed || asked {
+            let wall_ms = theirs.wall_ms.saturating_add(one_way_ms);
+            shared.tell_clock(theirs.origin, wall_ms, !theirs.doubts);
+        }
+        match verdict {
             Verdict::Accept { version, wall_offset_ms } => {
                 if let Some(drill) = &shared.config.drill {
                     drill.name_addr(&theirs.node, remote);
@@ -138,6 +156,10 @@ impl Shake {
                 shared.cloned(remote, theirs.origin).await;
                 Err(Failure::Refused(RefusedReason::IdentityClash))
             }
+            Verdict::NameTaken => {
+                shared.name_taken(theirs.advertise).await;
+                Err(Failure::Refused(RefusedReason::NameTaken))
+            }
             Verdict::Refuse(reason) => Err(Failure::Refused(reason)),
         }
     }
@@ -149,8 +171,9 @@ impl Shake {
         let _ = tokio::time::timeout(Duration::from_millis(500), self.conn.closed()).await;
     }
 
-    async fn say_hello(&mut self, linked: bool) -> Outcome<()> {
-        let mine = Hello::of(&self.shared.config, self.shared.advertise, linked);
+    async fn say_hello(&mut self, linked: bool, namesake: Option<SocketAddr>) -> Outcome<()> {
+        let says = Hello::of(&self.shared.config, self.shared.advertise, self.shared.serving());
+        let mine = Hello { linked, namesake, ..says };
         self.shared.counters.hellos_sent.one();
         self.say(&mine).await
     }

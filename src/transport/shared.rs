@@ -1,11 +1,12 @@
 //! What all tasks of one transport share: configuration, links, counters, and the way to tell events.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -35,6 +36,10 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) limiter: Limiter,
     pub(super) events: mpsc::Sender<Event>,
+    /// This node has been ready once and is not leaving: told to namesakes.
+    pub(super) serving: AtomicBool,
+    /// Addresses where a node of our name was looked for.
+    pub(super) asked: Mutex<BTreeSet<SocketAddr>>,
     /// True once the transport is closing: no task begins, waiting ones end.
     pub(super) closing: watch::Sender<bool>,
     pub(super) next_link: AtomicU64,
@@ -51,6 +56,10 @@ impl Shared {
     pub(super) async fn closing(&self) {
         // An error would mean the sender is gone; we hold it.
         let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+
+    pub(super) fn serving(&self) -> bool {
+        self.serving.load(Relaxed)
     }
 
     pub(super) fn link_number(&self) -> u64 {
@@ -78,6 +87,11 @@ impl Shared {
         }
     }
 
+    /// Tells a peer's time if there is room: the next handshake tells it again.
+    pub(super) fn tell_clock(&self, origin: Origin, wall_ms: u64, is_sound: bool) {
+        let _ = self.events.try_send(Event::Clock { origin, wall_ms, is_sound });
+    }
+
     /// Tells a datagram if there is room: its sender counts on loss.
     pub(super) fn tell_datagram(&self, from: &PeerInfo, bytes: Bytes) {
         self.counters.datagrams_received.one();
@@ -102,13 +116,23 @@ impl Shared {
         }
     }
 
-    /// Logs and tells that a rightful newer process runs under our name.
+    /// Logs and tells that another process under our name is the rightful one.
     pub(super) async fn cloned(&self, addr: SocketAddr, origin: Origin) {
         self.counters.refusals.one();
         if self.limiter.news(addr, "clone") {
             let node = self.config.node.clone();
-            tracing::warn!(%addr, node, %origin, "a newer process at {addr} runs under this node's name");
+            tracing::warn!(%addr, node, %origin, "another process at {addr} runs under this node's name, and this one goes");
             self.tell(Event::Clone { node, origin }).await;
+        }
+    }
+
+    /// Logs and tells that this newcomer's name is that of a member that lives.
+    pub(super) async fn name_taken(&self, addr: SocketAddr) {
+        self.counters.refusals.one();
+        if self.limiter.news(addr, "name_taken") {
+            let node = self.config.node.clone();
+            tracing::warn!(%addr, node, "a member of this node's name lives at {addr}");
+            self.tell(Event::NameTaken { node, addr }).await;
         }
     }
 

@@ -70,6 +70,13 @@ impl Table {
         self.by_origin(origin).is_some_and(|link| link.is_open())
     }
 
+    /// Where an open link to another life under this name leads.
+    pub(super) fn namesake(&self, node: &str, origin: Origin) -> Option<SocketAddr> {
+        let state = self.state.lock();
+        let mut links = state.links.values().filter(|link| link.is_open());
+        links.find(|link| link.info.node == node && link.info.origin != origin).map(|link| link.info.addr)
+    }
+
     pub(super) fn all(&self) -> Vec<Arc<Link>> {
         self.state.lock().links.values().cloned().collect()
     }

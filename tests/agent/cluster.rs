@@ -93,16 +93,18 @@ fn an_agent_that_wrote_nothing_has_nothing_to_drain() {
 }
 
 #[test]
-fn of_two_agents_with_one_name_the_older_exits_4() {
+fn of_two_agents_with_one_name_the_newcomer_exits_4_and_harms_nobody() {
     let seed = Agent::start("seed", &[]);
-    let mut older = Agent::launch("twin").seeds([&seed]).start();
+    let older = Agent::launch("twin").seeds([&seed]).start();
     older.ready();
     seed.linked_to(&[&older]);
-    let newer = Agent::launch("twin").seeds([&seed]).start();
-    assert_eq!(older.child.exit_code(), 4);
-    older.child.says("another process runs as node \"twin\"");
-    newer.ready();
-    seed.linked_to(&[&newer]);
+    let mut newer = Agent::launch("twin").seeds([&seed]).start();
+    assert_eq!(newer.child.exit_code(), 4);
+    newer.child.says("a node named \"twin\" lives at");
+    assert_eq!(older.status()["serving"], "ready");
+    let id = older.create(&serde_json::json!({ "user": "ada" }));
+    assert_eq!(seed.read(&id).status, 200);
+    seed.linked_to(&[&older]);
 }
 
 #[test]

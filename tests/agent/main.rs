@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod absent;
 mod api;
 mod cluster;
 mod commands;
@@ -10,5 +11,6 @@ mod dashboard;
 mod deaths;
 mod ends;
 mod guards;
+mod names;
 mod principals;
 mod refused;

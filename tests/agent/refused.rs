@@ -8,7 +8,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef-of-one-cluster";
 
 /// A joiner whose solo wait is short, so that it would have given up long ago.
 fn joiner(of: &Agent, args: &[&str]) -> Agent {
-    Agent::launch("b").args(["--set", "solo_after_ms=300"]).args(args).seeds([of]).start()
+    Agent::launch("b").args(["--set", "solo_after_ms=2000"]).args(args).seeds([of]).start()
 }
 
 /// What an agent tells of refusals, once it has tried again a few times if it dialled.
@@ -54,7 +54,7 @@ fn another_secret_keeps_a_joiner_out() {
     let a = Agent::launch("a").env("SESSIONMESH_SECRET", SECRET).start();
     a.ready();
     let b = Agent::launch("b")
-        .args(["--set", "solo_after_ms=300"])
+        .args(["--set", "solo_after_ms=2000"])
         .env("SESSIONMESH_SECRET", &SECRET.replace("one", "two"))
         .seeds([&a])
         .start();

@@ -79,7 +79,7 @@ impl Hand {
         let counter = self.replica.counter();
         let stamper = sessionmesh::core::replica::Stamper {
             counter: &|| counter + 1_000_000 + n,
-            tick: &|wall_ms| self.replica.clock().tick(wall_ms),
+            clock: self.replica.clock(),
             limits: &limits,
         };
         let made = self.replica.locked(id.partition(limits.partitions), |p| {
@@ -116,7 +116,7 @@ impl Hand {
         self.replica.beat(self.now);
         for ix in 0..self.replica.limits().partitions {
             let (limits, inc, now_ms) = (self.replica.limits(), BTreeMap::new(), self.now.wall_ms);
-            self.replica.locked(ix, |p| p.reap(now_ms, limits, &inc, false, usize::MAX, &mut self.events));
+            self.replica.locked(ix, |p| p.reap((now_ms, now_ms), limits, &inc, usize::MAX, &mut self.events));
         }
     }
 
@@ -152,7 +152,7 @@ pub fn give(from: &mut Hand, to: &mut Hand, id: SessionId) {
                 State::Live(live) => live.ops.iter_mut().for_each(|op| moved(&mut op.ver.origin)),
                 State::Dead(dead) => moved(&mut dead.ver.origin),
             }
-            target.apply_entry(&(id, state), &mut gate).unwrap();
+            target.apply_entry(from.origin, &(id, state), &mut gate).unwrap();
         });
     });
     to.end_due();

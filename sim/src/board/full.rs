@@ -287,6 +287,7 @@ impl FullBoard {
             DiscoveryEvent::Clone { .. } => self.out.push_back(BoardOut::Clone { at }),
             DiscoveryEvent::GossipRestarted { .. } => self.gossip_deaths += 1,
             DiscoveryEvent::SeedUnresolved { .. }
+            | DiscoveryEvent::Namesake { .. }
             | DiscoveryEvent::SeedsResolved(_)
             | DiscoveryEvent::TooManyIncarnations { .. } => {}
         }

@@ -45,7 +45,7 @@ impl Default for BoardConfig {
 pub struct Entry {
     /// The node's name. A restart carries the same one; so does a clone.
     pub name: String,
-    /// Orders the incarnations of one name: never repeated, greater at every start.
+    /// From the wall clock at the start: greater at every start while the clock is right.
     pub generation: u64,
     /// The life of the node's memory.
     pub origin: Origin,
@@ -53,7 +53,7 @@ pub struct Entry {
     pub seeds: Vec<usize>,
 }
 
-/// One member as a process sees it: the newest live incarnation of a name, else the newest.
+/// One member as a process sees it: of the lives of its name the one that lives, else the newest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoardMember {
     /// Where it runs: the index of its process, which is its address.
@@ -102,7 +102,7 @@ pub enum BoardOut {
         /// The view.
         members: Vec<BoardMember>,
     },
-    /// A life is over as this process sees it: its name has a newer generation with another origin, or it left.
+    /// A life is over as this process sees it: another one lives under its name and it does not, or it left.
     Gone {
         /// Who sees it.
         at: usize,

@@ -20,7 +20,7 @@ use crate::draw::mix;
 
 /// Live peers gossiped with in a round: chitchat's fan-out, and the product's while it is alone.
 const FAN_OUT: usize = 3;
-/// The look that nothing asks for (ms).
+/// The look that nothing asks for (ms); once a round where rounds are shorter.
 const SAFETY_LOOK_MS: u64 = 1_000;
 /// While others are alive, a stranger is dialled once in this many rounds.
 const DIAL_EVERY_ROUNDS: u64 = 5;
@@ -291,6 +291,10 @@ impl Scuttlebutt {
         mix(self.seed ^ key ^ mix(round))
     }
 
+    fn safety_look_ms(&self) -> u64 {
+        SAFETY_LOOK_MS.min(self.config.gossip_interval_ms)
+    }
+
     /// Moves `count` drawn items to the front.
     fn shuffle(&self, items: &mut [usize], count: usize, purpose: Purpose, at: usize, round: u64) {
         for place in 0..count.min(items.len().saturating_sub(1)) {
@@ -401,7 +405,7 @@ impl Scuttlebutt {
         if process.look_ms <= now_ms {
             self.look(now_ms, process);
             let is_late = now_ms > process.look_ms + LATE_MS;
-            process.look_ms = if is_late { now_ms } else { process.look_ms } + SAFETY_LOOK_MS;
+            process.look_ms = if is_late { now_ms } else { process.look_ms } + self.safety_look_ms();
         }
     }
 
@@ -492,7 +496,7 @@ impl Board for Scuttlebutt {
             held: Vec::new(),
             round_ms: now_ms,
             dial_ms: now_ms + self.config.gossip_interval_ms.div_ceil(2),
-            look_ms: now_ms + SAFETY_LOOK_MS,
+            look_ms: now_ms + self.safety_look_ms(),
             goodbye_ms: NEVER,
             dial_round: 0,
             known: vec![own],

@@ -1,20 +1,17 @@
 //! How the product reads the board: from incarnations to members, ends of lives, clones, remembered peers.
 //!
-//! Rule for rule as `view.rs`, `rivals.rs` and `peers.rs` of the product's discovery.
+//! Rule for rule as `view.rs`, `rivals.rs` and `peers.rs` of the product's discovery, whose judgement of lives
+//! (`lives.rs`) it shares.
 
 use sessionmesh::core::causality::Origin;
+use sessionmesh::discovery::lives::{Ending, Namesakes, Pulse, Sighting};
 
 use super::detector::Seen;
 use super::ledger::Ledger;
 use super::{BoardMember, BoardOut};
 
-/// How long a rival's heartbeat must go on rising before it is believed, in gossip rounds.
-const PROOF_ROUNDS: u64 = 5;
 /// Peers remembered beyond their time on the board.
 const REMEMBERED_PEERS: usize = 128;
-/// No incarnation.
-const NOBODY: u32 = u32::MAX;
-
 /// The member behind one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Face {
@@ -25,20 +22,11 @@ struct Face {
     version: u32,
 }
 
-/// The last life seen under one name.
-#[derive(Clone, Copy, Debug)]
-struct Life {
-    origin: Origin,
-    generation: u64,
-    gone: bool,
-}
-
 /// Another incarnation under our own name, newer than we are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Suspect {
     incarnation: u32,
-    first_seen_ms: u64,
-    heartbeat: u32,
+    pulse: Pulse,
     told: bool,
 }
 
@@ -49,13 +37,15 @@ pub(super) struct Sight {
     own: u32,
     /// In order of the names' numbers.
     faces: Vec<Face>,
-    lives: Vec<Option<Life>>,
+    /// By name.
+    lives: Vec<Namesakes>,
     suspects: Vec<Suspect>,
     /// When each address was last seen alive, in looks; 0 for never.
     last_alive: Vec<u64>,
     looks: u64,
-    /// By name: reused from look to look.
-    best: Vec<u32>,
+    /// The known incarnations by name, and the sightings of one name: reused from look to look.
+    by_name: Vec<Vec<u32>>,
+    sightings: Vec<Sighting>,
 }
 
 impl Sight {
@@ -68,7 +58,8 @@ impl Sight {
             suspects: Vec::new(),
             last_alive: Vec::new(),
             looks: 0,
-            best: Vec::new(),
+            by_name: Vec::new(),
+            sightings: Vec::new(),
         }
     }
 
@@ -81,8 +72,8 @@ impl Sight {
         (known, seen): (&[u32], &[Seen]),
         out: &mut impl FnMut(BoardOut),
     ) {
-        let faces = self.condense(ledger, known, seen);
-        self.tell_ends(ledger, &faces, out);
+        let times = (now_ms, interval_ms);
+        let faces = self.condense(times, ledger, (known, seen), out);
         let facts = |face: &Face| ledger.get(face.incarnation).facts_upto(face.version);
         let seems = |face: &Face| (face.incarnation, face.alive, face.left, facts(face));
         let changed = !faces.iter().map(seems).eq(self.faces.iter().map(seems));
@@ -90,62 +81,69 @@ impl Sight {
         if changed {
             out(BoardOut::Members { at: self.at, members: self.members(ledger) });
         }
-        self.watch_rivals(now_ms, interval_ms * PROOF_ROUNDS, ledger, (known, seen), out);
+        self.watch_rivals(times, ledger, (known, seen), out);
         self.remember(ledger);
     }
 
-    /// The newest live incarnation of each name, else the newest; never one without an origin.
-    fn condense(&mut self, ledger: &Ledger, known: &[u32], seen: &[Seen]) -> Vec<Face> {
-        self.best.clear();
-        self.best.resize(ledger.names(), NOBODY);
-        let rank = |incarnation: u32| (seen[incarnation as usize].alive, ledger.get(incarnation).generation);
-        for &incarnation in known {
-            let best = &mut self.best[ledger.get(incarnation).name as usize];
-            let has_origin = seen[incarnation as usize].version > 0;
-            if has_origin && (*best == NOBODY || rank(incarnation) > rank(*best)) {
-                *best = incarnation;
-            }
+    /// The incarnation that stands for each name, never one without an origin; tells the lives that are over.
+    fn condense(
+        &mut self,
+        times: (u64, u64),
+        ledger: &Ledger,
+        (known, seen): (&[u32], &[Seen]),
+        out: &mut impl FnMut(BoardOut),
+    ) -> Vec<Face> {
+        self.lives.resize_with(ledger.names(), Namesakes::default);
+        self.by_name.resize_with(ledger.names(), Vec::new);
+        self.by_name.iter_mut().for_each(Vec::clear);
+        for &incarnation in known.iter().filter(|known| seen[**known as usize].version > 0) {
+            self.by_name[ledger.get(incarnation).name as usize].push(incarnation);
         }
-        let chosen = self.best.iter().filter(|best| **best != NOBODY);
-        chosen
-            .map(|&incarnation| {
-                let Seen { alive, version, .. } = seen[incarnation as usize];
-                let left = ledger.get(incarnation).has_left(version);
-                Face { incarnation, alive: alive && !left, left, version }
-            })
-            .collect()
-    }
-
-    fn tell_ends(&mut self, ledger: &Ledger, faces: &[Face], out: &mut impl FnMut(BoardOut)) {
-        self.lives.resize(ledger.names(), None);
-        let mut ends: Vec<(&str, Origin)> = Vec::new();
-        for face in faces {
-            let incarnation = ledger.get(face.incarnation);
-            if let Some(origin) = self.ended_life(ledger, face) {
-                ends.push((ledger.name(incarnation.name), origin));
-            }
+        let (mut faces, mut ends) = (Vec::new(), Vec::new());
+        for name in 0..self.by_name.len() {
+            let Some(chosen) = self.look_at(times, ledger, seen, name, &mut ends) else { continue };
+            let incarnation = self.by_name[name][chosen];
+            let Seen { alive, version, .. } = seen[incarnation as usize];
+            let left = ledger.get(incarnation).has_left(version);
+            faces.push(Face { incarnation, alive: alive && !left, left, version });
         }
-        ends.sort_unstable_by_key(|(name, _)| *name);
+        ends.sort_by_key(|(name, _)| ledger.name(*name as u32));
         ends.into_iter().for_each(|(_, origin)| out(BoardOut::Gone { at: self.at, origin }));
+        faces
     }
 
-    fn ended_life(&mut self, ledger: &Ledger, face: &Face) -> Option<Origin> {
-        let incarnation = ledger.get(face.incarnation);
-        let now = Life { origin: incarnation.origin, generation: incarnation.generation, gone: face.left };
-        let before = self.lives[incarnation.name as usize];
-        // An older generation stands in for a newer one that fell silent, and a newer one never seen alive may be
-        // the earlier life, its clock having been ahead: neither ends anything.
-        let stands_in = |before: &Life| before.generation > now.generation;
-        if before.is_some_and(|b| stands_in(&b) || b.origin != now.origin && !face.alive) {
+    /// Takes in all sightings of one name; which of its known incarnations stands for it.
+    fn look_at(
+        &mut self,
+        (now_ms, interval_ms): (u64, u64),
+        ledger: &Ledger,
+        seen: &[Seen],
+        name: usize,
+        ends: &mut Vec<(usize, Origin)>,
+    ) -> Option<usize> {
+        let sighting = |number: &u32| {
+            let (incarnation, seen) = (ledger.get(*number), &seen[*number as usize]);
+            Sighting {
+                origin: incarnation.origin,
+                generation: incarnation.generation,
+                heartbeat: seen.heartbeat.into(),
+                live: seen.alive,
+                left: incarnation.has_left(seen.version),
+            }
+        };
+        self.sightings.clear();
+        self.sightings.extend(self.by_name[name].iter().map(sighting));
+        if self.sightings.is_empty() {
             return None;
         }
-        self.lives[incarnation.name as usize] = Some(now);
-        let ended = match before {
-            Some(before) if before.origin != now.origin => (!before.gone).then_some(before.origin),
-            Some(before) if before.gone => None,
-            _ => now.gone.then_some(now.origin),
+        let mut ended = Vec::new();
+        let chosen = self.lives[name].look(now_ms, interval_ms, &self.sightings, &mut ended);
+        let own = ledger.get(self.own);
+        let is_news = |(origin, how): &(Origin, Ending)| {
+            name != own.name as usize || *how == Ending::Left && *origin != own.origin
         };
-        ended.filter(|_| incarnation.name != ledger.get(self.own).name)
+        ends.extend(ended.into_iter().filter(is_news).map(|(origin, _)| (name, origin)));
+        chosen
     }
 
     fn members(&self, ledger: &Ledger) -> Vec<BoardMember> {
@@ -168,8 +166,7 @@ impl Sight {
 
     fn watch_rivals(
         &mut self,
-        now_ms: u64,
-        proof_ms: u64,
+        (now_ms, interval_ms): (u64, u64),
         ledger: &Ledger,
         (known, seen): (&[u32], &[Seen]),
         out: &mut impl FnMut(BoardOut),
@@ -177,20 +174,20 @@ impl Sight {
         let own = ledger.get(self.own);
         let is_rival = |number: u32| {
             let (incarnation, seen) = (ledger.get(number), &seen[number as usize]);
-            let is_newer = incarnation.name == own.name && incarnation.generation > own.generation;
+            let id = (incarnation.generation, incarnation.origin);
+            let is_newer = incarnation.name == own.name && id > (own.generation, own.origin);
             is_newer && seen.known && seen.alive && seen.version > 0 && !incarnation.has_left(seen.version)
         };
         self.suspects.retain(|suspect| is_rival(suspect.incarnation));
         for &number in known.iter().filter(|number| is_rival(**number)) {
-            let heartbeat = seen[number as usize].heartbeat;
+            let value = (ledger.get(number).generation, u64::from(seen[number as usize].heartbeat));
             let Some(suspect) = self.suspects.iter_mut().find(|suspect| suspect.incarnation == number) else {
-                let fresh = Suspect { incarnation: number, first_seen_ms: now_ms, heartbeat, told: false };
-                self.suspects.push(fresh);
+                let pulse = Pulse::new(now_ms, value);
+                self.suspects.push(Suspect { incarnation: number, pulse, told: false });
                 continue;
             };
-            let still_rising = heartbeat > suspect.heartbeat;
-            suspect.heartbeat = heartbeat;
-            if !suspect.told && still_rising && now_ms >= suspect.first_seen_ms + proof_ms {
+            suspect.pulse.hear(now_ms, interval_ms, value);
+            if !suspect.told && suspect.pulse.is_proven(now_ms, interval_ms) {
                 suspect.told = true;
                 out(BoardOut::Clone { at: self.at });
             }

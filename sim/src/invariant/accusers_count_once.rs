@@ -9,7 +9,9 @@ pub struct AccusersCountOnce;
 impl Invariant for AccusersCountOnce {
     fn second(&mut self, look: &Look<'_>, verdict: &mut Verdict) {
         for at in look.world.up() {
-            let Some(detector) = look.world.nodes[at].as_ref().and_then(|n| n.node.detector()) else { continue };
+            let Some(detector) = look.world.nodes[at].as_ref().and_then(|n| n.node.detector()) else {
+                continue;
+            };
             for (origin, member) in detector.members() {
                 let Some(suspicion) = &member.suspicion else { continue };
                 let accusers = suspicion.accusers().count();

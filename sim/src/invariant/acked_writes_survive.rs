@@ -29,6 +29,14 @@ pub(super) fn reflects(look: &Look<'_>, at: usize, op: &Op) -> bool {
     })
 }
 
+/// ALGORITHM.md §6: what the bounded wait of expiry gives away. In this partition sessions were reaped although a member
+/// was not heard of: should one come back alive from it, its fields may be older ones.
+pub(super) fn given_away(look: &Look<'_>, op: &Op) -> bool {
+    let partition = look.history.sessions[&op.session].partition;
+    let counts = look.core_up().into_iter().map(|at| look.world.replica(at).shared(partition, |p| p.counts()));
+    op.effect.dead.is_none() && counts.map(|c| c.reaped_unheard).sum::<u64>() > 0
+}
+
 /// Whether a session that is not there may be gone by its age: past the latest deadline anything ever gave it.
 pub(super) fn over(look: &Look<'_>, op: &Op, wall_ms: u64) -> bool {
     let limits = &look.world.limits;
@@ -51,7 +59,7 @@ impl Invariant for AckedWritesSurvive {
         let held = |op: &Op| op.holders & look.core != 0;
         for op in look.history.ops.iter().filter(|op| op.acked && held(op)) {
             for &at in &core {
-                verdict.case(reflects(look, at, op), at, Some(op.session), || {
+                verdict.case(reflects(look, at, op) || given_away(look, op), at, Some(op.session), || {
                     format!("write {} of n{} had two copies and is not there: {:?}", op.id, op.at, op.effect)
                 });
             }

@@ -1,16 +1,22 @@
-//! ALGORITHM.md §3: a reported conflict names two real writes of the field, of which the one kept is the greater
-//! in the order of writes, and neither of which had seen the other.
+//! ALGORITHM.md §2: a reported conflict names two real writes of the field, of which the one kept is the greater in the
+//! order of writes; and what was lost fell to a write that had not seen it: the one kept, or one that the one kept had
+//! seen, as where the winner of a conflict is overwritten before it gets here. However many lives wrote the session. And it
+//! is told once.
+
+use std::collections::BTreeSet;
 
 use super::{Invariant, Look, Verdict};
-use crate::oracle::Op;
+use crate::oracle::{Op, Stamp};
 use crate::world::Seen;
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::replica::{ConflictEvent, Happened};
 use sessionmesh::core::time::Hlc;
 
-/// The rule.
+/// The rule, and what each life has told: session, field, and the stamps of the two writes.
 #[derive(Default)]
-pub struct ConflictsAreReal;
+pub struct ConflictsAreReal {
+    told: BTreeSet<(Origin, u64, String, Stamp, Stamp)>,
+}
 
 type Side = (Origin, Hlc, Option<Vec<u8>>);
 
@@ -20,7 +26,7 @@ fn find<'a>(look: &Look<'a>, session: u64, key: &str, side: &Side) -> Option<(u3
 }
 
 impl ConflictsAreReal {
-    fn check(&self, look: &Look<'_>, at: usize, conflict: &ConflictEvent, verdict: &mut Verdict) {
+    fn check(&mut self, look: &Look<'_>, at: usize, conflict: &ConflictEvent, verdict: &mut Verdict) {
         let Some(session) = look.history.number_of(conflict.id) else { return };
         let (key, kept, lost) = (&conflict.key, &conflict.kept, &conflict.lost);
         let (found_kept, found_lost) = (find(look, session, key, kept), find(look, session, key, lost));
@@ -29,16 +35,15 @@ impl ConflictsAreReal {
             return verdict.case(false, at, Some(session), || text("nobody wrote one of them"));
         };
         verdict.case(kept_op.1.stamp() > lost_op.1.stamp(), at, Some(session), || text("the lesser one was kept"));
-        // Contexts are cut at eight writers, forget what was superseded, and are unknown to wire version 1: then a
-        // label may say more than is true.
-        let writers: std::collections::BTreeSet<_> = look.history.ops_of(session).map(|(_, o)| o.life).collect();
-        let direct = !look.history.ops_of(session).any(|(ix, op)| {
-            ix != kept_op.0 && ix != lost_op.0 && op.effect.fields.iter().any(|f| &f.0 == key)
+        let unseen = |op: &Op| !op.saw.contains(&lost_op.0) && op.stamp() > lost_op.1.stamp();
+        let before = |ix: u32| ix == kept_op.0 || kept_op.1.saw.contains(&ix);
+        let fell = look.history.ops_of(session).any(|(ix, op)| {
+            before(ix) && unseen(op) && op.effect.fields.iter().any(|f| &f.0 == key)
         });
-        let contexts = look.world.hosts.iter().all(|h| h.version >= 2);
-        if writers.len() <= 8 && direct && contexts {
-            verdict.case(!kept_op.1.saw.contains(&lost_op.0), at, Some(session), || text("its writer had seen the other"));
-        }
+        verdict.case(fell, at, Some(session), || text("whatever beat it had seen it"));
+        let (life, pair) = (look.world.origin(at), (kept_op.1.stamp(), lost_op.1.stamp()));
+        let first = self.told.insert((life, session, key.clone(), pair.0, pair.1));
+        verdict.case(first, at, Some(session), || text("told before"));
     }
 }
 

@@ -3,6 +3,7 @@
 //! expired-stable. Checked whenever coverage grows, and over everything once all is equal.
 
 use super::{Invariant, Look, Verdict};
+use crate::EPOCH_MS;
 use crate::oracle::Op;
 use sessionmesh::core::replica::Partition;
 
@@ -13,23 +14,25 @@ pub struct CoverageIsHonest;
 fn holds(look: &Look<'_>, at: usize, op: &Op, p: &Partition) -> Result<(), String> {
     let session = &look.history.sessions[&op.session];
     let wall_ms = look.world.now(at).wall_ms;
+    // What others dropped in time is gone for a node whose clock is behind as well.
+    let latest_ms = wall_ms.max(EPOCH_MS + look.world.time_ms);
+    let over = || super::acked_writes_survive::over(look, op, latest_ms);
     let Some(record) = p.get(session.id) else {
-        let gone = super::acked_writes_survive::over(look, op, wall_ms);
-        return if gone { Ok(()) } else { Err("there is no record of its session".into()) };
+        return if over() { Ok(()) } else { Err("there is no record of its session".into()) };
     };
     if record.is_dead() {
         return Ok(());
     }
     // Whoever reaped it as expired-stable claims its dots without it; a copy that is over may stay behind.
-    if !record.visible(wall_ms) && super::acked_writes_survive::over(look, op, wall_ms) {
+    if !record.visible(wall_ms) && over() {
         return Ok(());
     }
     if op.effect.dead.is_some() {
-        let over = super::acked_writes_survive::over(look, op, wall_ms);
-        return if over { Ok(()) } else { Err("the session is not destroyed".into()) };
+        return if over() { Ok(()) } else { Err("the session is not destroyed".into()) };
     }
     for (key, _) in &op.effect.fields {
-        let held = record.fields().find(|f| f.key == key).map(|f| super::stamp(&record.ver(f.op), p.origins()));
+        let held =
+            record.fields().find(|f| f.key == key).map(|f| super::stamp(&record.ver(f.op), p.origins()));
         if held.is_none_or(|held| held < op.stamp()) {
             return Err(format!("its field {key} is {held:?}, older than {:?}", op.stamp()));
         }
@@ -44,7 +47,8 @@ impl CoverageIsHonest {
     fn check(&self, look: &Look<'_>, at: usize, op: &Op, verdict: &mut Verdict) {
         let partition = look.history.sessions[&op.session].partition;
         let held = look.world.replica(at).shared(partition, |p| holds(look, at, op, p));
-        verdict.case(held.is_ok(), at, Some(op.session), || {
+        let given_away = held.is_err() && super::acked_writes_survive::given_away(look, op);
+        verdict.case(held.is_ok() || given_away, at, Some(op.session), || {
             format!("covers write {} (n{}'s {}), but {}", op.id, op.at, op.counter, held.err().unwrap_or_default())
         });
     }

@@ -10,7 +10,14 @@ use sessionmesh::core::limits::MAX_RANGES;
 pub struct CoverageNeverRegresses;
 
 impl Invariant for CoverageNeverRegresses {
-    fn uncovers(&mut self, look: &Look<'_>, at: usize, partition: u16, change: &CoverChange, verdict: &mut Verdict) {
+    fn uncovers(
+        &mut self,
+        look: &Look<'_>,
+        at: usize,
+        partition: u16,
+        change: &CoverChange,
+        verdict: &mut Verdict,
+    ) {
         let wall_ms = look.world.now(at).wall_ms;
         for (origin, lost) in &change.lost {
             let capped = look.history.cover(at, partition).and_then(|c| c.get(origin));

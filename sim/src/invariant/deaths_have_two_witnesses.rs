@@ -65,7 +65,9 @@ impl DeathsHaveTwoWitnesses {
     fn cleared(&mut self, look: &Look<'_>, at: usize, member: Origin, verdict: &mut Verdict) {
         let began_ms = self.suspicions.remove(&(at, member)).map(|s| s.0);
         // Whoever never answered a node cannot be dated by it, and gets the benefit of the doubt.
-        let dated = |n: &SimNode| n.node.detector().is_some_and(|d| d.members().get(&member).is_some_and(|m| m.is_dated()));
+        let dated = |n: &SimNode| {
+            n.node.detector().is_some_and(|d| d.members().get(&member).is_some_and(|m| m.is_dated()))
+        };
         if !look.world.nodes[at].as_ref().is_some_and(dated) {
             return;
         }

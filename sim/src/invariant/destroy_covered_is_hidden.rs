@@ -8,7 +8,8 @@ pub struct DestroyCoveredIsHidden;
 
 impl Invariant for DestroyCoveredIsHidden {
     fn record(&mut self, look: &Look<'_>, at: usize, session: u64, verdict: &mut Verdict) {
-        let covered = |(ix, op): (u32, &crate::oracle::Op)| op.effect.dead.is_some() && look.history.holds(at, ix);
+        let covered =
+            |(ix, op): (u32, &crate::oracle::Op)| op.effect.dead.is_some() && look.history.holds(at, ix);
         if look.history.ops_of(session).any(covered) {
             let id = look.history.sessions[&session].id;
             verdict.case(!look.world.visible(at, id), at, Some(session), || {

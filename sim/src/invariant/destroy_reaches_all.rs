@@ -11,9 +11,14 @@ impl Invariant for DestroyReachesAll {
         let core = look.core_up();
         for (&number, session) in &look.history.sessions {
             let destroyed = |at: usize| {
-                look.world.replica(at).shared(session.partition, |p| p.get(session.id).is_some_and(|r| r.is_dead()))
+                look.world
+                    .replica(at)
+                    .shared(session.partition, |p| p.get(session.id).is_some_and(|r| r.is_dead()))
             };
-            let known = look.history.ops_of(number).any(|(_, op)| op.effect.dead.is_some() && op.holders & look.core != 0);
+            let known = look
+                .history
+                .ops_of(number)
+                .any(|(_, op)| op.effect.dead.is_some() && op.holders & look.core != 0);
             if !known && !core.iter().any(|&at| destroyed(at)) {
                 continue;
             }

@@ -14,7 +14,10 @@ pub struct DestroyedStaysHidden {
 impl DestroyedStaysHidden {
     fn look(&mut self, look: &Look<'_>, at: usize, number: u64, verdict: &mut Verdict) {
         let Some(session) = look.history.sessions.get(&number) else { return };
-        let dead = look.world.replica(at).shared(session.partition, |p| p.get(session.id).is_some_and(|r| r.is_dead()));
+        let dead = look
+            .world
+            .replica(at)
+            .shared(session.partition, |p| p.get(session.id).is_some_and(|r| r.is_dead()));
         if dead {
             self.knew.insert((at, number));
         }

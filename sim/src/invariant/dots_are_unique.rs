@@ -24,7 +24,8 @@ impl Invariant for DotsAreUnique {
                 let last = self.last.entry(written.dot.origin).or_insert(0);
                 let (before, now) = (*last, written.dot.counter);
                 *last = now;
-                verdict.case(now > before, *at, Some(asked.session), || format!("counter {now} after {before}"));
+                verdict
+                    .case(now > before, *at, Some(asked.session), || format!("counter {now} after {before}"));
             }
             _ => {}
         }

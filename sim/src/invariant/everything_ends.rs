@@ -16,7 +16,9 @@ impl Invariant for EverythingEnds {
                     (p.records().count(), p.coverage().map(|(o, _)| o).collect::<Vec<_>>(), p.has_revived())
                 });
                 verdict.case(records == 0 && cover.is_empty() && !revived, at, None, || {
-                    format!("partition {ix} still has {records} records and covers {cover:?}; revived: {revived}")
+                    format!(
+                        "partition {ix} still has {records} records and covers {cover:?}; revived: {revived}"
+                    )
                 });
             }
             let gone = look.world.nodes[at].as_ref().map_or(0, |n| {

@@ -16,8 +16,10 @@ impl ExpiryIsNotEarly {
     fn must_show(look: &Look<'_>, at: usize, session: u64, wall_ms: u64) -> Option<u64> {
         let destroyed = look.history.ops_of(session).any(|(_, op)| op.effect.dead.is_some());
         // A time-to-live this node does not know may have ended the session before what it covers says.
-        let unknown_ttl =
-            look.history.ops_of(session).any(|(ix, op)| op.effect.ttl.is_some() && !look.history.holds(at, ix));
+        let unknown_ttl = look
+            .history
+            .ops_of(session)
+            .any(|(ix, op)| op.effect.ttl.is_some() && !look.history.holds(at, ix));
         if destroyed || unknown_ttl {
             return None;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sessionmesh::core::causality::Origin;
+use sessionmesh::core::membership::State;
 
 use super::{Invariant, Look, Verdict};
 use crate::world::Seen;
@@ -23,6 +24,10 @@ impl Invariant for IncarnationsAreOwned {
             Seen::Judged { at, change, .. } => (*at, change),
             _ => return,
         };
+        if change.state == State::Left {
+            // It is over, whatever it was at: whoever had forgotten it and reads of it on the board knows no more.
+            return;
+        }
         let held = self.known.entry((at, change.member)).or_insert(0);
         let before = std::mem::replace(held, change.incarnation);
         verdict.case(change.incarnation >= before, at, None, || {

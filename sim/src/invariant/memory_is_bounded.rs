@@ -27,6 +27,8 @@ impl Invariant for MemoryIsBounded {
         let known = (look.history.sessions.len() + look.history.logins.revocations.len()) as u64;
         // Damage that nothing keeps from a node makes ids of its own.
         let honest = !look.scenario.network.unsealed;
-        verdict.case(!honest || records <= known, at, None, || format!("{records} records of {known} sessions there ever were"));
+        verdict.case(!honest || records <= known, at, None, || {
+            format!("{records} records of {known} sessions there ever were")
+        });
     }
 }

@@ -12,9 +12,11 @@ impl Invariant for NothingIsInvented {
     fn seen(&mut self, look: &Look<'_>, seen: &Seen, verdict: &mut Verdict) {
         let Seen::Read { at, asked, reading: Reading::Found(fields), .. } = seen else { return };
         for (key, value) in fields {
-            let gave = |f: &(String, Option<Vec<u8>>)| &f.0 == key && f.1.as_deref() == Some(value.as_bytes());
+            let gave =
+                |f: &(String, Option<Vec<u8>>)| &f.0 == key && f.1.as_deref() == Some(value.as_bytes());
             let written = look.history.ops_of(asked.session).any(|(_, op)| op.effect.fields.iter().any(gave));
-            verdict.case(written, *at, Some(asked.session), || format!("nobody ever wrote {key} = {value:?}"));
+            verdict
+                .case(written, *at, Some(asked.session), || format!("nobody ever wrote {key} = {value:?}"));
         }
     }
 

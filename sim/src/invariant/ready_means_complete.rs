@@ -23,7 +23,12 @@ impl Invariant for ReadyMeansComplete {
         match seen {
             Seen::Started { at, why, .. } if *why != "new life" => {
                 let ready = ready_others(look, *at);
-                let ops = look.history.ops.iter().enumerate().filter(|(_, op)| ready != 0 && op.holders & ready == ready);
+                let ops = look
+                    .history
+                    .ops
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, op)| ready != 0 && op.holders & ready == ready);
                 self.owed.insert(*at, ops.map(|(ix, _)| ix as u32).collect());
             }
             Seen::Ended { at, .. } => _ = self.owed.remove(at),

@@ -32,7 +32,9 @@ fn less(before: &Held, now: &Held) -> Option<String> {
     for (key, stamp) in &before.fields {
         match after.find(|f| f.0 >= *key) {
             Some((found, held)) if found == key && held >= stamp => {}
-            Some((found, held)) if found == key => return Some(format!("{key} went from {stamp:?} to {held:?}")),
+            Some((found, held)) if found == key => {
+                return Some(format!("{key} went from {stamp:?} to {held:?}"));
+            }
             _ => return Some(format!("the register {key} is gone")),
         }
     }

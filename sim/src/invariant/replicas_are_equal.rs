@@ -36,7 +36,9 @@ impl Invariant for ReplicasAreEqual {
         let margin = 2 * look.world.limits.max_drift_ms;
         let until_ms = core.iter().map(|&at| look.world.now(at).wall_ms).max().unwrap_or(0) + margin;
         for (&number, session) in &look.history.sessions {
-            let of = |at: usize| look.world.replica(at).shared(session.partition, |p| spelled(p, session.id, until_ms));
+            let of = |at: usize| {
+                look.world.replica(at).shared(session.partition, |p| spelled(p, session.id, until_ms))
+            };
             let expected = of(first);
             for &at in rest {
                 let held = of(at);

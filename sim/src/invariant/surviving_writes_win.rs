@@ -31,14 +31,16 @@ fn differs(p: &Partition, id: SessionId, expected: &Expected) -> Option<String> 
         return Some(format!("touched {}, but there was a touch at {touch}", record.touch_ms()));
     }
     let ttl = expected.ttl.map(|t| t.1);
-    (ttl != Some(record.ttl())).then(|| format!("time-to-live {:?}; the last write of it says {ttl:?}", record.ttl()))
+    (ttl != Some(record.ttl()))
+        .then(|| format!("time-to-live {:?}; the last write of it says {ttl:?}", record.ttl()))
 }
 
 impl Invariant for SurvivingWritesWin {
     fn equal(&mut self, look: &Look<'_>, verdict: &mut Verdict) {
         let core = look.core_up();
         for (&number, session) in &look.history.sessions {
-            let alive = look.history.ops_of(number).map(|(_, op)| op).filter(|op| op.holders & look.core != 0);
+            let alive =
+                look.history.ops_of(number).map(|(_, op)| op).filter(|op| op.holders & look.core != 0);
             let expected = fold(alive);
             for &at in &core {
                 let wall_ms = look.world.now(at).wall_ms + 2 * look.world.limits.max_drift_ms;
@@ -47,7 +49,8 @@ impl Invariant for SurvivingWritesWin {
                 if ends <= wall_ms || expected.birth.is_none() && expected.dead.is_none() {
                     continue;
                 }
-                let differs = look.world.replica(at).shared(session.partition, |p| differs(p, session.id, &expected));
+                let differs =
+                    look.world.replica(at).shared(session.partition, |p| differs(p, session.id, &expected));
                 verdict.case(differs.is_none(), at, Some(number), || differs.unwrap_or_default());
             }
         }

@@ -22,7 +22,9 @@ impl TokensHold {
 impl Invariant for TokensHold {
     fn seen(&mut self, look: &Look<'_>, seen: &Seen, verdict: &mut Verdict) {
         match seen {
-            Seen::Wrote { at, op, asked, result: Ok(written), wall_ms } if asked.client > 0 && written.wrote => {
+            Seen::Wrote { at, op, asked, result: Ok(written), wall_ms }
+                if asked.client > 0 && written.wrote =>
+            {
                 let before = self.last(asked.client, *op).map(|ix| &look.history.ops[ix as usize]);
                 let bound = wall_ms + look.world.limits.max_drift_ms;
                 if let Some(before) = before.filter(|b| asked.token && b.hlc >> 16 <= bound) {

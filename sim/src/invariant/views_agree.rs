@@ -25,9 +25,11 @@ impl Invariant for ViewsAgree {
         for &at in &core {
             let others: Vec<usize> = core.iter().copied().filter(|&o| o != at).collect();
             let view = self.views.get(&at).cloned().unwrap_or_default();
-            verdict.case(view == others, at, None, || format!("believes {view:?} alive; alive are {others:?}"));
+            verdict
+                .case(view == others, at, None, || format!("believes {view:?} alive; alive are {others:?}"));
             let links = look.world.nodes[at].as_ref().map_or(0, |n| n.links().count());
-            verdict.case(links == others.len(), at, None, || format!("has {links} links, not {}", others.len()));
+            verdict
+                .case(links == others.len(), at, None, || format!("has {links} links, not {}", others.len()));
         }
     }
 }

@@ -83,6 +83,7 @@ impl Run {
                     self.world.leave(at);
                 }
             }
+            Action::Forget { node, of } => world.forget(node.0, of.0),
             Action::Freeze { nodes, for_ms } => {
                 places(nodes).into_iter().for_each(|at| world.freeze(at, *for_ms))
             }
@@ -289,6 +290,7 @@ pub fn describe(action: &Action) -> String {
         Action::Crash { nodes } => format!("crash {}", list(nodes)),
         Action::Start { nodes, .. } => format!("start {}", list(nodes)),
         Action::Leave { nodes } => format!("{} leave", list(nodes)),
+        Action::Forget { node, of } => format!("{node} forgets {of}"),
         Action::Freeze { nodes, for_ms } => format!("freeze {} for {for_ms} ms", list(nodes)),
         Action::Suspend { nodes, for_ms } => format!("suspend {} for {for_ms} ms", list(nodes)),
         Action::Slow { nodes, by_ms } => format!("{} take {by_ms} ms over every message", list(nodes)),

@@ -134,6 +134,10 @@ impl Run {
         };
         broken.extend(at_least("conflicts", self.totals.conflicts, expect.conflicts_at_least));
         broken.extend(at_most("conflicts", self.totals.conflicts, expect.conflicts_at_most));
+        let unlabelled =
+            self.core().into_iter().map(|at| self.world.replica(at).counts().unlabelled).sum::<u64>();
+        broken.extend(at_most("overwrites of unknown label", unlabelled, expect.unlabelled_at_most));
+        broken.extend(at_least("overwrites of unknown label", unlabelled, expect.unlabelled_at_least));
         broken.extend(at_most("links closed", self.totals.links_closed, expect.links_closed_at_most));
         broken.extend(self.watcher.unsaid.iter().map(|text| format!("no node warned of {text:?}")));
         broken.extend(at_most("bytes of replication", self.world.sent.0, expect.bytes_at_most));

@@ -346,8 +346,10 @@ impl Run {
                 .all(|&at| self.world.nodes[at].as_ref().is_some_and(|n| n.links().count() + 1 == core.len()))
     }
 
+    /// By one clock for all, as the nodes themselves compare.
     fn hashes(&self, at: usize) -> Vec<u64> {
-        let (replica, wall_ms) = (self.world.replica(at), self.world.now(at).wall_ms);
+        let first = self.core().first().copied().unwrap_or(at);
+        let (replica, wall_ms) = (self.world.replica(at), self.world.now(first).wall_ms);
         let limits = &self.world.limits;
         (0..limits.partitions).map(|ix| replica.shared(ix, |p| p.cov_hash(wall_ms, limits))).collect()
     }

@@ -83,6 +83,7 @@ fn fault(action: &Action) -> Wrong {
         Action::Wire { version, .. } if !(WIRE_OLDEST..=WIRE_NEWEST).contains(version) => {
             wrong("version", format!("version = {version}: the core speaks {WIRE_OLDEST} to {WIRE_NEWEST}"))
         }
+        Action::Forget { node, of } if node == of => wrong("of", format!("{node} cannot forget itself")),
         Action::Impersonate { node, name_of } if node == name_of => {
             wrong("name_of", format!("{node} has that name already"))
         }
@@ -175,6 +176,7 @@ impl Action {
             | Self::Clock { nodes, .. }
             | Self::Wire { nodes, .. } => nodes.clone(),
             Self::Impersonate { node, name_of } => vec![*node, *name_of],
+            Self::Forget { node, of } => vec![*node, *of],
             Self::Tamper { node, to, .. } => [node].into_iter().chain(to).copied().collect(),
             Self::Create { node, .. }
             | Self::Set { node, .. }

@@ -120,6 +120,7 @@ impl Action {
             Self::Crash { .. } => "crash",
             Self::Start { .. } => "start",
             Self::Leave { .. } => "leave",
+            Self::Forget { .. } => "forget",
             Self::Freeze { .. } => "freeze",
             Self::Suspend { .. } => "suspend",
             Self::Slow { .. } => "slow",

@@ -110,6 +110,8 @@ pub struct Mesh {
     pub max_drift_ms: u64,
     /// How long past its deadline an expired payload stays at least (ms).
     pub grace_ms: u64,
+    /// How long past its last possible deadline an expired session waits for a member that is not heard of (ms).
+    pub expire_wait_ms: u64,
     /// Above this many bytes of records no session is created; unlimited if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_memory_bytes: Option<u64>,
@@ -140,6 +142,7 @@ impl Default for Mesh {
             skew_ms: limits.skew_ms,
             max_drift_ms: limits.max_drift_ms,
             grace_ms: limits.grace_ms,
+            expire_wait_ms: limits.expire_wait_ms,
             max_memory_bytes: None,
             hard_memory_bytes: None,
             fence_after_ms: limits.fence_after_ms,
@@ -162,6 +165,7 @@ impl Mesh {
             skew_ms: self.skew_ms,
             max_drift_ms: self.max_drift_ms,
             grace_ms: self.grace_ms,
+            expire_wait_ms: self.expire_wait_ms,
             max_memory_bytes: self.max_memory_bytes.unwrap_or(u64::MAX),
             hard_memory_bytes: self.hard_memory_bytes.unwrap_or(u64::MAX),
             fence_after_ms: self.fence_after_ms,
@@ -210,6 +214,12 @@ pub struct Expect {
     /// Conflicts reported, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conflicts_at_most: Option<u64>,
+    /// Overwrites that the nodes of the core count at the end as neither causal nor a conflict, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabelled_at_most: Option<u64>,
+    /// The same, at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabelled_at_least: Option<u64>,
     /// Links closed because a peer broke a rule, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub links_closed_at_most: Option<u64>,
@@ -252,7 +262,7 @@ impl Scenario {
         let n = self.mesh.nodes as u64;
         let hops = u64::from(64 - n.leading_zeros());
         let links = crate::world::LINK_TIMEOUT_MS + 2_000;
-        let waits = limits.fence_timeout_ms.max(limits.solo_after_ms)
+        let waits = limits.fence_timeout_ms.max(limits.solo_after_ms).max(limits.source_wait_ms)
             + limits.round_timeout_ms
             + limits.push_timeout_ms;
         let gossip = 1_000 * (10 + 2 * hops);

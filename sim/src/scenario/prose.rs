@@ -81,6 +81,10 @@ fn mesh(mesh: &Mesh) -> Vec<String> {
         mesh.grace_ms != default.grace_ms,
         format!("expired payloads kept {} at least", span(mesh.grace_ms)),
     );
+    note(
+        mesh.expire_wait_ms != default.expire_wait_ms,
+        format!("expired payloads wait {} for a silent member", span(mesh.expire_wait_ms)),
+    );
     set.extend(mesh.max_memory_bytes.map(|n| format!("nothing created above {n} bytes of records")));
     set.extend(mesh.hard_memory_bytes.map(|n| format!("nothing adopted above {n} bytes of records")));
     let fence = (mesh.fence_after_ms, mesh.fence_timeout_ms);
@@ -218,6 +222,12 @@ fn expect(scenario: &Scenario) -> Vec<String> {
         e.conflicts_at_most
             .map(|n| format!("At most {} reported.", subject(&count(n, "conflict"), "is", "are"))),
     );
+    lines.extend(e.unlabelled_at_most.map(|n| {
+        format!("At most {} of which nobody can tell whether it was a conflict.", count(n, "overwrite"))
+    }));
+    lines.extend(e.unlabelled_at_least.map(|n| {
+        format!("At least {} of which nobody can tell whether it was a conflict.", count(n, "overwrite"))
+    }));
     lines.extend(e.links_closed_at_most.map(|n| {
         format!("At most {} for a broken rule.", subject(&count(n, "link"), "is closed", "are closed"))
     }));
@@ -268,6 +278,7 @@ fn action(action: &Action) -> String {
             subject(&nodes(who), "starts without memory", "start without memory")
         }
         Action::Leave { nodes: who } => subject(&nodes(who), "leaves in good order", "leave in good order"),
+        Action::Forget { node, of } => format!("an operator at {node} declares {of}'s life over"),
         Action::Freeze { nodes: who, for_ms } => {
             format!("{} for {}", subject(&nodes(who), "stands still", "stand still"), span(*for_ms))
         }

@@ -129,6 +129,13 @@ pub enum Action {
         /// Which.
         nodes: Vec<NodeIx>,
     },
+    /// An operator declares at one node that another's present life will not return.
+    Forget {
+        /// Where.
+        node: NodeIx,
+        /// Whose life.
+        of: NodeIx,
+    },
     /// Freezes processes: a garbage collection, a stopped container.
     Freeze {
         /// Which.

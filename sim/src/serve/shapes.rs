@@ -124,7 +124,8 @@ impl Seen<'_> {
             },
             "islands": if dead > 0 { 2 } else { 1 },
             "sessions": self.world.sessions, "expired_retained": 0, "tombstones": 0, "record_bytes": 0,
-            "max_memory_bytes": null, "conflicts_total": 0, "unreplicated_total": 0, "backlog_partitions": 0,
+            "max_memory_bytes": null, "conflicts_total": 0, "overwrites_unlabelled_total": 0,
+            "unreplicated_total": 0, "backlog_partitions": 0,
             "permissions": { "values": false, "actions": false },
             "dashboards": self.head.nodes.iter().map(|n| json!({ "node": n, "url": format!("/{n}/") })).collect::<Vec<_>>(),
         })

@@ -68,7 +68,7 @@ impl World {
 
     /// As the driver: a generation is the wall clock's time, and within one process greater than the last.
     fn join_board(&mut self, at: usize, has_seeds: bool, after: u64) {
-        let (wall_ms, origin) = (self.now(at).wall_ms, self.origin(at));
+        let (wall_ms, origin) = (self.machine(at).wall_ms, self.origin(at));
         let host = &mut self.hosts[at];
         host.generation = (wall_ms << 12 | host.starts & 0xfff).max(after + 1);
         let generation = host.generation;
@@ -131,11 +131,21 @@ impl World {
         }
     }
 
+    /// An operator declares at one node that the present life of another, or its last one, will not return.
+    pub fn forget(&mut self, at: usize, of: usize) {
+        let present = self.nodes[of].as_ref().map(|n| n.node.origin());
+        let past = self.places.iter().filter(|(_, place)| **place == of).map(|(life, _)| *life);
+        let lives: Vec<Origin> = present.map_or_else(|| past.collect(), |life| vec![life]);
+        lives.into_iter().for_each(|life| self.input(at, Input::Forget(life)));
+    }
+
     /// Lets a node leave in good order: no more writes, hand over what peers lack, say goodbye, stop.
     pub fn leave(&mut self, at: usize) {
         let Some(node) = self.nodes[at].as_mut() else { return };
         node.leaving_since_ms.get_or_insert(self.time_ms);
-        self.input(at, Input::News);
+        if !self.is_still(at) {
+            self.input(at, Input::News);
+        }
         self.leave_check(at);
     }
 
@@ -158,6 +168,10 @@ impl World {
     pub(super) fn leave_check(&mut self, at: usize) {
         let Some(node) = &self.nodes[at] else { return };
         let Some(since_ms) = node.leaving_since_ms else { return };
+        if self.is_still(at) {
+            // It hears of it when it goes on.
+            return self.schedule(LEAVE_CHECK_MS, Event::LeaveCheck(at));
+        }
         let over = node.links.is_empty() || self.time_ms >= since_ms + DRAIN_MS || self.handed_over(at);
         if !over {
             return self.schedule(LEAVE_CHECK_MS, Event::LeaveCheck(at));
@@ -195,7 +209,8 @@ impl World {
 
     pub(super) fn thaw(&mut self, at: usize) {
         let Some(node) = &self.nodes[at] else { return };
-        if node.frozen_until_ms <= self.time_ms {
+        // On a machine that is suspended nothing goes on.
+        if node.frozen_until_ms <= self.time_ms && node.suspended_since_ms.is_none() {
             if let Some(board) = &mut self.board {
                 board.freeze(self.time_ms, at, false);
                 self.pump_board();
@@ -228,6 +243,10 @@ impl World {
         node.wake_ms = 0;
         self.hosts[at].clock.suspended(self.time_ms - since_ms);
         self.see(Seen::Still { at, how: "resume", until_ms: self.time_ms });
+        if self.is_still(at) {
+            // Its process is frozen as well, and goes on later.
+            return;
+        }
         if let Some(board) = &mut self.board {
             board.freeze(self.time_ms, at, false);
             self.pump_board();
@@ -247,14 +266,23 @@ impl World {
     /// Ends a freeze or a suspend now.
     pub fn wake(&mut self, at: usize) {
         let Some(node) = self.nodes[at].as_mut() else { return };
-        if let Some(since_ms) = node.suspended_since_ms {
-            self.resume(at, since_ms);
-        } else if node.frozen_until_ms > self.time_ms {
+        let (frozen, suspended_since_ms) = (node.frozen_until_ms > self.time_ms, node.suspended_since_ms);
+        if frozen {
             node.frozen_until_ms = self.time_ms;
             self.see(Seen::Still { at, how: "thaw", until_ms: self.time_ms });
-            // What waits for it was put off until the freeze was to end.
-            self.thaw(at);
         }
+        match suspended_since_ms {
+            Some(since_ms) => self.resume(at, since_ms),
+            // What waits for it was put off until the freeze was to end.
+            None if frozen => self.thaw(at),
+            None => {}
+        }
+    }
+
+    /// Whether the process at `at` does nothing now: it is frozen, or its machine is suspended.
+    pub(crate) fn is_still(&self, at: usize) -> bool {
+        let still = |n: &SimNode| n.frozen_until_ms > self.time_ms || n.suspended_since_ms.is_some();
+        self.nodes[at].as_ref().is_some_and(still)
     }
 
     fn silent_link(&mut self, at: usize, peer: Origin) {
@@ -345,7 +373,10 @@ impl World {
     /// Lets a machine's clocks run this much faster than true time (millionths; negative: slower).
     pub fn drift_clock(&mut self, at: usize, drift_ppm: i64) {
         self.hosts[at].clock.drift(self.time_ms, drift_ppm);
-        // Its timers were set by the old rate.
+        // Its timers were set by the old rate. Whoever stands still sets new ones when it goes on.
+        if self.is_still(at) {
+            return;
+        }
         if let Some(node) = self.nodes[at].as_mut() {
             node.wake_ms = 0;
             self.input(at, Input::Tick);

@@ -3,9 +3,12 @@
 //! A link is what the transport keeps: up while packets pass both ways, noticed as down after a silence. With a
 //! board, two processes link once one of them knows the other from it; without, whoever can be reached is linked.
 
+use std::collections::BTreeSet;
+
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::membership::Listed;
 use sessionmesh::core::node::Input;
+use sessionmesh::core::wall::Trust;
 
 use super::seen::{Seen, Watch};
 use super::{Event, SimNode, World};
@@ -70,9 +73,50 @@ impl World {
 
     /// As the transport's handshake: a peer whose clock is too far off is not linked. Without a board there is no
     /// handshake, so that tests reach the core's own checks.
-    fn clocks_agree(&self, a: usize, b: usize) -> bool {
-        let apart_ms = self.now(a).wall_ms.abs_diff(self.now(b).wall_ms);
-        self.board.is_none() || apart_ms <= self.limits.max_drift_ms
+    fn clocks_agree(&mut self, a: usize, b: usize) -> bool {
+        if self.board.is_none() {
+            return true;
+        }
+        let (of_a, of_b) = (self.presented(a), self.presented(b));
+        self.hello(a, b, of_b);
+        self.hello(b, a, of_a);
+        of_a.0.abs_diff(of_b.0) <= self.limits.max_drift_ms
+    }
+
+    /// The time a node tells in a handshake, and whether it believes its own wall clock.
+    fn presented(&self, at: usize) -> (u64, bool) {
+        let machine = self.machine(at);
+        self.nodes[at].as_ref().map_or((machine.wall_ms, true), |n| {
+            let wall = n.replica.wall();
+            (wall.presented_ms(machine), wall.trust() == Trust::Followed)
+        })
+    }
+
+    /// As the driver: a handshake tells the node the other's time if they do not fit, or if it wants to know.
+    fn hello(&mut self, at: usize, other: usize, (wall_ms, sound): (u64, bool)) {
+        let Some(node) = &self.nodes[at] else { return };
+        let (own_ms, own_sound) = self.presented(at);
+        let linked = node.links.contains(&self.origin(other));
+        if !linked && (!own_sound || own_ms.abs_diff(wall_ms) > self.limits.max_drift_ms) {
+            let peer = self.origin(other);
+            self.input(at, Input::Clock { peer, wall_ms, sound });
+        }
+    }
+
+    /// As the transport's handshake: a life that was declared over at the other end is refused, and hears so.
+    fn both_go_on(&mut self, a: usize, b: usize) -> bool {
+        let mut fine = true;
+        for (x, y) in [(a, b), (b, a)] {
+            let (life, by) = (self.origin(y), self.origin(x));
+            let over = self.nodes[x].as_ref().is_some_and(|n| n.node.is_forgotten(life));
+            let leaving = self.nodes[y].as_ref().is_some_and(|n| n.leaving_since_ms.is_some());
+            if over && !leaving {
+                fine = false;
+                self.input(y, Input::CalledGone { by });
+                self.schedule(REDIAL_MS, Event::LinkCheck(a, b));
+            }
+        }
+        fine
     }
 
     pub(super) fn reconnect(&mut self, at: usize) {
@@ -98,10 +142,11 @@ impl World {
             if !self.reachable(x, y) {
                 self.drop_link(x, origin);
             } else if self.acquainted(x, y) {
-                if self.clocks_agree(x, y) {
-                    self.raise_link(x, y, origin);
-                } else {
+                let up = self.nodes[x].as_ref().is_some_and(|n| n.links.contains(&origin));
+                if !self.clocks_agree(x, y) {
                     self.tell_refused(x, y);
+                } else if !up && self.both_go_on(x, y) {
+                    self.raise_link(x, y, origin);
                 }
             }
             if self.board.is_none() {
@@ -110,11 +155,16 @@ impl World {
         }
     }
 
-    /// As the driver: whoever dials a seed in vain is told why, and dials again.
+    /// As the driver: whoever dials a seed in vain is told why; whoever dials, dials again.
     fn tell_refused(&mut self, x: usize, y: usize) {
-        if self.hosts[x].seeds.contains(&y) {
+        // One redial at a time, however many reasons there are to look at the link.
+        let is_under_way = self.redials_ms.get(&(x, y)).is_some_and(|due_ms| *due_ms > self.time_ms);
+        if self.hosts[x].seeds.contains(&y) && !is_under_way {
+            self.redials_ms.insert((x, y), self.time_ms + REDIAL_MS);
             let why = format!("n{y}: its clock is too far off");
             self.input(x, Input::Refused { why: &why });
+        }
+        if self.refused.insert((x, y)) {
             self.schedule(REDIAL_MS, Event::LinkCheck(x, y));
         }
     }
@@ -124,6 +174,20 @@ impl World {
         if self.nodes[x].as_mut().is_some_and(|n| n.links.insert(origin)) {
             self.see(Seen::Link { at: x, peer: origin, up: true });
             self.input(x, Input::LinkUp { peer: origin, version });
+            self.end_superseded(x);
+        }
+    }
+
+    /// As the driver: a missing life whose name another one gave itself when it was linked was replaced while nobody
+    /// here saw it.
+    fn end_superseded(&mut self, at: usize) {
+        let Some(node) = self.nodes[at].as_ref().filter(|_| self.board.is_some()) else { return };
+        let name = |life: &Origin| self.places.get(life).map(|place| &self.hosts[*place].name);
+        let linked: BTreeSet<&String> = node.links().filter_map(|life| name(&life)).collect();
+        let replaced = node.node.missing().filter(|life| name(life).is_some_and(|n| linked.contains(n)));
+        for life in replaced.collect::<Vec<Origin>>() {
+            self.see(Seen::Gone { at, life });
+            self.input(at, Input::Gone(life));
         }
     }
 

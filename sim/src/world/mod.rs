@@ -13,7 +13,7 @@ mod node;
 mod seen;
 mod tamper;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sessionmesh::core::causality::Origin;
@@ -129,8 +129,12 @@ pub struct World {
     asking: BTreeMap<(usize, u64), Asking>,
     /// Where each life lived last.
     places: BTreeMap<Origin, usize>,
+    /// When who dials whom again after a refusal (virtual ms).
+    redials_ms: BTreeMap<(usize, usize), u64>,
     flaps: BTreeMap<u64, faults::Flap>,
     next_flap: u64,
+    /// Pairs whose handshake was refused, and that dial again.
+    refused: BTreeSet<(usize, usize)>,
 }
 
 impl World {
@@ -198,8 +202,10 @@ impl World {
             clients: BTreeMap::new(),
             asking: BTreeMap::new(),
             places: BTreeMap::new(),
+            redials_ms: BTreeMap::new(),
             flaps: BTreeMap::new(),
             next_flap: 0,
+            refused: BTreeSet::new(),
         }
     }
 
@@ -237,8 +243,14 @@ impl World {
         }
     }
 
-    /// The clocks of a node now.
+    /// The clocks of a node now, the wall clock as it believes it.
     pub fn now(&self, at: usize) -> Now {
+        let machine = self.machine(at);
+        self.nodes[at].as_ref().map_or(machine, |n| n.replica.wall().believe(machine))
+    }
+
+    /// The clocks of a machine now.
+    pub fn machine(&self, at: usize) -> Now {
         let offset_ms = self.nodes[at].as_ref().map_or(self.hosts[at].offset_ms, |n| n.offset_ms);
         self.hosts[at].clock.now(self.time_ms, offset_ms)
     }
@@ -249,7 +261,11 @@ impl World {
 
     /// Gives a live node an input and carries out what it asks for.
     pub fn input(&mut self, at: usize, input: Input<'_>) {
-        let now = self.now(at);
+        let now = self.machine(at);
+        debug_assert!(
+            self.board.is_none() || !self.is_still(at),
+            "n{at} stands still and is given an input: {input:?}"
+        );
         let Some(node) = self.nodes[at].as_mut() else { return };
         let (given, word) = match &input {
             Input::Frame { bytes, .. } => {
@@ -264,11 +280,15 @@ impl World {
             Input::Fact { value, .. } => (Given::Board, 8 ^ xxh3_64(value.as_bytes())),
             Input::Overflow | Input::Leaving => (Given::Other, 9),
             Input::Gone(_) => (Given::Board, 6),
+            Input::Forget(_) | Input::CalledGone { .. } => (Given::Other, 10),
             Input::Ask { .. }
             | Input::Inspect { .. }
             | Input::InspectOver { .. }
+            | Input::Hold(_)
+            | Input::SeedsMoved
             | Input::Watched
             | Input::Refused { .. }
+            | Input::Clock { .. }
             | Input::Clone => (Given::Other, 7),
         };
         self.hash.absorb([self.time_ms, at as u64, word, now.wall_ms]);
@@ -486,7 +506,10 @@ impl World {
                 }
             }
             Event::BoardWake(at_ms) => self.board_wakes(at_ms),
-            Event::LinkCheck(a, b) => self.link_check(a, b),
+            Event::LinkCheck(a, b) => {
+                self.refused.remove(&(a, b));
+                self.link_check(a, b);
+            }
             Event::AskOver(at, token) => self.ask_over(at, token),
             Event::Thaw(at) => self.thaw(at),
             Event::Resume(at, since_ms) => self.resume(at, since_ms),

@@ -13,7 +13,7 @@ pub enum Exit {
     Usage = 2,
     /// A port or socket could not be bound. Nothing ran.
     Bind = 3,
-    /// Another process runs under this node's name.
+    /// Another process runs under this node's name: a newcomer does not start beside it, and of two that serve one stops.
     Clone = 4,
     /// Stopped before a peer had adopted every write of this node.
     Undrained = 5,
@@ -27,7 +27,7 @@ pub const EXIT_CODES: [(Exit, &str); 7] = [
     (Exit::Runtime, "failure while running"),
     (Exit::Usage, "usage or configuration: nothing was started"),
     (Exit::Bind, "port in use, or an address that cannot be bound: nothing was started"),
-    (Exit::Clone, "stopped because another process carries this node's name"),
+    (Exit::Clone, "another process carries this node's name: not started beside it, or stopped"),
     (Exit::Undrained, "stopped with writes that no other member has acknowledged"),
     (Exit::NotReady, "status: the node is not ready, or cannot be reached"),
 ];
@@ -78,6 +78,6 @@ mod tests {
     fn the_table_lists_every_code_once_and_in_order() {
         let codes: Vec<u8> = EXIT_CODES.iter().map(|(exit, _)| *exit as u8).collect();
         assert_eq!(codes, (0..7).collect::<Vec<u8>>());
-        assert!(help().contains("  4  stopped because another process"));
+        assert!(help().contains("  4  another process carries this node's name"));
     }
 }

@@ -1,16 +1,19 @@
 //! The `sessionmesh` command: one mesh node with an HTTP API for any language, and the tools around it.
 //!
-//! One subcommand per module: [`demo`], [`agent`], [`status`], [`secret`], and `check-config` in [`settings`]. What they
+//! One subcommand per module: [`demo`], [`agent`], [`status`], [`forget`],
+//! [`secret`], and `check-config` in [`settings`]. What they
 //! share: [`exit`] codes, [`logging`], an HTTP [`client`].
 
 mod agent;
 mod client;
 mod demo;
 mod exit;
+mod forget;
 mod logging;
 mod secret;
 mod settings;
 mod status;
+mod which;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -34,6 +37,7 @@ Examples:
   sessionmesh agent --cluster shop --node a --bind 0.0.0.0:7946 \\
       --seed b.internal:7946 --secret-file mesh.secret --http unix:/run/sessionmesh/api.sock
   sessionmesh status --http unix:/run/sessionmesh/api.sock
+  sessionmesh forget web-3                             it is gone for good: nothing waits for it
   sessionmesh check-config --config mesh.toml          what would be in force, and who said so
 
 SESSIONMESH_LOG sets log levels: info (default), debug, warn,sessionmesh::transport=trace, ...
@@ -71,6 +75,8 @@ enum Command {
     Agent(Box<agent::AgentArgs>),
     /// Show what a running agent says of itself and its members. Exit code 6 if it is not ready.
     Status(status::StatusArgs),
+    /// Tell a running agent that a member which is out of reach will not return: nothing waits for it then.
+    Forget(forget::ForgetArgs),
     /// Make cluster secrets.
     #[command(subcommand)]
     Secret(secret::SecretCommand),
@@ -99,6 +105,11 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Agent(args) => block_on(agent::run(*args))??,
         Command::Status(args) => {
             let (text, exit) = block_on(status::run(&args))??;
+            print(&text)?;
+            exit
+        }
+        Command::Forget(args) => {
+            let (text, exit) = block_on(forget::run(&args))??;
             print(&text)?;
             exit
         }

@@ -1,7 +1,6 @@
 //! `status`: what a running agent says of itself and its members.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,7 +11,7 @@ use sessionmesh::{MemberInfo, Status};
 
 use crate::client::{self, Answer, Target};
 use crate::exit::{Exit, Failure};
-use crate::settings::read_token_file;
+use crate::which::WhichAgent;
 
 /// How long an agent may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,18 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Which agent to ask, and how to print.
 #[derive(Args, Clone, Debug)]
 pub struct StatusArgs {
-    /// Where the agent's HTTP API listens.
-    #[arg(
-        long,
-        value_name = "IP:PORT|unix:PATH",
-        env = "SESSIONMESH_HTTP_LISTEN",
-        default_value = "127.0.0.1:8080"
-    )]
-    pub http: String,
-    /// File whose first line is the API's bearer token. [env: SESSIONMESH_HTTP_TOKEN_FILE, or the token itself in
-    /// SESSIONMESH_HTTP_TOKEN]
-    #[arg(long, value_name = "FILE", env = "SESSIONMESH_HTTP_TOKEN_FILE")]
-    pub token_file: Option<PathBuf>,
+    /// Which agent.
+    #[command(flatten)]
+    pub agent: WhichAgent,
     /// Print the agent's JSON as it is.
     #[arg(long)]
     pub json: bool,
@@ -42,14 +32,7 @@ pub struct StatusArgs {
 /// # Errors
 /// An agent that cannot be reached, or that refuses the token.
 pub async fn run(args: &StatusArgs) -> Result<(String, Exit), Failure> {
-    let target: Target = args.http.parse().map_err(|e| Failure::usage(format!("--http: {e}")))?;
-    let token = match (&args.token_file, std::env::var("SESSIONMESH_HTTP_TOKEN")) {
-        (Some(path), _) => {
-            Some(read_token_file(path).map_err(|e| Failure::usage(format!("--token-file: {e}")))?)
-        }
-        (None, Ok(token)) if !token.is_empty() => Some(token),
-        (None, _) => None,
-    };
+    let (target, token) = args.agent.target()?;
     let answer = ask(&target, token.as_deref()).await?;
     let status: Status = serde_json::from_slice(&answer.body).map_err(|e| {
         Failure::new(Exit::NotReady, format!("{target}: is this an agent? Its status cannot be read: {e}"))
@@ -92,6 +75,16 @@ fn table(status: &Status) -> String {
         number("backlog"),
         number("unreplicated_total"),
     );
+    let (kept, drift) = (number("expired_retained") + number("expired_stubs"), number("refused_drift_total"));
+    if kept > 0 {
+        let missing: Vec<&str> =
+            status.members.iter().filter(|m| m.state == "dead").map(|m| m.node.as_str()).collect();
+        let whom = if missing.is_empty() { "the next rounds".into() } else { missing.join(", ") };
+        let _ = writeln!(out, "expired sessions kept {kept}: their end waits for {whom}");
+    }
+    if drift > 0 {
+        let _ = writeln!(out, "entries refused because a clock was too far ahead: {drift}");
+    }
     let widest = status.members.iter().map(|m| m.node.len()).max().unwrap_or(0).max(4);
     let _ = writeln!(out, "{:widest$}  STATE    INC  RTT ms  LINKED  CLOCK ms  BACKLOG  ADDRESS", "NODE");
     for member in &status.members {

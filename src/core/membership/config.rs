@@ -95,6 +95,12 @@ impl Config {
         Ok(())
     }
 
+    /// The soonest a member that fell silent can be declared dead (ms): a whole probe and the shortest window. Under
+    /// loss a probe may have begun before; then a living one could die as well.
+    pub fn earliest_death_ms(&self) -> u64 {
+        self.probe_timeout_ms + self.suspicion_mult * self.probe_interval_ms
+    }
+
     /// How many packets of one node a piece of news rides on.
     pub(super) fn transmissions(&self, members: usize) -> u32 {
         self.retransmit_mult * (members + 1).next_power_of_two().ilog2().max(1)

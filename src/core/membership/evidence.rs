@@ -15,6 +15,8 @@ const ROUND_TRIP_MS: u64 = 250;
 pub(super) struct Evidence {
     /// Our clock and the member's at one moment.
     anchor: Option<(u64, u64)>,
+    /// By how much the anchor was moved for suspends since it was made (ms).
+    moved_ms: u64,
     /// The anchor comes from an answer to a ping of ours: it is wrong by a round trip at most.
     pub(super) exact: bool,
     /// The newest of its beats known.
@@ -41,11 +43,31 @@ impl Evidence {
         };
         if anchors {
             self.anchor = Some((now_ms, pulse.beat_ms));
+            self.moved_ms = 0;
             self.exact = answered_ms.is_some();
         }
-        self.told(now_ms, pulse.beat_ms);
+        // It has just come from the member itself. If this machine was suspended it was said since, and if the wall clock
+        // merely stepped, the anchor as it was made dates it.
+        let anchor = self.anchor.map(|(at_ms, beat_ms)| (at_ms, beat_ms.saturating_sub(self.moved_ms)));
+        self.learn(now_ms, pulse.beat_ms, anchor);
         if let Some(asked_ms) = asked_ms {
             self.produced_ms = self.produced_ms.max(asked_ms + 1);
+        }
+    }
+
+    /// This machine's clock stood still for so long, and the member's did not.
+    pub(super) fn suspended(&mut self, for_ms: u64) {
+        if let Some((_, beat_ms)) = &mut self.anchor {
+            *beat_ms += for_ms;
+            self.moved_ms += for_ms;
+        }
+    }
+
+    /// It did not stand still: the wall clock was wrong. An anchor made since is right as it is.
+    pub(super) fn not_suspended(&mut self) {
+        let moved_ms = std::mem::take(&mut self.moved_ms);
+        if let Some((_, beat_ms)) = &mut self.anchor {
+            *beat_ms = beat_ms.saturating_sub(moved_ms);
         }
     }
 
@@ -56,11 +78,15 @@ impl Evidence {
 
     /// Somebody tells that it spoke. Returns whether we knew nothing as new.
     pub(super) fn told(&mut self, now_ms: u64, beat_ms: u64) -> bool {
+        self.learn(now_ms, beat_ms, self.anchor)
+    }
+
+    fn learn(&mut self, now_ms: u64, beat_ms: u64, anchor: Option<(u64, u64)>) -> bool {
         if beat_ms <= self.beat_ms && self.produced_ms > 0 {
             return false;
         }
         self.beat_ms = beat_ms;
-        let produced_ms = if mutant!(OldEvidenceClears) { now_ms } else { self.date(now_ms, beat_ms) };
+        let produced_ms = if mutant!(OldEvidenceClears) { now_ms } else { date(now_ms, beat_ms, anchor) };
         self.produced_ms = self.produced_ms.max(produced_ms);
         true
     }
@@ -68,8 +94,12 @@ impl Evidence {
     /// When a beat was, by our clock: never in the future. Without an anchor it counts as now: a member that never
     /// spoke to us must not die for want of a date.
     pub(super) fn date(&self, now_ms: u64, beat_ms: u64) -> u64 {
-        self.anchor.map_or(now_ms, |anchor| shifted(anchor, beat_ms).min(now_ms))
+        date(now_ms, beat_ms, self.anchor)
     }
+}
+
+fn date(now_ms: u64, beat_ms: u64, anchor: Option<(u64, u64)>) -> u64 {
+    anchor.map_or(now_ms, |anchor| shifted(anchor, beat_ms).min(now_ms))
 }
 
 /// When a beat was, by an anchor.
@@ -94,6 +124,37 @@ mod tests {
         assert!(!evidence.told(110_000, 5_500), "older than what is known");
         assert!(evidence.told(110_000, 99_000));
         assert_eq!(evidence.produced_ms, 110_000, "never in the future");
+    }
+
+    #[test]
+    fn what_was_produced_while_this_machine_was_suspended_is_not_from_its_end() {
+        let mut evidence = Evidence::default();
+        evidence.direct(100_000, pulse(5_000), Some(99_990));
+        evidence.suspended(40_000);
+        assert!(evidence.told(101_000, 30_000));
+        assert_eq!(evidence.produced_ms, 100_000, "it was said while this clock stood still there");
+        assert!(evidence.told(101_500, 46_200));
+        assert_eq!(evidence.produced_ms, 101_200);
+    }
+
+    #[test]
+    fn a_suspend_that_was_none_is_taken_back_unless_an_answer_came_since() {
+        let mut evidence = Evidence::default();
+        evidence.direct(100_000, pulse(5_000), Some(99_990));
+        evidence.suspended(90_000);
+        evidence.not_suspended();
+        assert!(evidence.told(101_000, 6_000));
+        assert_eq!(evidence.produced_ms, 101_000, "the wall clock was wrong, and nobody stood still");
+        evidence.suspended(90_000);
+        evidence.direct(110_000, pulse(15_000), Some(109_990));
+        evidence.not_suspended();
+        assert_eq!(evidence.date(112_000, 16_000), 111_000, "an anchor made since is right");
+        evidence.suspended(12_000);
+        evidence.direct(113_000, pulse(17_900), None);
+        assert_eq!(
+            evidence.produced_ms, 112_900,
+            "what it says itself was said since, whichever clock was wrong"
+        );
     }
 
     #[test]

@@ -47,12 +47,13 @@ impl Detector {
 
     /// Looks at every suspicion: begins own checks that are due, and declares dead whom both witnesses give up.
     pub(super) fn judge(&mut self, now_ms: u64) {
-        let mut next_ms = u64::MAX;
+        // What it said since may lie in a socket here.
+        let (mut next_ms, lag_ms) = (u64::MAX, self.lag.ms());
         let (mut check, mut dead) = (Vec::new(), Vec::new());
         for &origin in &self.suspects {
             let Some(member) = self.members.get_mut(&origin) else { continue };
             let Some(suspicion) = &mut member.suspicion else { continue };
-            let closes_ms = suspicion.closes_ms(&self.config, self.living + 1);
+            let closes_ms = suspicion.closes_ms(&self.config, self.living + 1) + lag_ms;
             match suspicion.check {
                 OwnCheck::Due(at_ms) if now_ms >= at_ms && !mutant!(OwnCheckSpared) => {
                     suspicion.check = OwnCheck::Running;

@@ -8,7 +8,8 @@
 //!
 //! Reader's order: [`message`] (the protocol's story), [`config`] (the knobs), `probe` (is it there?), `hear` (what
 //! others say), `evidence` (when was that?), `suspicion` and `judge` (how long until it is dead), `roster` (what is
-//! believed), `board` (what is written on the board), and the small ones: `rtt`, `health`, `flap`, `rumours`.
+//! believed), `board` (what is written on the board), and the small ones: `rtt`, `stall`, `lag`, `health`,
+//! `flap`, `rumours`.
 //!
 //! A pure state machine: inputs with the time in, outputs out.
 
@@ -19,11 +20,13 @@ mod flap;
 mod health;
 mod hear;
 mod judge;
+mod lag;
 pub mod message;
 mod probe;
 mod roster;
 mod rtt;
 mod rumours;
+mod stall;
 mod suspicion;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -38,15 +41,13 @@ pub use self::suspicion::Suspicion;
 
 use self::board::Voice;
 use self::health::LocalHealth;
+use self::lag::Lag;
 use self::message::{Message, Packet, Pulse, Rumour, decode, encode};
 use self::probe::{Probe, Relay, Sent};
 use self::rumours::Rumours;
 use super::causality::Origin;
 use super::histogram::{Histogram, NETWORK_BOUNDS_S};
 use super::limits::{MAX_MEMBERS, MAX_RUMOURS_PER_PACKET};
-
-/// A gap between two inputs longer than this (ms) means the process stood still: the driver looks around every 500.
-const STOOD_STILL_MS: u64 = 1_000;
 
 /// One member as the board lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,8 @@ pub enum Input<'a> {
     /// The wall clock went ahead of the monotonic one by this much (ms): the machine was suspended, it seems, during
     /// which the monotonic clock stands still.
     Suspended(u64),
+    /// What was taken for a suspend was a step of the wall clock.
+    NotSuspended,
     /// Time passed.
     Tick,
 }
@@ -184,6 +187,11 @@ pub struct Detector {
     burst_ms: u64,
     voice: Voice,
     last_ms: u64,
+    /// When this process last went on after it had not run in time (ms).
+    stall_ms: u64,
+    /// How long this process did not run in time altogether (ms).
+    stalled_ms: u64,
+    lag: Lag,
     outputs: VecDeque<Output>,
     stats: Stats,
     rtts: Histogram,
@@ -221,6 +229,9 @@ impl Detector {
             burst_ms: 0,
             voice: Voice::default(),
             last_ms: now_ms,
+            stall_ms: now_ms,
+            stalled_ms: 0,
+            lag: Lag::default(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
             rtts: Histogram::new(NETWORK_BOUNDS_S),
@@ -260,8 +271,8 @@ impl Detector {
             Input::Board(listed) => self.listed(now_ms, listed),
             Input::Fact { of, key, value } => self.read_fact(now_ms, of, key, value),
             Input::Gone(origin) => self.over(now_ms, origin, Why::Superseded),
-            // Beats count time as the others see it, or they would take all that is told of us for old.
-            Input::Suspended(for_ms) => self.skipped_ms += for_ms,
+            Input::Suspended(for_ms) => self.suspended(for_ms),
+            Input::NotSuspended => self.not_suspended(),
             Input::Overflow => self.health.worse(1),
             Input::Leave => {
                 let incarnation = self.incarnation;
@@ -286,10 +297,6 @@ impl Detector {
     }
 
     fn timers(&mut self, now_ms: u64) {
-        // Well behind one's own timers: the others' silence may be one's own.
-        if now_ms > self.next_wake_ms() + self.config.probe_interval_ms / 2 {
-            self.health.worse(1);
-        }
         self.run_probes(now_ms);
         self.run_relays(now_ms);
         if now_ms >= self.next_probe_ms {
@@ -309,26 +316,6 @@ impl Detector {
         if now_ms >= self.judge_ms {
             self.judge(now_ms);
         }
-    }
-
-    /// A process that stood still has heard nobody, and that proves nothing: every clock in it stands still as well.
-    fn notice_stall(&mut self, now_ms: u64) {
-        let gap_ms = now_ms.saturating_sub(std::mem::replace(&mut self.last_ms, now_ms));
-        if gap_ms <= STOOD_STILL_MS || mutant!(StallNotForgiven) {
-            return;
-        }
-        self.stats.stood_still += 1;
-        self.health.worse(2);
-        self.probes.clear();
-        self.relays.clear();
-        self.next_probe_ms = now_ms + self.rng.random_range(0..self.config.probe_interval_ms);
-        for origin in &self.suspects {
-            if let Some(suspicion) = self.members.get_mut(origin).and_then(|m| m.suspicion.as_mut()) {
-                suspicion.began_ms += gap_ms;
-                suspicion.check = suspicion::OwnCheck::Due(now_ms);
-            }
-        }
-        self.judge_ms = now_ms;
     }
 
     fn packet(&mut self, now_ms: u64, from: Origin, reliable: bool, bytes: &[u8]) -> Result<(), String> {
@@ -552,6 +539,11 @@ impl Detector {
     /// How much this node doubts itself: timeouts are multiplied by one more.
     pub fn health_penalty(&self) -> u32 {
         self.health.penalty()
+    }
+
+    /// How far this node is behind its own inputs (ms): windows are longer by it.
+    pub fn lag_ms(&self) -> u64 {
+        self.lag.ms()
     }
 
     /// Round trips of answered probes.

@@ -25,6 +25,8 @@ pub(super) struct Sent {
     to: Origin,
     seq: u16,
     left_ms: u64,
+    /// How long this process had not run by then (ms).
+    stalled_ms: u64,
     /// As a datagram: over a stream the time it takes to be resent would pass for a slow member.
     measures: bool,
 }
@@ -54,7 +56,7 @@ pub(super) struct Relay {
     their_seq: u16,
     /// When the asker is told that there was no answer; then when the answer is waited for no more.
     pub(super) next_ms: u64,
-    until_ms: u64,
+    pub(super) until_ms: u64,
     nacked: bool,
 }
 
@@ -93,13 +95,13 @@ impl Detector {
         if self.probes.len() >= MAX_PROBES {
             return;
         }
-        let direct_ms = member.rtt.timeout_ms(self.config.direct_min_ms, UNKNOWN_MS).min(MOST_MS);
-        let whole_ms = self.health.stretch(self.config.probe_timeout_ms.max(4 * direct_ms));
+        let direct_ms = self.direct_ms(member);
+        let whole_ms = self.health.stretch(self.config.probe_timeout_ms.max(4 * direct_ms)) + self.lag.ms();
         let direct_ms = self.health.stretch(direct_ms);
         let seq = self.fresh_seq();
         self.stats.probes += 1;
         self.probes.push(Probe {
-            pings: vec![Sent { to: target, seq, left_ms: now_ms, measures: true }],
+            pings: vec![self.sent(now_ms, target, seq, true)],
             target,
             began_ms: now_ms,
             direct_ms,
@@ -109,6 +111,16 @@ impl Detector {
             nacked: false,
         });
         self.ping(now_ms, target, seq, false);
+    }
+
+    fn sent(&self, now_ms: u64, to: Origin, seq: u16, measures: bool) -> Sent {
+        Sent { to, seq, left_ms: now_ms, stalled_ms: self.stalled_ms, measures }
+    }
+
+    /// How long the first answer of a member is waited for.
+    fn direct_ms(&self, member: &super::Member) -> u64 {
+        let (unknown_ms, lag_ms) = (UNKNOWN_MS.max(2 * self.lag.ms()), self.lag.ms());
+        member.rtt.timeout_ms(self.config.direct_min_ms, unknown_ms).max(lag_ms).min(MOST_MS)
     }
 
     fn ping(&mut self, now_ms: u64, to: Origin, seq: u16, reliable: bool) {
@@ -139,7 +151,8 @@ impl Detector {
                 // One more try before others are troubled: under loss it spares most of them.
                 let (target, second) = (probe.target, probe.pings.len() == 2);
                 let seq = self.fresh_seq();
-                self.probes[at].pings.push(Sent { to: target, seq, left_ms: now_ms, measures: true });
+                let sent = self.sent(now_ms, target, seq, true);
+                self.probes[at].pings.push(sent);
                 self.ping(now_ms, target, seq, false);
                 if second {
                     self.escalate(now_ms, at);
@@ -161,7 +174,7 @@ impl Detector {
             self.send(now_ms, relay, false, Message::PingReq { seq, target });
         }
         self.probes[at].asked = asked;
-        let sent = Sent { to: target, seq: over_stream, left_ms: now_ms, measures: false };
+        let sent = self.sent(now_ms, target, over_stream, false);
         self.probes[at].pings.push(sent);
         self.ping(now_ms, target, over_stream, true);
     }
@@ -212,11 +225,33 @@ impl Detector {
 
     /// Learns from an answer how far away a member is. Returns when the ping left.
     fn measured(&mut self, now_ms: u64, sent: Sent) -> u64 {
-        if let Some(member) = self.members.get_mut(&sent.to).filter(|_| sent.measures) {
-            member.rtt.sample(now_ms - sent.left_ms);
-            self.rtts.observe_ms(now_ms - sent.left_ms);
+        if sent.measures {
+            let (stalled_ms, before_ms) = (self.stalled_ms - sent.stalled_ms, self.lag.ms());
+            self.lag.answered(sent.to, (now_ms - sent.left_ms).saturating_sub(stalled_ms));
+            if self.lag.ms() < before_ms {
+                // Windows are shorter now.
+                self.judge_ms = self.judge_ms.min(now_ms);
+            }
+        }
+        // What left before this process stood still measures that.
+        let measures = sent.measures && (sent.left_ms >= self.stall_ms || mutant!(StallIsASample));
+        if let Some(member) = self.members.get_mut(&sent.to).filter(|_| measures) {
+            let (rtt_ms, least_ms) = (now_ms - sent.left_ms, self.config.probe_timeout_ms / 4);
+            self.rtts.observe_ms(rtt_ms);
+            if member.rtt.answered(now_ms, rtt_ms, self.config.direct_min_ms, least_ms) {
+                self.measure_again(now_ms, sent.to);
+            }
         }
         sent.left_ms
+    }
+
+    /// A ping that only measures: nobody is accused if it is not answered.
+    fn measure_again(&mut self, now_ms: u64, of: Origin) {
+        let seq = self.fresh_seq();
+        let sent = self.sent(now_ms, of, seq, true);
+        self.late.push(sent);
+        self.late.drain(..self.late.len().saturating_sub(LATE_PINGS));
+        self.ping(now_ms, of, seq, false);
     }
 
     /// Pings on behalf of another.
@@ -225,7 +260,7 @@ impl Detector {
         if self.relays.len() >= MAX_RELAYS {
             return;
         }
-        let direct_ms = member.rtt.timeout_ms(self.config.direct_min_ms, UNKNOWN_MS).min(MOST_MS);
+        let direct_ms = self.direct_ms(member);
         let seq = self.fresh_seq();
         let (next_ms, until_ms) = (now_ms + direct_ms, now_ms + 2 * self.config.probe_timeout_ms);
         let nacked = false;

@@ -1,13 +1,54 @@
 //! Round-trip times of one member: Jacobson's estimator (SIGCOMM 1988, RFC 6298), for timeouts that fit the line.
+//!
+//! A process that stands still for a second answers everything that waited for it a second late: that says nothing of the
+//! line, and would make a real death seconds later, in a large mesh for minutes. But an overloaded member answers late as
+//! well, and who does not believe it at once accuses it, and loads it more. So a late answer is believed, and the member
+//! asked once more at once: if that is answered as quickly as ever, what was known before the late ones holds again.
+
+/// So many late answers in a row, each apart from the others, are how it is now.
+const FOR_GOOD: u32 = 8;
+/// What waited for a process that stood still is answered within so long (ms): it counts once.
+const AT_ONCE_MS: u64 = 300;
 
 /// Smoothed round-trip time and its variation, in sixteenths of a millisecond; zero until a first sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rtt {
     srtt_16th: u32,
     var_16th: u32,
+    /// The two as they were before late answers came, and how many have.
+    before: Option<(u32, u32)>,
+    late: u32,
+    /// When the last of those came (ms).
+    late_ms: u64,
 }
 
 impl Rtt {
+    /// An answer has come now, after so long. A late one took longer than was to be waited for, which is `least_ms` at least,
+    /// or `min_ms` while nothing is known. Returns whether it is the first that is late: asked again, the member shows
+    /// whether it is slow or stood still.
+    pub fn answered(&mut self, now_ms: u64, rtt_ms: u64, min_ms: u64, least_ms: u64) -> bool {
+        let (srtt_16th, var_16th) = self.before.unwrap_or((self.srtt_16th, self.var_16th));
+        let calm = Self { srtt_16th, var_16th, ..Self::default() };
+        let usual_ms = if srtt_16th == 0 { min_ms } else { calm.timeout_ms(min_ms, 0).max(least_ms) };
+        if rtt_ms <= usual_ms {
+            if self.before.is_some() && !mutant!(StallIsASample) {
+                *self = calm;
+            }
+            self.sample(rtt_ms);
+            return false;
+        }
+        let first = self.before.is_none();
+        if first || now_ms >= self.late_ms + AT_ONCE_MS {
+            (self.late, self.late_ms) = (self.late + 1, now_ms);
+        }
+        self.before = (self.late < FOR_GOOD).then_some((srtt_16th, var_16th));
+        if self.before.is_none() {
+            self.late = 0;
+        }
+        self.sample(rtt_ms);
+        first
+    }
+
     /// Takes a sample.
     pub fn sample(&mut self, rtt_ms: u64) {
         let rtt = u32::try_from(rtt_ms.min(60_000) * 16).unwrap_or(u32::MAX);
@@ -37,6 +78,24 @@ impl Rtt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_stall_taught_is_forgotten_at_the_next_quick_answer_and_a_slow_line_stays_slow() {
+        let mut rtt = Rtt::default();
+        (0..50).for_each(|n| assert!(!rtt.answered(n, 1, 40, 100)));
+        let calm = rtt;
+        assert!(rtt.answered(1_000, 1_000, 40, 100), "ask again");
+        assert!((1..20).all(|n| !rtt.answered(1_000, 1_000 - 40 * n, 40, 0)), "it is asked already");
+        assert!(rtt.timeout_ms(40, 150) > 1_000, "it may be overloaded");
+        assert!(!rtt.answered(1_001, 1, 40, 100));
+        assert_eq!((rtt.timeout_ms(40, 150), rtt.smoothed_ms()), (40, calm.smoothed_ms()));
+        (0..20).for_each(|n| _ = rtt.answered(2_000 + n * 400, 300, 40, 100));
+        rtt.answered(20_000, 1, 40, 100);
+        assert!(rtt.timeout_ms(40, 150) > 200, "one quick answer of a slow member");
+        let mut fresh = Rtt::default();
+        assert!(fresh.answered(1_000, 900, 40, 100) && !fresh.answered(1_002, 2, 40, 100));
+        assert_eq!(fresh.timeout_ms(40, 150), 40);
+    }
 
     #[test]
     fn the_timeout_follows_the_line() {

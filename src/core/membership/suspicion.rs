@@ -29,11 +29,13 @@ pub struct Suspicion {
     /// Counted apart from the set, so that a seeded bug can count one twice.
     pub(super) votes: usize,
     pub(super) check: OwnCheck,
+    /// How long this process did not run since (ms): no part of the window.
+    pub(super) paused_ms: u64,
 }
 
 impl Suspicion {
     pub(super) fn new(began_ms: u64, incarnation: u32, accuser: Origin, check: OwnCheck) -> Self {
-        Self { began_ms, incarnation, accusers: BTreeSet::from([accuser]), votes: 1, check }
+        Self { began_ms, incarnation, accusers: BTreeSet::from([accuser]), votes: 1, check, paused_ms: 0 }
     }
 
     /// Enters an accuser. Returns whether that is news worth passing on.
@@ -57,7 +59,7 @@ impl Suspicion {
 
     /// When the window closes (ms), with so many members alive.
     pub fn closes_ms(&self, config: &Config, members: usize) -> u64 {
-        self.began_ms + window_ms(config, members, self.votes)
+        self.began_ms + self.paused_ms + window_ms(config, members, self.votes)
     }
 }
 

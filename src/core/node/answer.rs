@@ -6,7 +6,7 @@ use crate::core::marks::Mark;
 use crate::core::replica::{Base, EntrySink, Refusal};
 use crate::core::replication::{
     Bases, EntryReader, EntryWriter, Inc, Message, PageHeader, SyncItem, WireEntry, encode, encode_page,
-    encode_tell, flatten_ranges, pairs, unflatten_ranges,
+    encode_tell, flatten_ranges, mark_incomplete, pairs, unflatten_ranges,
 };
 use crate::core::session::SessionId;
 use crate::core::time::Now;
@@ -16,6 +16,7 @@ impl Node {
         &mut self,
         now: Now,
         from: Origin,
+        asked_ms: u64,
         (round, root, want_inc, ready): (u64, u64, bool, bool),
     ) {
         // The wall time is the one read before the first partition is hashed: what is told is never too new.
@@ -24,14 +25,18 @@ impl Node {
         for ix in 0..self.limits.partitions {
             self.replica.locked(ix, |p| p.clamp_wall(wall_ms));
         }
-        let digest = self.digest_now(now);
-        let inc = if want_inc || digest.retains_expired { self.inc_list() } else { Inc::new() };
-        let Some(peer) = self.peers.get_mut(&from) else { return };
-        peer.ready = ready;
-        let version = peer.version;
-        let mine_ready = self.phase.is_ready();
+        let mut digest = self.digest_at(if mutant!(DigestByOwnClock) { wall_ms } else { asked_ms });
+        if !ready {
+            self.withhold_revived(&mut digest);
+        }
+        let forgot = self.absent.has_forgotten();
+        let inc = if want_inc || digest.retains_expired || forgot { self.inc_list() } else { Inc::new() };
+        self.note_ready(now, from, ready);
+        let Some(version) = self.peers.get(&from).map(|p| p.version) else { return };
+        let mine_ready = self.is_source();
         let answer = if digest.root == root {
             self.has_all_ours(from, &digest.own_last);
+            self.shows(from, digest.unlinked);
             self.note_equal(now, from);
             encode(version, &Message::Equal { round, wall_ms, ready: mine_ready, inc })
         } else {
@@ -40,7 +45,21 @@ impl Node {
             let hashes: Vec<u8> = digest.hashes.iter().flat_map(|h| h.to_le_bytes()).collect();
             encode(version, &Message::Unequal { round, wall_ms, ready: mine_ready, inc, hashes: &hashes })
         };
+        let answer = mark_incomplete(answer, self.lacks_something());
         self.send(from, Class::Control, answer);
+    }
+
+    /// A joiner must not take a partition for adopted by an equal hash while something revived waits for a peer's word
+    /// there: it is shown another hash, asks for a page, and hears that this is no source.
+    fn withhold_revived(&self, digest: &mut super::round::Digest) {
+        let linked = |member: Origin| self.peers.contains_key(&member);
+        for ix in 0..self.limits.partitions {
+            let waits = self.replica.shared(ix, |p| p.revived_waits_for_any(&linked));
+            if waits && !mutant!(RevivedServedToJoiners) {
+                digest.hashes[usize::from(ix)] ^= 1;
+                digest.root ^= 1;
+            }
+        }
     }
 
     fn inc_list(&self) -> Inc {
@@ -83,9 +102,10 @@ impl Node {
         let base_counter = self.replica.counter();
         let bases = Bases { wall_ms: now.wall_ms, counter: base_counter, version };
         let mut writer = EntryWriter::new(bases, None);
+        let linked = |member: Origin| self.peers.contains_key(&member);
         let (out, revived) = self.replica.locked(item.partition, |p| {
             let out = p.build_page(base, &item.force, now.wall_ms, &self.limits, &mut writer);
-            (out, p.has_revived())
+            (out, p.revived_waits_for_any(&linked))
         });
         if revived {
             self.marks.hit(Mark::PageFromRevived);
@@ -109,7 +129,7 @@ impl Node {
             epoch: out.epoch,
             wall_ms: now.wall_ms,
             complete: out.complete,
-            source: self.phase.is_ready() && (!revived || mutant!(RevivedServedToJoiners)),
+            source: self.is_source() && (!revived || mutant!(RevivedServedToJoiners)),
             base_counter,
             origins: writer.table(),
             claims,
@@ -171,7 +191,8 @@ impl Node {
             }
         });
         let (_, body) = writer.take();
-        let frame = encode_tell(version, request, now.wall_ms, &writer.table(), &body);
+        let origins = self.vouch(writer.table());
+        let frame = encode_tell(version, request, now.wall_ms, &origins, &body);
         self.send(to, Class::Control, frame);
     }
 
@@ -199,7 +220,7 @@ impl Node {
         if let Some(entry) = entry.filter(|_| self.asks.contains_key(&request)) {
             let joined = self.admit(now, entry.id.partition(self.limits.partitions), |p, gate| {
                 let state = reader.resolve(&entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
-                p.apply_entry(&(entry.id, state), gate)
+                p.apply_entry(from, &(entry.id, state), gate)
             });
             if let Err(refusal) = joined {
                 self.refused(now, from, &refusal)?;

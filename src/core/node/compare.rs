@@ -33,11 +33,6 @@ impl Node {
         self.compared.as_ref()
     }
 
-    /// Whether collection stands still because the wall clock is not trusted.
-    pub fn is_reap_frozen(&self) -> bool {
-        self.reap_frozen
-    }
-
     /// A round found a peer equal.
     pub(super) fn note_equal(&mut self, now: Now, peer: Origin) {
         if self.compared.is_none() {

@@ -1,6 +1,8 @@
 //! What goes into a node and what comes out of it.
 
-use crate::core::causality::Origin;
+use std::collections::BTreeMap;
+
+use crate::core::causality::{Origin, RangeSet};
 use crate::core::limits::Limits;
 use crate::core::membership::{self, Change, Listed};
 use crate::core::replica::{Dumped, Happened, Serving};
@@ -75,6 +77,13 @@ pub enum Input<'a> {
     Leaving,
     /// A life that will never return: superseded, or left in good order.
     Gone(Origin),
+    /// An operator's decision: this life will not return. It is told to all members.
+    Forget(Origin),
+    /// A peer refuses a link because it holds this node's life for over.
+    CalledGone {
+        /// Its life, as far as it is known.
+        by: Origin,
+    },
     /// Read a session through from peers; answered by [`Output::Asked`].
     Ask {
         /// Echoed.
@@ -95,12 +104,26 @@ pub enum Input<'a> {
         /// The inspection.
         token: u64,
     },
+    /// Something outside speaks against becoming ready, for this reason; `None`: nothing does any more. Only a joiner
+    /// that could become ready waits for it.
+    Hold(Option<&'a str>),
+    /// The seeds' names lead to an address never seen before: a joiner's wait for somebody to answer begins again.
+    SeedsMoved,
     /// Somebody watches now.
     Watched,
     /// A member that this node dialled refused it, or was refused: somebody is there. To be told each time.
     Refused {
         /// Who, and why, for an operator.
         why: &'a str,
+    },
+    /// A handshake has told a peer's time, whether or not it led to a link.
+    Clock {
+        /// The peer's life.
+        peer: Origin,
+        /// Its wall time now (ms).
+        wall_ms: u64,
+        /// Whether it believes its own wall clock.
+        sound: bool,
     },
     /// Another live process carries this node's name: start a new life, keep the data.
     Clone,
@@ -156,6 +179,14 @@ pub enum Output {
         /// Last counter.
         hi: u64,
     },
+    /// A round has shown what a peer covers, per partition, of lives that are neither linked nor this one: their writes
+    /// are acknowledged by nobody any more.
+    Covers {
+        /// Who.
+        peer: Origin,
+        /// Partition, and the counters covered of each life.
+        shown: Vec<(u16, BTreeMap<Origin, RangeSet>)>,
+    },
     /// A peer answered an `Ask`; after the last one, `left` is 0.
     Asked {
         /// The question.
@@ -187,6 +218,13 @@ pub enum Output {
     Serving(Serving, String),
     /// This node lives a new life: publish it on the board and reconnect.
     NewLife(Origin),
+    /// An operator declared a life over: here, or at the member that told of it.
+    Forgotten {
+        /// The life.
+        life: Origin,
+        /// Who told of it.
+        by: Option<Origin>,
+    },
     /// Something an operator should read.
     Warn(String),
 }
@@ -218,4 +256,6 @@ pub struct Stats {
     pub audit_diffs: u64,
     /// New lives begun.
     pub new_lives: u64,
+    /// Members declared over by operators, here or elsewhere.
+    pub forgotten: u64,
 }

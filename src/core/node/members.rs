@@ -65,6 +65,9 @@ impl Node {
             self.members.insert(member)
         } else {
             self.members.remove(&member);
+            if change.state == State::Left {
+                self.phase.sources.over(member);
+            }
             false
         };
         if known && let Some(peer) = self.peers.get_mut(&member) {
@@ -80,6 +83,9 @@ impl Node {
     /// Counts a member for stability before its link is up: the end of an earlier life may be heard of first, and
     /// stability must not be vacuous about the memory that goes on (CRDT.md A3).
     fn enter_member(&mut self, member: Origin) {
+        if self.absent.is_nobody(member) {
+            return;
+        }
         if !mutant!(LinkedPeerNotEntered) {
             self.inc.entry(member).or_insert(0);
         }
@@ -87,6 +93,8 @@ impl Node {
 
     /// The board's list has changed.
     pub(super) fn board(&mut self, now: Now, listed: &[Listed]) {
+        let here = listed.iter().any(|l| l.origin == self.origin);
+        self.absent.on_board = (self.absent.on_board.0 || here, here);
         let own = |l: &Listed| l.origin == self.origin || self.past.contains(&l.origin);
         self.listed = listed.iter().copied().filter(|l| !own(l)).collect();
         if self.detector.is_some() {

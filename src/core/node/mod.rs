@@ -1,20 +1,27 @@
 //! One node: replica, replication and readiness as one state machine. Inputs in, outputs out (quinn-proto's shape).
 //!
 //! The node runs single-threaded; embedders' threads share only the [`Replica`] with it. Reader's order: `io.rs`
-//! (what goes in and comes out), this file, `members.rs` (who is a member), `push.rs` (a write leaves), `round.rs`
+//! (what goes in and comes out), this file, `members.rs` (who is a member), `missing.rs` (who is out
+//! of reach), `push.rs` (a write leaves), `round.rs`
 //! (anti-entropy, the asking side), `answer.rs` (the answering side), `phase.rs` (joining, ready, fenced, new lives),
-//! `audit.rs`; for those who look from outside, `compare.rs` (who differs) and `inspect.rs` (one session at peers).
+//! `verify.rs` (what a joiner compares), `clocks.rs` (whether our wall clock is right), `audit.rs`; for those who look from
+//! outside, `compare.rs` (who differs) and `inspect.rs` (one session at peers).
 
 mod answer;
 mod audit;
+mod clocks;
 mod compare;
 mod inspect;
 mod io;
 mod members;
+mod missing;
 mod overgrown;
 mod phase;
 mod push;
 mod round;
+mod source;
+mod verify;
+mod warn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -22,18 +29,23 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+pub use self::clocks::ClockView;
+use self::clocks::{Clocks, wall_of};
 pub use self::compare::Compared;
 pub use self::io::{Class, Input, Output, Setup, Stats};
+use self::missing::Absent;
+pub use self::missing::GONE_FACT;
 use self::phase::Phase;
 use self::push::OutPush;
 use self::round::Round;
+use self::warn::Warned;
 use super::causality::Origin;
 use super::histogram::{Histogram, ROUND_BOUNDS_S};
 use super::limits::{Limits, MAX_ENDED_PER_STEP};
 use super::marks::{Mark, Marks};
 use super::membership::{self, Detector, Listed};
 use super::replica::{GONE, Gate, Happened, Refusal, Replica, gone_is_over};
-use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode};
+use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode, is_marked_incomplete};
 use super::session::SessionId;
 use super::time::Now;
 
@@ -51,8 +63,14 @@ pub(super) struct Peer {
     complete: bool,
     /// A round with it is wanted as soon as possible.
     wanted: bool,
+    /// Whether it said that it knows of something it may lack.
+    incomplete: bool,
+    /// How far its clock seemed to be away when it told last (ms).
+    clock_apart_ms: u64,
     /// Not before this (monotonic ms): rounds that fail or repeat do not spin.
     not_before_ms: u64,
+    /// Rounds in a row of which something was refused and nothing gained.
+    vain: u32,
     /// The partition pushed last: the next push begins behind it, so that none starves.
     pushed: u16,
 }
@@ -74,10 +92,13 @@ pub struct Node {
     members: BTreeSet<Origin>,
     /// Freshness of whole members: their state is incorporated up to this wall time (CRDT.md A1).
     inc: BTreeMap<Origin, u64>,
+    absent: Absent,
     outputs: VecDeque<Output>,
     round: Option<Round>,
     /// What an audit found different: partitions to be asked for whole once no other round is under way.
     refetch: VecDeque<(Origin, Vec<u16>)>,
+    /// The routine audit that is awaited: with whom, and of which partition.
+    audited: Option<(Origin, u16)>,
     next_round: u64,
     /// Numbers pushes to all peers, never reset: an acknowledgement that outlived its link must match nothing.
     next_seq: u64,
@@ -86,9 +107,8 @@ pub struct Node {
     next_reap_ms: u64,
     next_prune: u16,
     next_audit_ms: u64,
-    /// Wall minus monotonic time at the last input: a jump beyond the drift bound is a new life (CRDT.md A8).
-    wall_offset_ms: i64,
-    reap_frozen: bool,
+    clocks: Clocks,
+    warned: Warned,
     asks: BTreeMap<u64, BTreeSet<Origin>>,
     /// As `asks`: answers are shown to whoever asked and not taken in.
     inspections: BTreeMap<u64, BTreeSet<Origin>>,
@@ -109,6 +129,7 @@ impl Node {
         let origin = Origin(rng.random());
         let replica = Arc::new(Replica::new(setup.limits.clone(), origin, setup.hash_key, setup.now));
         let now = setup.now;
+        let clocks = Clocks::new(&setup.limits, now);
         let mut node = Self {
             replica: Arc::clone(&replica),
             phase: Phase::joining(setup.has_seeds, now, setup.limits.partitions),
@@ -122,17 +143,19 @@ impl Node {
             listed: Vec::new(),
             members: BTreeSet::new(),
             inc: BTreeMap::new(),
+            absent: Absent::default(),
             outputs: VecDeque::new(),
             round: None,
             refetch: VecDeque::new(),
+            audited: None,
             next_round: 1,
             next_seq: 1,
             next_sync_ms: now.mono_ms,
             next_reap_ms: now.mono_ms,
             next_prune: 0,
             next_audit_ms: now.mono_ms,
-            wall_offset_ms: offset_of(now),
-            reap_frozen: false,
+            clocks,
+            warned: Warned::default(),
             asks: BTreeMap::new(),
             inspections: BTreeMap::new(),
             compared: None,
@@ -202,12 +225,13 @@ impl Node {
         if let Some(detector) = &self.detector {
             wake = wake.min(detector.next_wake_ms());
         }
+        let waits = self.clocks.judge.is_waiting(Now { mono_ms: 0, wall_ms: 0 });
         // One pass: this is asked after every input.
         for peer in self.peers.values() {
             if let Some(out) = &peer.out {
                 wake = wake.min(out.sent_ms + self.limits.push_timeout_ms);
             }
-            if peer.wanted && self.round.is_none() {
+            if peer.wanted && self.round.is_none() && !waits {
                 wake = wake.min(peer.not_before_ms);
             }
         }
@@ -215,9 +239,9 @@ impl Node {
     }
 
     /// Takes in one input. Everything it causes is in the outputs when this returns.
-    pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.notice_freeze(now);
-        self.notice_jump(now);
+    pub fn handle(&mut self, machine: Now, input: Input<'_>) {
+        self.notice_freeze(machine);
+        let now = self.look_at_clocks(machine);
         match input {
             Input::LinkUp { peer, version } => self.link_up(now, peer, version),
             Input::LinkDown { peer } => self.link_down(now, peer),
@@ -228,15 +252,24 @@ impl Node {
                 self.detect(now, membership::Input::Packet { from: peer, reliable: false, bytes });
             }
             Input::Board(listed) => self.board(now, listed),
+            Input::Fact { of, key, value } if key == GONE_FACT => self.hear_forgotten(now, of, value),
             Input::Fact { of, key, value } => self.detect(now, membership::Input::Fact { of, key, value }),
             Input::Overflow => self.detect(now, membership::Input::Overflow),
-            Input::Leaving => self.detect(now, membership::Input::Leave),
+            Input::Leaving => {
+                self.absent.leaving = true;
+                self.detect(now, membership::Input::Leave);
+            }
             Input::Gone(origin) => self.gone(now, origin),
+            Input::Forget(origin) => self.forget(now, origin, None),
+            Input::CalledGone { by } => self.called_gone(now, by),
             Input::Ask { token, id } => self.ask(token, id),
             Input::Inspect { token, id } => self.inspect(token, id),
             Input::InspectOver { token } => self.inspected(token),
+            Input::Hold(why) => self.phase.hold = why.map(str::to_owned),
+            Input::SeedsMoved => self.seeds_moved(now),
             Input::Watched => self.watched = true,
             Input::Refused { why } => self.phase.refused(now, why),
+            Input::Clock { peer, wall_ms, sound } => self.clock_told(now, peer, wall_ms, sound),
             Input::Clone => {
                 self.new_life(now, Mark::NewLifeClone, "another live process carries this node's name");
             }
@@ -265,6 +298,13 @@ impl Node {
         if peer == self.origin {
             return;
         }
+        if self.is_forgotten(peer) && !mutant!(GoneLifeLinked) {
+            // Nothing of it counts for stability any more: it begins a new life first, and hears so when it dials.
+            let why = "its life was declared over: it may return under a new one".into();
+            self.outputs.push_back(Output::CloseLink { peer, why });
+            return;
+        }
+        self.met(peer);
         // Before anything is sent to it: stability must never be vacuous about a joiner (CRDT.md A3).
         if !mutant!(LinkedPeerNotEntered) {
             self.inc.entry(peer).or_insert(0);
@@ -280,17 +320,23 @@ impl Node {
             ready: false,
             complete: false,
             wanted: !mutant!(UpLinkWithoutRound),
+            incomplete: false,
+            clock_apart_ms: u64::MAX,
             not_before_ms: now.mono_ms,
+            vain: 0,
             pushed: 0,
         };
         self.peers.insert(peer, fresh);
         self.phase.met_anyone(now);
         self.detect(now, membership::Input::LinkUp(peer));
+        self.clock_linked(now);
     }
 
     fn link_down(&mut self, now: Now, peer: Origin) {
         self.peers.remove(&peer);
         self.forget_inspected(peer);
+        self.phase.lost(now, peer);
+        self.clock_lost(peer);
         self.detect(now, membership::Input::LinkDown(peer));
         if self.round.as_ref().is_some_and(|r| r.peer == peer) {
             self.round = None;
@@ -317,12 +363,16 @@ impl Node {
         if Self::is_membership(bytes) {
             return self.detect(now, membership::Input::Packet { from: peer, reliable: true, bytes });
         }
+        if let (Some(incomplete), Some(peer)) = (is_marked_incomplete(bytes), self.peers.get_mut(&peer)) {
+            peer.incomplete = incomplete;
+        }
         let refused = match decode(bytes) {
+            Ok(message) if self.hears_own_end(now, peer, &message) => None,
             Ok(message) => self.message(now, peer, message).err(),
             Err(DecodeError::Kind(kind)) => {
                 // A newer minor feature of the peer: not understood is not misbehaviour.
                 self.marks.hit(Mark::UnknownKindIgnored);
-                self.warn(format!("peer {peer}: unknown message kind {kind}, ignored"));
+                self.warn_of(now, peer, "a kind", format!("unknown message kind {kind}, ignored"));
                 None
             }
             Err(error) => {
@@ -336,66 +386,53 @@ impl Node {
         };
         if let Some(why) = refused {
             self.stats.refused += 1;
-            self.warn(format!("peer {peer}: refused a frame: {why}"));
+            self.warn_of(now, peer, "a frame", format!("refused a frame: {why}"));
             self.outputs.push_back(Output::CloseLink { peer, why });
         }
     }
 
     fn message(&mut self, now: Now, peer: Origin, message: Message<'_>) -> Result<(), String> {
+        if let Some(wall_ms) = wall_of(&message)
+            && !self.clock_fits(now, peer, wall_ms, &message)?
+        {
+            return Ok(());
+        }
         match message {
             Message::Digest { round, root, wall_ms, want_inc, ready } => {
-                self.check_skew(now, wall_ms)?;
-                self.digest(now, peer, (round, root, want_inc, ready));
+                self.digest(now, peer, wall_ms, (round, root, want_inc, ready));
             }
             Message::Equal { round, wall_ms, ready, inc } => {
-                self.check_skew(now, wall_ms)?;
                 self.equal(now, peer, round, wall_ms, ready, inc);
             }
             Message::Unequal { round, wall_ms, ready, inc, hashes } => {
-                self.check_skew(now, wall_ms)?;
                 self.unequal(now, peer, (round, wall_ms, ready), inc, hashes)?;
             }
-            Message::Sync { round, wall_ms, origins, items } => {
-                self.check_skew(now, wall_ms)?;
-                self.serve(now, peer, round, &origins, &items)?;
-            }
-            Message::Page(page) => {
-                self.check_skew(now, page.header.wall_ms)?;
-                self.page(now, peer, page)?;
-            }
+            Message::Sync { round, origins, items, .. } => self.serve(now, peer, round, &origins, &items)?,
+            Message::Page(page) => self.page(now, peer, page)?,
             Message::Adopted { upto } => self.peer_adopted(peer, &upto)?,
-            Message::Push(push) => {
-                self.check_skew(now, push.header.wall_ms)?;
-                self.take_push(now, peer, &push)?;
-            }
+            Message::Push(push) => self.take_push(now, peer, &push)?,
             Message::PushAck { seq, refused } => self.push_acked(now, peer, seq, &refused),
             Message::Ask { request, id } => self.tell(now, peer, request, id),
             Message::Tell { request, wall_ms, origins, entry } => {
-                self.check_skew(now, wall_ms)?;
                 self.told(now, peer, request, wall_ms, &origins, entry)?;
             }
-            Message::Audit { request, wall_ms, sums } => {
-                self.check_skew(now, wall_ms)?;
-                self.audit(peer, (request, wall_ms), &sums)?;
+            Message::Audit { request, wall_ms, sums } => self.audit(peer, (request, wall_ms), &sums)?,
+            Message::Compare { request, wall_ms, sums, margin_ms, exact } => {
+                self.compare(peer, (request, wall_ms, margin_ms), &sums, &exact)?;
             }
-            Message::AuditDiff { request, partitions } => self.audit_answer(now, peer, request, &partitions),
-        }
-        Ok(())
-    }
-
-    /// Skew is checked on every message that moves data, not only at the handshake (CRDT.md A8).
-    fn check_skew(&self, now: Now, wall_ms: u64) -> Result<(), String> {
-        let apart = now.wall_ms.abs_diff(wall_ms);
-        let max = self.limits.max_drift_ms;
-        if apart > max && !mutant!(MessageSkewUnchecked) {
-            self.marks.hit(Mark::PeerClockRefused);
-            return Err(format!("its clock is {apart} ms from this one (max_drift_ms = {max})"));
+            Message::AuditDiff { request, partitions } => {
+                self.audit_answer(now, peer, request, &partitions, None);
+            }
+            Message::Compared { request, partitions, verdicts } => {
+                self.audit_answer(now, peer, request, &partitions, Some(verdicts));
+            }
         }
         Ok(())
     }
 
     fn tick(&mut self, now: Now) {
         self.detect(now, membership::Input::Tick);
+        self.ask_clocks(now);
         self.push_timeouts(now);
         self.round_timeout(now);
         if now.mono_ms >= self.next_sync_ms {
@@ -417,23 +454,25 @@ impl Node {
 
     fn reap(&mut self, now: Now) {
         let mut events = Vec::new();
+        let reap_ms = self.clocks.judge.reap_ms(now);
         for ix in 0..self.limits.partitions {
-            let (limits, inc, frozen) = (&self.limits, &self.inc, self.reap_frozen);
-            self.replica.locked(ix, |p| p.reap(now.wall_ms, limits, inc, frozen, 4_096, &mut events));
+            let (limits, inc, times) = (&self.limits, &self.inc, (now.wall_ms, reap_ms));
+            self.replica.locked(ix, |p| p.reap(times, limits, inc, 4_096, &mut events));
         }
         // A sixteenth of the partitions at a time: pruning is never urgent.
         for _ in 0..self.limits.partitions.div_ceil(16) {
             self.next_prune = (self.next_prune + 1) % self.limits.partitions;
-            self.replica.locked(self.next_prune, |p| p.prune(now.wall_ms, &self.limits));
+            self.replica.locked(self.next_prune, |p| p.prune(now.wall_ms.min(reap_ms), &self.limits));
         }
         let (limits, held) = (&self.limits, self.inc.len());
-        self.inc.retain(|_, value| !gone_is_over(*value, now.wall_ms, limits));
+        self.inc.retain(|_, value| !gone_is_over(*value, now.wall_ms.min(reap_ms), limits));
         if self.inc.len() < held {
             self.marks.hit(Mark::GoneMarkServed);
         }
         if self.watched {
             self.outputs.extend(events.into_iter().map(Output::Event));
         }
+        self.look_after_absent(now);
     }
 
     fn gone(&mut self, now: Now, origin: Origin) {
@@ -445,27 +484,11 @@ impl Node {
                 self.inc.remove(&origin);
             }
             self.members.remove(&origin);
+            self.phase.sources.over(origin);
             if let Some(compared) = &mut self.compared {
                 compared.remove(&origin);
             }
             self.detect(now, membership::Input::Gone(origin));
-        }
-    }
-
-    /// Leaves out gone-marks that have served their time: they would come back for ever (CRDT.md A3).
-    fn drop_served(&self, now: Now, inc: &mut Inc) {
-        let told = inc.len();
-        inc.retain(|(_, v)| !gone_is_over(*v, now.wall_ms, &self.limits));
-        if inc.len() < told {
-            self.marks.hit(Mark::GoneMarkIgnored);
-        }
-        // Nobody has incorporated what is not written yet. Such a word would stand for ever, since the greatest wins,
-        // and every session that is idle here would pass for stable: less is known than it says, and that is safe.
-        let (wall_ms, drift_ms) = (now.wall_ms, self.limits.max_drift_ms);
-        let until_most = wall_ms + self.limits.max_lifetime_ms + 2 * drift_ms;
-        for (_, value) in inc {
-            let most = if *value & GONE == 0 { wall_ms + drift_ms } else { GONE | until_most };
-            *value = (*value).min(most);
         }
     }
 
@@ -480,10 +503,6 @@ impl Node {
         self.stats.sent_bytes += frame.len() as u64;
         self.stats.sent_frames += 1;
         self.outputs.push_back(Output::Send { peer, class, frame });
-    }
-
-    fn warn(&mut self, text: String) {
-        self.outputs.push_back(Output::Warn(text));
     }
 
     /// Runs `f` on a partition with a gate for incoming entries, and passes events on.
@@ -512,7 +531,7 @@ impl Node {
         match refusal {
             // Becomes acceptable as time passes, or as memory frees: retry later, loudly.
             Refusal::ClockAhead { .. } | Refusal::MemoryFull => {
-                self.warn(format!("peer {peer}: {refusal}; nothing of its claims is adopted"));
+                self.warn_of(now, peer, "claims", format!("{refusal}; nothing of its claims is adopted"));
                 Ok(())
             }
             Refusal::Overgrown { id, .. } => {
@@ -530,8 +549,4 @@ impl Node {
             }
         }
     }
-}
-
-fn offset_of(now: Now) -> i64 {
-    now.wall_ms.wrapping_sub(now.mono_ms) as i64
 }

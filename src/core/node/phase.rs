@@ -9,50 +9,42 @@ use std::collections::BTreeSet;
 
 use rand::RngExt;
 
-use super::{Node, Output, offset_of};
+use super::source::Sources;
+use super::verify::Verify;
+use super::{Node, Output};
 use crate::core::causality::Origin;
 use crate::core::limits::REFUSED_HOLD_MS;
 use crate::core::marks::Mark;
-use crate::core::membership;
 use crate::core::replica::{GONE, Serving};
 use crate::core::time::Now;
 
-/// Wall time that went by without monotonic time (ms) is a suspend beyond this; below it is the clock being trimmed.
-const SKIPPED_MS: u64 = 50;
-/// A verification without an answer is tried again after this (ms).
-const VERIFY_RETRY_MS: u64 = 1_000;
+/// A joiner waits for its seeds to answer at most this many times `solo_after_ms`, however often their names lead to
+/// somebody new: a name whose every look-up gives another address must not keep the first of a mesh out for ever. Three
+/// times the default of 10 s is what a cluster's name server keeps an answer for.
+const SOLO_WAITS: u64 = 3;
 
 pub(super) struct Phase {
-    serving: Serving,
+    pub serving: Serving,
     pub reason: String,
     has_seeds: bool,
     since_ms: u64,
+    /// From when on nobody's answer is waited for: as `since_ms`, or when the seeds' names led to somebody new.
+    solo_from_ms: u64,
+    /// What outside speaks against becoming ready.
+    pub hold: Option<String>,
     first_link_ms: Option<u64>,
     /// Partitions a complete round of which ended with a ready member.
     done: Vec<bool>,
     left: usize,
-    /// Peers with which a whole round completed in this phase.
-    complete_with: BTreeSet<Origin>,
-    verify: Verify,
     /// When a dial was refused last, and by whom and why.
     refused: Option<(u64, String)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verify {
-    No,
-    /// Waiting for the answer about the batch from `next`, asked at `asked_ms`.
-    Asked {
-        peer: Origin,
-        next: u16,
-        asked_ms: u64,
-    },
-    /// May ask the next batch.
-    Next {
-        peer: Origin,
-        next: u16,
-    },
-    Done,
+    /// Peers with which a whole round completed in this phase.
+    pub complete_with: BTreeSet<Origin>,
+    pub verify: Verify,
+    pub sources: Sources,
+    /// What is not known, while this node serves all the same.
+    pub incomplete: Option<String>,
+    last_loss_ms: Option<u64>,
 }
 
 impl Phase {
@@ -62,25 +54,66 @@ impl Phase {
             reason: "no seed has answered yet".into(),
             has_seeds,
             since_ms: now.mono_ms,
+            solo_from_ms: now.mono_ms,
+            hold: None,
             first_link_ms: None,
             done: vec![false; usize::from(partitions)],
             left: usize::from(partitions),
             complete_with: BTreeSet::new(),
-            verify: Verify::No,
             refused: None,
+            verify: Verify::default(),
+            sources: Sources::default(),
+            incomplete: None,
+            last_loss_ms: None,
         }
     }
 
     fn fence(&mut self, now: Now) {
         self.since_ms = now.mono_ms;
+        self.solo_from_ms = now.mono_ms;
         self.done.fill(false);
         self.left = self.done.len();
         self.complete_with.clear();
-        self.verify = Verify::No;
+        self.verify = Verify::default();
+        self.sources.thawed(now);
+        self.last_loss_ms = self.last_loss_ms.map(|_| now.mono_ms);
     }
 
     pub fn is_ready(&self) -> bool {
         self.serving == Serving::Ready
+    }
+
+    /// Whether this node holds everything: only then is it a source for others.
+    pub fn is_source(&self) -> bool {
+        self.is_ready() && self.incomplete.is_none()
+    }
+
+    pub fn partitions(&self) -> usize {
+        self.done.len()
+    }
+
+    /// Partitions not yet adopted from a ready member.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Everything is here.
+    pub fn completed(&mut self) {
+        self.incomplete = None;
+        self.sources = Sources::default();
+    }
+
+    /// How far joining is. What a node lacks that serves already is not talked over.
+    pub fn say(&mut self, reason: String) {
+        if self.incomplete.is_none() {
+            self.reason = reason;
+        }
+    }
+
+    /// A link was lost.
+    pub fn lost(&mut self, now: Now, peer: Origin) {
+        self.last_loss_ms = Some(now.mono_ms);
+        self.sources.lost(now, peer);
     }
 
     pub fn met_anyone(&mut self, now: Now) {
@@ -116,17 +149,6 @@ impl Phase {
     pub fn round_complete(&mut self, peer: Origin) {
         self.complete_with.insert(peer);
     }
-
-    pub fn verified(&mut self, from: Origin, first: u16, end: u16, clean: bool) {
-        let Verify::Asked { peer, next, .. } = self.verify else { return };
-        if peer == from && next == first {
-            // A batch that differed is asked again after a while, which its refetch takes.
-            if clean {
-                let done = usize::from(end) >= self.done.len();
-                self.verify = if done { Verify::Done } else { Verify::Next { peer, next: end } };
-            }
-        }
-    }
 }
 
 impl Node {
@@ -142,7 +164,7 @@ impl Node {
 
     /// Trusts nothing until a full round. A joiner trusts nothing yet: for it only the clocks start again, or it
     /// would take the time it was frozen for a time in which nobody answered.
-    fn fence(&mut self, now: Now, why: &str) {
+    pub(super) fn fence(&mut self, now: Now, why: &str) {
         self.phase.fence(now);
         if self.phase.serving == Serving::Joining {
             self.marks.hit(Mark::JoinerFrozen);
@@ -155,42 +177,11 @@ impl Node {
         self.round = None;
     }
 
-    /// A jump of the wall clock against the monotonic one: nothing timed can be trusted, so reaping stops until a
-    /// full round, under a new life (CRDT.md A8). Coverage is kept, and stays true because reaping stops before the
-    /// next look: forgotten, the writes nobody else holds yet would be covered by nobody, and sent to nobody.
-    pub(super) fn notice_jump(&mut self, now: Now) {
-        let offset = offset_of(now);
-        let before = std::mem::replace(&mut self.wall_offset_ms, offset);
-        let jump_ms = offset.abs_diff(before);
-        if offset > before && jump_ms > SKIPPED_MS {
-            self.detect(now, membership::Input::Suspended(jump_ms));
-        }
-        if offset > before && jump_ms > self.limits.fence_after_ms {
-            self.marks.hit(Mark::SuspendNoticed);
-            // The monotonic clock stands still while a machine is suspended: the wall clock tells that it was.
-            self.fence(now, &format!("the wall clock went {jump_ms} ms ahead (a suspend?)"));
-        }
-        if jump_ms > self.limits.max_drift_ms {
-            // Whoever is known counts, linked or not: a node cut off from the others must not judge by this clock.
-            self.reap_frozen =
-                self.inc.values().any(|value| value & GONE == 0) && !mutant!(ReapGoesOnAfterJump);
-            if self.reap_frozen {
-                self.marks.hit(Mark::ReapFrozen);
-            }
-            let forward = offset > before;
-            self.marks.hit(if forward { Mark::WallJumpForward } else { Mark::WallJumpBackward });
-            let old = self.origin;
-            self.new_life(now, Mark::NewLifeJump, &format!("the wall clock jumped by {jump_ms} ms"));
-            (0..self.limits.partitions).for_each(|ix| self.replica.locked(ix, |p| p.reset_wall(now.wall_ms)));
-            // Nobody else can know it so surely: without the mark, the old life would hold up all reaping.
-            self.gone(now, old);
-        }
-    }
-
     /// Begins a new life under a fresh origin; the data stays.
     pub(super) fn new_life(&mut self, now: Now, cause: Mark, why: &str) {
         self.marks.hit(cause);
         self.past.insert(self.origin);
+        self.absent.on_board = (false, false);
         if !mutant!(CloneKeepsOrigin) {
             self.origin = Origin(self.rng.random());
         }
@@ -214,17 +205,24 @@ impl Node {
         }
     }
 
-    fn serve_as(&mut self, serving: Serving, reason: String) {
+    pub(super) fn serve_as(&mut self, serving: Serving, reason: String) {
         self.replica.set_serving(serving);
         self.phase.serving = serving;
         self.phase.reason.clone_from(&reason);
         self.outputs.push_back(Output::Serving(serving, reason));
     }
 
+    /// Serves although no member that holds everything was found: either there is none yet, or what is lacking is said.
+    fn serve_without_source(&mut self, why: &str) {
+        let incomplete = self.incomplete();
+        self.phase.incomplete.clone_from(&incomplete);
+        self.serve_as(Serving::Ready, incomplete.unwrap_or_else(|| why.to_owned()));
+    }
+
     pub(super) fn update_phase(&mut self, now: Now) {
         let waited_ms = now.mono_ms.saturating_sub(self.phase.since_ms);
         match self.phase.serving {
-            Serving::Ready => {}
+            Serving::Ready => self.complete_late(now),
             Serving::Fenced
                 if self.phase.left == 0 || self.nobody_knows_better() || mutant!(FenceOpensAtOnce) =>
             {
@@ -234,12 +232,15 @@ impl Node {
                 } else {
                     Mark::FenceNobodyKnowsBetter
                 });
-                self.serve_as(Serving::Ready, "a full round completed after the freeze".into());
+                if by_round {
+                    self.phase.completed();
+                }
+                self.open_fence("a full round completed after the freeze");
             }
             // A round that is bringing something goes on: one that hears nothing is given up soon enough.
             Serving::Fenced if waited_ms >= self.limits.fence_timeout_ms && self.round.is_none() => {
                 self.marks.hit(Mark::FenceOpenedByTimeout);
-                self.serve_as(Serving::Ready, "no peer answered within fence_timeout_ms".into());
+                self.open_fence("no peer answered within fence_timeout_ms");
             }
             Serving::Fenced if waited_ms >= self.limits.fence_timeout_ms => {
                 self.marks.hit(Mark::FenceWaitsForRound);
@@ -247,6 +248,13 @@ impl Node {
             Serving::Fenced => {}
             Serving::Joining => self.update_joining(now, waited_ms),
         }
+    }
+
+    /// A fence that opens makes nothing whole that was not before.
+    fn open_fence(&mut self, why: &str) {
+        let lacking = self.phase.incomplete.iter().map(|text| format!("; {text}"));
+        let reason = lacking.fold(why.to_owned(), |reason, text| reason + &text);
+        self.serve_as(Serving::Ready, reason);
     }
 
     /// A round with a member that is joining or fenced itself proves little; it counts only if there is no other
@@ -261,29 +269,62 @@ impl Node {
             && self.peers.iter().all(|(origin, peer)| complete(origin) && !peer.ready)
     }
 
+    /// The seeds' names lead to somebody who has not been asked yet.
+    pub(super) fn seeds_moved(&mut self, now: Now) {
+        let latest_ms = self.phase.since_ms + (SOLO_WAITS - 1) * self.limits.solo_after_ms;
+        self.phase.solo_from_ms = self.phase.solo_from_ms.max(now.mono_ms.min(latest_ms));
+    }
+
+    /// When this node will serve alone (monotonic ms), if nobody answers: while it joins and has met nobody.
+    pub fn solo_at_ms(&self) -> Option<u64> {
+        let alone = self.peers.is_empty() && self.members.is_empty();
+        let joins_alone = self.phase.serving == Serving::Joining && alone && self.phase.has_seeds;
+        // Whoever answered and was lost is waited for from its loss on.
+        let from_ms = self.phase.solo_from_ms.max(self.phase.last_loss_ms.unwrap_or(0));
+        joins_alone.then(|| from_ms + self.limits.solo_after_ms)
+    }
+
     fn update_joining(&mut self, now: Now, waited_ms: u64) {
         if !self.phase.has_seeds {
             self.marks.hit(Mark::Solo);
             return self.serve_as(Serving::Ready, "no seeds: the first of its mesh".into());
         }
+        if let Some(why) = self.phase.hold.clone() {
+            if self.phase.left == 0 {
+                self.continue_verify(now);
+            }
+            self.phase.reason = why;
+            return;
+        }
         if mutant!(ReadyAtFirstLink) && !self.peers.is_empty() {
             return self.serve_as(Serving::Ready, "linked".into());
         }
         if self.phase.left == 0 {
-            if self.phase.verify == Verify::Done || mutant!(JoinUnverified) {
+            if self.phase.verify.is_done() || mutant!(JoinUnverified) {
                 self.marks.hit(Mark::VerifiedJoin);
+                self.phase.completed();
                 return self.serve_as(Serving::Ready, "every partition adopted and verified".into());
             }
-            return self.continue_verify(now);
+            self.continue_verify(now);
+            if self.peers.values().any(|peer| peer.ready) {
+                return;
+            }
         }
         if let Some(why) = self.phase.kept_out(now, REFUSED_HOLD_MS.max(self.limits.solo_after_ms)) {
             self.phase.reason = format!("refused by {why}");
             return;
         }
+        if let Some(why) = self.waits_for_source(now) {
+            self.phase.reason = why;
+            return;
+        }
         if self.peers.is_empty() && self.members.is_empty() {
-            if waited_ms >= self.limits.solo_after_ms {
+            if self.solo_at_ms().is_some_and(|at_ms| now.mono_ms >= at_ms) {
                 self.marks.hit(Mark::Solo);
-                self.serve_as(Serving::Ready, "alone: no seed answered within solo_after_ms".into());
+                self.serve_without_source(match self.phase.first_link_ms {
+                    Some(_) => "alone: whoever answered was lost, and nobody came back within solo_after_ms",
+                    None => "alone: no seed answered within solo_after_ms",
+                });
             }
             return;
         }
@@ -296,38 +337,10 @@ impl Node {
         let rounds = self.peers.keys().all(|p| self.phase.complete_with.contains(p));
         if settled && all_linked && none_ready && rounds && !self.peers.is_empty() {
             self.marks.hit(Mark::FoundedTogether);
-            self.serve_as(Serving::Ready, "founded together with members that were joining too".into());
+            self.serve_without_source("founded together with members that were joining too");
         } else {
             let total = self.phase.done.len();
             self.phase.reason = format!("{} of {total} partitions adopted", total - self.phase.left);
         }
-    }
-
-    pub(super) fn continue_verify(&mut self, now: Now) {
-        let source =
-            self.peers.iter().find(|(o, p)| p.ready && self.phase.complete_with.contains(o)).map(|(o, _)| *o);
-        let (peer, next) = match self.phase.verify {
-            Verify::Done => return,
-            Verify::Asked { peer, asked_ms, .. }
-                if now.mono_ms < asked_ms + VERIFY_RETRY_MS && self.peers.contains_key(&peer) =>
-            {
-                return;
-            }
-            Verify::Asked { next, .. } => match source {
-                Some(source) => {
-                    self.marks.hit(Mark::VerifyRetry);
-                    (source, next)
-                }
-                None => return,
-            },
-            Verify::Next { peer, next } => (peer, next),
-            Verify::No => match source {
-                Some(source) => (source, 0),
-                None => return,
-            },
-        };
-        self.phase.verify = Verify::Asked { peer, next, asked_ms: now.mono_ms };
-        self.phase.reason = format!("verifying partition {next} of {}", self.phase.done.len());
-        self.verify_from(now, peer, next);
     }
 }

@@ -42,6 +42,9 @@ impl Node {
 
     /// Sends the next push to a peer unless one is on its way.
     pub(super) fn pump_push(&mut self, now: Now, to: Origin) {
+        if self.clocks.judge.is_waiting(now) {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&to).filter(|p| p.out.is_none() && !p.dirty.is_empty()) else {
             return;
         };

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rand::RngExt;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Class, Node, Output};
-use crate::core::causality::Origin;
+use super::{Class, Node, Output, Peer};
+use crate::core::causality::{Origin, RangeSet};
 use crate::core::limits::{MAX_FORCED, ROUND_WINDOW};
 use crate::core::marks::Mark;
 use crate::core::replica::{Claim, Entry, GONE, PageIn, PageOutcome, Refusal};
 use crate::core::replication::{
     Bases, EntryReader, Inc, Message, OriginTable, PageFrame, SyncItem, encode, flatten_ranges, in_frames,
-    unflatten_ranges,
+    mark_incomplete, unflatten_ranges,
 };
 use crate::core::session::SessionId;
 use crate::core::time::Now;
@@ -20,14 +20,21 @@ use crate::core::time::Now;
 /// Rounds with one peer are at least this far apart (ms), unless its link is new.
 const ROUND_GAP_MS: u64 = 100;
 
+/// Doublings of the wait after rounds that were refused: eight times `sync_interval_ms` in the end.
+const MOST_VAIN: u32 = 3;
+
 /// The one round this node is asking for. Answering others' takes no state.
 pub(super) struct Round {
     pub peer: Origin,
     pub id: u64,
     pub heard_ms: u64,
     begun_ms: u64,
+    /// Its digest's wall time.
+    wall_ms: u64,
     /// Our own last dot of each partition when the digest was taken: "equal" means the peer has them all.
     own_last: Vec<u64>,
+    /// What was covered then of lives that are not linked.
+    unlinked: Unlinked,
     /// Ask with an empty base: an audit found what vectors cannot show.
     full: bool,
     pending: VecDeque<u16>,
@@ -36,7 +43,7 @@ pub(super) struct Round {
     /// Partition and counter, alternating, for the closing `Adopted`.
     adopted: Vec<u64>,
     pulled: bool,
-    /// A page brought something, an entry or a claim.
+    /// Something has changed here by it: what was known already is no gain.
     gained: bool,
     /// A partition's page was refused for now.
     failed: bool,
@@ -55,30 +62,61 @@ impl Round {
     }
 }
 
+impl Peer {
+    /// How long the next round with this peer waits for. Unequal, and yet nothing to fetch: the peer lacks something, or
+    /// nodes disagree on when an origin is over. Asking again at once would find the same. What was refused is brought
+    /// once more by every round, until time makes it acceptable: longer and longer, while nothing else comes along.
+    fn rest_after(&mut self, round: &Round, now: Now, interval_ms: u64) {
+        self.vain = match round {
+            Round { failed: true, gained: false, .. } => (self.vain + 1).min(MOST_VAIN),
+            _ => 0,
+        };
+        if round.failed || round.pulled && !round.gained {
+            self.not_before_ms = self.not_before_ms.max(now.mono_ms + (interval_ms << self.vain));
+        }
+    }
+}
+
 /// A node's digest.
 pub(super) struct Digest {
     pub root: u64,
     pub hashes: Vec<u64>,
     pub own_last: Vec<u64>,
     pub retains_expired: bool,
+    pub unlinked: Unlinked,
 }
+
+/// Coverage of lives that are neither linked nor this one, per partition.
+pub(super) type Unlinked = Vec<(u16, BTreeMap<Origin, RangeSet>)>;
 
 impl Node {
     /// Hashes every partition, each under its own lock: equality is then true of some moment for each.
     pub(super) fn digest_now(&self, now: Now) -> Digest {
+        self.digest_at(now.wall_ms)
+    }
+
+    /// As of this wall time. Both sides of a round hash by the asker's clock: it decides which origins are about to be
+    /// forgotten, and those two clocks apart would not agree on.
+    pub(super) fn digest_at(&self, wall_ms: u64) -> Digest {
         let n = usize::from(self.limits.partitions);
         let mut digest = Digest {
             root: 0,
             hashes: Vec::with_capacity(n),
             own_last: Vec::with_capacity(n),
             retains_expired: false,
+            unlinked: Vec::new(),
         };
         let mut bytes = Vec::with_capacity(8 * n);
         for ix in 0..self.limits.partitions {
             self.replica.shared(ix, |p| {
-                digest.hashes.push(p.cov_hash(now.wall_ms, &self.limits));
+                digest.hashes.push(p.cov_hash(wall_ms, &self.limits));
                 digest.own_last.push(p.own_last());
-                digest.retains_expired |= p.counts().expired_retained > 0;
+                digest.retains_expired |= p.counts().expired_retained + p.counts().stubs > 0;
+                let unlinked = p.coverage().filter(|(origin, _)| self.is_unlinked(*origin));
+                let unlinked: BTreeMap<_, _> = unlinked.map(|(origin, cov)| (origin, cov.clone())).collect();
+                if !unlinked.is_empty() {
+                    digest.unlinked.push((ix, unlinked));
+                }
             });
             bytes.extend_from_slice(&digest.hashes[usize::from(ix)].to_le_bytes());
         }
@@ -110,7 +148,7 @@ impl Node {
 
     /// Starts the next wanted round if none is under way.
     pub(super) fn start_rounds(&mut self, now: Now) {
-        if self.round.is_some() {
+        if self.round.is_some() || self.clocks.judge.is_waiting(now) {
             return;
         }
         if let Some((to, partitions)) = self.refetch.pop_front() {
@@ -130,7 +168,7 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&to) else { return };
         peer.wanted = false;
         peer.not_before_ms = now.mono_ms + ROUND_GAP_MS;
-        let version = peer.version;
+        let (version, first) = (peer.version, !peer.complete);
         let digest = self.digest_now(now);
         let id = self.next_round;
         self.next_round += 1;
@@ -140,7 +178,9 @@ impl Node {
             id,
             heard_ms: now.mono_ms,
             begun_ms: now.mono_ms,
+            wall_ms: now.wall_ms,
             own_last: digest.own_last,
+            unlinked: digest.unlinked,
             full: is_full,
             pending: full.into(),
             asked: BTreeMap::new(),
@@ -153,9 +193,13 @@ impl Node {
             self.pump_round(now);
             return;
         }
-        let (root, want_inc, ready) = (digest.root, digest.retains_expired, self.phase.is_ready());
+        // Whoever misses somebody asks whether others know better: that it left, or was replaced. And who has just come
+        // asks who else is missing.
+        let want_inc = digest.retains_expired || first || self.missing().next().is_some();
+        let (root, ready) = (digest.root, self.is_source());
         let frame =
             encode(version, &Message::Digest { round: id, root, wall_ms: now.wall_ms, want_inc, ready });
+        let frame = mark_incomplete(frame, self.lacks_something());
         self.send(to, Class::Control, frame);
     }
 
@@ -167,15 +211,18 @@ impl Node {
 
     /// An equal answer completes a round of every partition (CRDT.md A1).
     pub(super) fn equal(&mut self, now: Now, peer: Origin, round: u64, wall_ms: u64, ready: bool, inc: Inc) {
+        self.note_clock(now, peer, wall_ms);
         let Some(current) = self.current(now, peer, round) else { return };
         if current.pulled {
             return;
         }
+        let unlinked = std::mem::take(&mut current.unlinked);
         let mut own_last = std::mem::take(&mut current.own_last);
         if mutant!(EqualCountsLaterWrites) {
             own_last = self.digest_now(now).own_last;
         }
         self.has_all_ours(peer, &own_last);
+        self.shows(peer, unlinked);
         if !mutant!(EqualGivesNoFreshness) {
             self.fresh(now, peer, wall_ms, inc);
         }
@@ -183,7 +230,7 @@ impl Node {
         self.note_equal(now, peer);
         self.marks.hit(Mark::RoundEqual);
         self.phase.all_done(ready);
-        self.note_ready(peer, ready);
+        self.note_ready(now, peer, ready);
         let revived = self.revived_for(peer);
         if revived.is_empty() {
             self.finish_round(now);
@@ -195,15 +242,20 @@ impl Node {
         }
     }
 
-    fn note_ready(&mut self, peer: Origin, ready: bool) {
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.ready = ready;
-        }
-    }
-
     pub(super) fn has_all_ours(&mut self, peer: Origin, own_last: &[u64]) {
         for (partition, &hi) in own_last.iter().enumerate().filter(|(_, hi)| **hi > 0) {
             self.outputs.push_back(Output::Adopted { peer, partition: partition as u16, lo: 1, hi });
+        }
+    }
+
+    fn is_unlinked(&self, origin: Origin) -> bool {
+        origin != self.origin && !self.peers.contains_key(&origin)
+    }
+
+    /// A peer covers at least this of lives that nobody is linked to.
+    pub(super) fn shows(&mut self, peer: Origin, shown: Unlinked) {
+        if !shown.is_empty() {
+            self.outputs.push_back(Output::Covers { peer, shown });
         }
     }
 
@@ -226,17 +278,18 @@ impl Node {
         if hashes.len() != wanted {
             return Err(format!("{} bytes of partition hashes: {wanted} expected", hashes.len()));
         }
-        if self.current(now, peer, round).is_none_or(|r| r.pulled) {
+        let Some(asked_ms) = self.current(now, peer, round).filter(|r| !r.pulled).map(|r| r.wall_ms) else {
             return Ok(());
-        }
+        };
         self.marks.hit(Mark::RoundUnequal);
-        self.note_ready(peer, ready);
+        self.note_clock(now, peer, wall_ms);
+        self.note_ready(now, peer, ready);
         let mut inc = inc;
         self.drop_served(now, &mut inc);
         self.heard_of(&inc);
-        let own = self.digest_now(now);
+        let own = self.digest_at(asked_ms);
         let revived: BTreeSet<u16> = self.revived_for(peer).into_iter().collect();
-        let mut pending = VecDeque::new();
+        let (mut pending, mut unlinked) = (VecDeque::new(), own.unlinked);
         for (ix, theirs) in hashes.chunks_exact(8).enumerate() {
             let (partition, theirs) = (ix as u16, theirs.try_into().map_or(0, u64::from_le_bytes));
             if theirs == own.hashes[ix] && !revived.contains(&partition) {
@@ -251,6 +304,8 @@ impl Node {
                 pending.push_back(partition);
             }
         }
+        unlinked.retain(|(ix, _)| !pending.contains(ix));
+        self.shows(peer, unlinked);
         self.note_unequal(now, peer, pending.len());
         if let Some(round) = &mut self.round {
             round.pending = pending;
@@ -342,9 +397,7 @@ impl Node {
             self.marks.hit(Mark::PageOfAnotherRound);
         }
         let full = self.round.as_ref().is_some_and(|r| r.full);
-        if let Some(round) = self.round.as_mut().filter(|_| asked.is_some()) {
-            round.gained |= !page.entries.is_empty() || !header.claims.is_empty();
-        }
+        let mut gained = false;
         let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: page.version };
         let claims = read_claims(&header.claims, &header.origins)?;
         let reader = EntryReader { bases, origins: &header.origins };
@@ -370,8 +423,15 @@ impl Node {
             }
             let forced = asked.as_ref().map_or(&[][..], |a| &a.force);
             let (epoch, complete) = (header.epoch, header.complete);
-            p.apply_page(PageIn { from: peer, epoch, current, entries, claims, complete, inc, forced }, gate)
+            let before = p.changes();
+            let page = PageIn { from: peer, epoch, current, entries, claims, complete, inc, forced };
+            let outcome = p.apply_page(page, gate);
+            gained = p.changes() > before;
+            outcome
         });
+        if let Some(round) = self.round.as_mut().filter(|_| asked.is_some()) {
+            round.gained |= gained;
+        }
         for liar in taught {
             self.marks.hit(Mark::LiarNamed);
             self.warn(format!(
@@ -434,10 +494,8 @@ impl Node {
         if round.pulled {
             self.stats.rounds_pulled += 1;
         }
+        peer.rest_after(&round, now, self.limits.sync_interval_ms);
         if round.pulled && !round.gained {
-            // Unequal, and yet nothing to fetch: the peer lacks something, or nodes disagree on when an origin is
-            // over. Asking again at once would find the same.
-            peer.not_before_ms = peer.not_before_ms.max(now.mono_ms + self.limits.sync_interval_ms);
             self.marks.hit(Mark::RoundWithoutGain);
         }
         if !round.adopted.is_empty() {
@@ -446,12 +504,17 @@ impl Node {
         }
         if round.failed {
             self.marks.hit(Mark::RoundIncomplete);
+            // What was refused will be so again at once: every write of the peer would fetch all of it.
+            self.put_off(now, round.peer);
         }
         if whole {
             self.phase.round_complete(round.peer);
-            if std::mem::take(&mut self.reap_frozen) {
-                self.marks.hit(Mark::ReapUnfrozen);
-            }
+        }
+    }
+
+    fn put_off(&mut self, now: Now, peer: Origin) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.not_before_ms = peer.not_before_ms.max(now.mono_ms + self.limits.sync_interval_ms);
         }
     }
 

@@ -2,14 +2,14 @@
 
 use super::partition::{Partition, Recent};
 use super::size::{Extent, check_create, check_edit};
-use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at, short_origin};
-use crate::core::limits::{Limits, MAX_CONTEXT};
+use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at};
+use crate::core::limits::Limits;
 use crate::core::marks::Mark as Rare;
 use crate::core::session::{
     Birth, Dead, Field, Live, Login, Mark, Op, PRINCIPAL_KEY, Packed, SessionId, State, Ttl, TtlReg,
     deadline_ms, encode, high_marks, is_reserved, join,
 };
-use crate::core::time::Hlc;
+use crate::core::time::{Hlc, HybridClock};
 
 /// What a local op changes.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +41,8 @@ pub struct Change<'a> {
 pub struct Stamper<'a> {
     /// Takes the next counter of this life.
     pub counter: &'a dyn Fn() -> u64,
-    /// Takes a stamp past everything observed, given the wall time (ms).
-    pub tick: &'a dyn Fn(u64) -> Hlc,
+    /// Gives stamps past everything observed.
+    pub clock: &'a HybridClock,
     /// The node's limits.
     pub limits: &'a Limits,
 }
@@ -170,7 +170,8 @@ impl Partition {
             self.marks.hit(Rare::BornExpired);
             return Err(WriteError::Expired { deadline_ms, now_ms });
         }
-        let ver = self.stamp(now_ms, stamper);
+        // Nothing of a new session came before.
+        let ver = self.stamp(now_ms, Hlc::default, stamper);
         let (high_sliding, high_absolute) = high_marks(ttl, 0);
         let live = Live {
             ops: vec![Op { ver, context: Vec::new() }],
@@ -218,15 +219,13 @@ impl Partition {
         }
         check_edit(&packed, &fields, stamper.limits).inspect_err(|error| self.note_refused(error))?;
         self.note_edit(&packed, change, &fields, (now_ms, new_ttl, touch));
-        let (context, whole) = context_of(&packed, self.own, &self.origins);
-        if !whole {
-            self.marks.hit(Rare::ContextTruncated);
-        }
-        let ver = self.stamp(now_ms, stamper);
+        let context = self.context(&packed, &fields);
+        let newest = || packed.vers().map(|ver| ver.hlc).max().unwrap_or_default();
+        let ver = self.stamp(now_ms, newest, stamper);
         let old = self.record(slot).state();
         let (high_sliding, high_absolute) = new_ttl.map(|ttl| high_marks(ttl, 0)).unwrap_or_default();
         let part = State::Live(Live {
-            ops: vec![Op { ver, context: if fields.is_empty() { Vec::new() } else { context } }],
+            ops: vec![Op { ver, context }],
             birth: None,
             touch: touch.then_some(Mark { op: 0, ms: now_ms }),
             ttl: new_ttl.map(|ttl| TtlReg { op: 0, ttl }),
@@ -297,7 +296,8 @@ impl Partition {
         (now_ms, hard_ms): (u64, u64),
         stamper: &Stamper<'_>,
     ) -> Written {
-        let ver = self.stamp(now_ms, stamper);
+        // A tombstone stands above every live state, whatever its stamp.
+        let ver = self.stamp(now_ms, Hlc::default, stamper);
         let slot = self.store(id, slot, &State::Dead(Dead { ver, hard_ms })).unwrap_or_default();
         self.revived.remove(&id);
         self.own_op(ver, slot, (false, false), hard_ms);
@@ -312,8 +312,8 @@ impl Partition {
         Some(Seen { birth: dot(live.birth?.op)?, fields: fields.filter_map(|f| dot(f.op)).collect() })
     }
 
-    fn stamp(&self, now_ms: u64, stamper: &Stamper<'_>) -> Ver {
-        let hlc = (stamper.tick)(now_ms);
+    fn stamp(&self, now_ms: u64, newest: impl FnOnce() -> Hlc, stamper: &Stamper<'_>) -> Ver {
+        let hlc = stamper.clock.tick_within(now_ms, stamper.limits.max_drift_ms, newest);
         if hlc.ms() > now_ms {
             // Only a carry leaves the logical count at zero past the wall clock.
             self.marks.hit(if hlc.logical() == 0 { Rare::HlcCarry } else { Rare::HlcAheadOfWall });
@@ -358,7 +358,7 @@ impl Partition {
     fn own_op(&mut self, ver: Ver, slot: u32, (touched, ttl): (bool, bool), hard_ms: u64) {
         // The claim of an own dot reaches back to the previous one here: the counters between belong to
         // other partitions.
-        let range = RangeSet::from_range(self.own_last + 1, ver.counter);
+        let range = RangeSet::from_range(self.first_unpruned(self.own_last + 1), ver.counter);
         if !mutant!(OwnWriteUncovered) {
             self.add_cover(self.own, &range, hard_ms);
         }
@@ -441,23 +441,4 @@ fn sorted_fields<'a>(fields: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>, 
     out.sort_by_key(|f| f.key);
     out.dedup_by_key(|f| f.key);
     out
-}
-
-/// What the writer of an edit has seen of this session: the label context of its op, and whether all fitted.
-fn context_of(packed: &Packed<'_>, own: u32, origins: &[Origin]) -> (Vec<(u32, u64)>, bool) {
-    let State::Live(live) = packed.state() else { return (Vec::new(), true) };
-    let own_short = short_origin(origin_at(origins, own));
-    let mut seen: Vec<(u32, u64)> = Vec::new();
-    let dots = live.ops.iter().map(|op| (short_origin(origin_at(origins, op.ver.origin)), op.ver.counter));
-    for (short, counter) in dots.chain(live.ops.iter().flat_map(|op| op.context.iter().copied())) {
-        match seen.iter_mut().find(|s| s.0 == short) {
-            _ if short == own_short => {}
-            Some(entry) => entry.1 = entry.1.max(counter),
-            None => seen.push((short, counter)),
-        }
-    }
-    seen.sort_by_key(|&(_, counter)| std::cmp::Reverse(counter));
-    let whole = seen.len() <= MAX_CONTEXT;
-    seen.truncate(MAX_CONTEXT);
-    (seen, whole)
 }

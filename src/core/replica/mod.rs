@@ -5,18 +5,23 @@
 //! index of principals, which is a leaf.
 
 mod arena;
+mod audit;
+mod context;
 mod dump;
 mod local;
+mod merge;
 mod page;
 mod partition;
 mod principals;
 mod reap;
 mod remote;
+mod revived;
 mod revoke;
 mod size;
 mod store;
 
 pub use arena::{Arena, Held, Place};
+pub use audit::{Sifted, bucket_of};
 pub use dump::{Dumped, DumpedLive, Stamp};
 pub use local::{Change, Seen, Stamper, WriteError, Written, touch_quantum_ms};
 pub use page::{Base, EntrySink, PageOut, PushOut};

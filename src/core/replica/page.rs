@@ -7,7 +7,7 @@ use super::remote::{Claim, fading};
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::{Limits, MAX_RANGES};
 use crate::core::marks::Mark;
-use crate::core::session::{Mark as Maximum, Op, Packed, SessionId, State};
+use crate::core::session::{Mark as Maximum, Op, SessionId, State};
 use crate::core::time::Hlc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -64,7 +64,11 @@ impl Partition {
         }
         let start = self.recent.partition_point(|r| r.counter <= cursor);
         // A peer further back than what is remembered gets the suffix; anti-entropy brings the rest.
-        let lo = if mutant!(PushClaimsFromOne) { 1 } else { cursor.max(self.recent_floor) + 1 };
+        let lo = if mutant!(PushClaimsFromOne) {
+            1
+        } else {
+            self.first_unpruned(cursor.max(self.recent_floor) + 1)
+        };
         if cursor < self.recent_floor {
             self.marks.hit(Mark::PushSuffix);
         }
@@ -170,7 +174,7 @@ impl Partition {
             }
         }
         for (ix, (&origin, known)) in self.origins.iter().zip(&self.known).enumerate() {
-            if fading(known.until_ms, now_ms, limits) && known.index.is_empty() {
+            if fading(known.until_ms, now_ms, limits) {
                 continue;
             }
             let lacking = known.cov.minus(base.get(&origin).unwrap_or(&empty));
@@ -200,11 +204,10 @@ impl Partition {
     }
 
     /// Nothing is lacking, and yet the requester found us unequal: it may think an origin about to be over that is not
-    /// by what we know. Claims without counters tell it until when those matter that nothing here depends on.
+    /// by what we know. Claims without counters tell it until when each matters.
     fn tell_ends(&self, now_ms: u64, limits: &Limits, out: &mut PageOut) {
         for (&origin, known) in self.origins.iter().zip(&self.known) {
-            let idle = known.index.is_empty() && !known.cov.is_empty();
-            if idle && !fading(known.until_ms, now_ms, limits) {
+            if !known.cov.is_empty() && !fading(known.until_ms, now_ms, limits) {
                 out.claims.push((origin, RangeSet::default(), known.until_ms));
             }
         }
@@ -279,7 +282,7 @@ impl Partition {
         let mut hash = 0u64;
         let mut bytes = Vec::with_capacity(48);
         for (origin, known) in self.origins.iter().zip(&self.known) {
-            if known.cov.is_empty() || (fading(known.until_ms, wall_ms, limits) && known.index.is_empty()) {
+            if known.cov.is_empty() || fading(known.until_ms, wall_ms, limits) {
                 continue;
             }
             bytes.clear();
@@ -293,60 +296,5 @@ impl Partition {
             hash = hash.wrapping_add(xxh3_64_with_seed(&bytes, u64::from(self.ix)));
         }
         hash
-    }
-
-    /// The audit sum (CRDT.md §9): over sessions and tombstones far from their end, of (id, component, version, value).
-    /// Equal coverage with unequal sums means a bug, bit rot, or a peer that claimed what it did not send. `None` if
-    /// something held is not covered (more gaps than are remembered): then it is no evidence.
-    pub fn audit_sum(&self, wall_ms: u64, limits: &Limits) -> Option<u64> {
-        let margin = 2 * limits.max_drift_ms;
-        let mut sum = 0u64;
-        let mut bytes = Vec::new();
-        for record in self.records().filter(|r| !r.is_dead() && r.deadline_ms() > wall_ms + margin) {
-            let State::Live(live) = record.state() else { continue };
-            let uncovered = |ver: &Ver| !self.known[ver.origin as usize].cov.contains(ver.counter);
-            if live.ops.iter().any(|op| uncovered(&op.ver)) {
-                return None;
-            }
-            let mut component = |name: &str, op: u32, value: &[u8]| {
-                self.audit_component(&record, name, &live.ops[op as usize].ver, value, &mut bytes);
-                sum = sum.wrapping_add(xxh3_64_with_seed(&bytes, 0));
-            };
-            for field in &live.fields {
-                component(field.key, field.op, field.value.unwrap_or(b"\0removed"));
-            }
-            if let (Some(birth), Some(ttl)) = (live.birth, live.ttl) {
-                component("\u{1}birth", birth.op, &birth.hard_ms.to_le_bytes());
-                component("\u{1}ttl", ttl.op, &[]);
-            }
-            let marks = [live.touch, live.high_sliding, live.high_absolute];
-            for (n, mark) in marks.into_iter().enumerate().filter_map(|(n, m)| Some((n, m?))) {
-                component(
-                    ["\u{1}touch", "\u{1}sliding", "\u{1}absolute"][n],
-                    mark.op,
-                    &mark.ms.to_le_bytes(),
-                );
-            }
-        }
-        for record in self.records().filter(|r| r.is_dead() && r.hard_ms() > wall_ms + margin) {
-            let ver = record.ver(0);
-            if !self.known[ver.origin as usize].cov.contains(ver.counter) {
-                return None;
-            }
-            self.audit_component(&record, "\u{1}dead", &ver, &record.hard_ms().to_le_bytes(), &mut bytes);
-            sum = sum.wrapping_add(xxh3_64_with_seed(&bytes, 0));
-        }
-        Some(sum)
-    }
-
-    /// The bytes by which one component goes into the audit sum.
-    fn audit_component(&self, record: &Packed<'_>, name: &str, ver: &Ver, value: &[u8], bytes: &mut Vec<u8>) {
-        bytes.clear();
-        bytes.extend_from_slice(record.id().as_bytes());
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.push(0xff);
-        bytes.extend_from_slice(&origin_at(&self.origins, ver.origin).to_bytes());
-        bytes.extend_from_slice(&ver.counter.to_le_bytes());
-        bytes.extend_from_slice(if mutant!(AuditOverlooksValues) { &[] } else { value });
     }
 }

@@ -12,6 +12,7 @@ use hashbrown::HashTable;
 
 use super::arena::{Arena, Held, Place};
 use super::principals::Note;
+use super::revived::Revived;
 use crate::core::causality::{Origin, OriginIx, RangeSet, Ver, short_origin};
 use crate::core::limits::{MAX_RANGES, RECENT_OPS};
 use crate::core::marks::{Mark, Marks};
@@ -36,6 +37,8 @@ pub(super) struct Slot {
     pub wheel: u32,
     pub used: bool,
     pub told_expired: bool,
+    /// Only what nobody may bring back is left of the session (`revived.rs`).
+    pub stub: bool,
 }
 
 /// One op of our own, remembered for pushes.
@@ -74,10 +77,18 @@ pub struct Counts {
     pub tombstones: u64,
     /// Revocations held.
     pub revocations: u64,
-    /// Expired sessions still retained.
+    /// Expired sessions still retained, stubs aside.
     pub expired_retained: u64,
+    /// What is left, to its hard deadline, of expired sessions that were reaped without a member's word.
+    pub stubs: u64,
+    /// Sessions reaped because a member was not heard of for `expire_wait_ms`.
+    pub reaped_unheard: u64,
+    /// Sessions that had been reaped here and are back, alive: their fields may be older ones.
+    pub returned: u64,
     /// Concurrent overwrites seen.
     pub conflicts: u64,
+    /// Overwrites of which nobody can tell any more whether they were concurrent.
+    pub unlabelled: u64,
     /// Equal versions with different content, second births, and the like.
     pub violations: u64,
     /// Entries refused because their clock was too far ahead.
@@ -108,6 +119,8 @@ pub struct Partition {
     pub(super) own: OriginIx,
     /// The last own dot written here.
     pub(super) own_last: u64,
+    /// The last own dot that was over when own coverage was pruned.
+    pub(super) own_over: u64,
     pub(super) recent: VecDeque<Recent>,
     /// The last own dot no longer in `recent`.
     pub(super) recent_floor: u64,
@@ -115,8 +128,8 @@ pub struct Partition {
     pub(super) inc: BTreeMap<Origin, u64>,
     pub(super) pending: BTreeMap<Origin, Pending>,
     pub(super) taught: VecDeque<Taught>,
-    /// Sessions inserted from forced answers, and who has not confirmed yet (CRDT.md A2).
-    pub(super) revived: BTreeMap<SessionId, BTreeSet<Origin>>,
+    /// Sessions that were reaped here and came back, and who has not confirmed yet (CRDT.md A2).
+    pub(super) revived: BTreeMap<SessionId, Revived>,
     pub(super) wheel: BTreeMap<u32, Vec<u32>>,
     /// The greatest wall time any operation here has used (CRDT.md A6).
     pub(super) high_wall_ms: u64,
@@ -147,6 +160,7 @@ impl Partition {
             origin_ix: BTreeMap::new(),
             own: 0,
             own_last: 0,
+            own_over: 0,
             recent: VecDeque::new(),
             recent_floor: 0,
             inc: BTreeMap::new(),
@@ -328,7 +342,7 @@ impl Partition {
             self.slots.push(Slot::default());
         }
         let place = self.arena.insert(slot, bytes);
-        self.slots[slot as usize] = Slot { place, wheel: 0, used: true, told_expired: false };
+        self.slots[slot as usize] = Slot { place, used: true, ..Slot::default() };
         let (slots, arena, key) = (&self.slots, &self.arena, self.key);
         let rehash = |&slot: &u32| Packed::new(arena.bytes(slots[slot as usize].place)).id().table_hash(key);
         self.ids.insert_unique(id.table_hash(key), slot, rehash);
@@ -354,10 +368,11 @@ impl Partition {
         self.revived.remove(&id);
     }
 
-    fn count(&mut self, slot: u32, by: i64) {
+    pub(super) fn count(&mut self, slot: u32, by: i64) {
         let record = self.record(slot);
         let (dead, revocation) = (record.is_dead(), record.is_revocation());
-        let told = self.slots[slot as usize].told_expired && !dead;
+        let stub = self.slots[slot as usize].stub && !dead;
+        let told = self.slots[slot as usize].told_expired && !dead && !stub;
         let add = |n: &mut u64| *n = n.wrapping_add_signed(by);
         add(match (dead, revocation) {
             (true, _) => &mut self.counts.tombstones,
@@ -366,6 +381,9 @@ impl Partition {
         });
         if told {
             add(&mut self.counts.expired_retained);
+        }
+        if stub {
+            add(&mut self.counts.stubs);
         }
     }
 
@@ -411,8 +429,11 @@ impl Partition {
     }
 
     pub(super) fn add_cover(&mut self, ix: OriginIx, ranges: &RangeSet, until_ms: u64) {
-        self.changed();
         let known = &mut self.known[ix as usize];
+        if until_ms <= known.until_ms && ranges.minus(&known.cov).is_empty() {
+            return;
+        }
+        self.changes += 1;
         let before = known.cov.ranges().len();
         known.cov.union(ranges);
         if mutant!(CoverageAsMaximum) {
@@ -429,6 +450,23 @@ impl Partition {
         known.until_ms = known.until_ms.max(until_ms);
     }
 
+    /// Until when an origin matters, as a peer's claim without counters tells.
+    pub(super) fn extend_origin(&mut self, origin: Origin, until_ms: u64) {
+        let Some(ix) = self.find_origin(origin) else { return };
+        let known = &mut self.known[ix as usize];
+        if known.until_ms < until_ms {
+            known.until_ms = until_ms;
+            self.changes += 1;
+        }
+    }
+
+    /// Where a claim on own dots begins that would begin here: at the first one, if everything before is over. What is
+    /// over may be claimed without an entry, and peers that have forgotten this origin acknowledge only what they cover
+    /// without a gap.
+    pub(super) fn first_unpruned(&self, lo: u64) -> u64 {
+        if lo <= self.own_over + 1 { 1 } else { lo }
+    }
+
     /// What a request names and its page echoes (CRDT.md F5).
     pub fn nonce(&self) -> (u32, u64) {
         (self.epoch, self.version)
@@ -440,16 +478,6 @@ impl Partition {
             let held = self.inc.entry(member).or_insert(0);
             *held = (*held).max(wall_ms);
         }
-    }
-
-    /// Revived sessions that still wait for this peer's word (CRDT.md A2).
-    pub fn revived_waiting_for(&self, peer: Origin) -> Vec<SessionId> {
-        self.revived.iter().filter(|(_, waiting)| waiting.contains(&peer)).map(|(id, _)| *id).collect()
-    }
-
-    /// Whether any revived session waits: then this partition is no source for a joiner.
-    pub fn has_revived(&self) -> bool {
-        !self.revived.is_empty()
     }
 
     /// What rarely happens here, and did. The record store has its own.
@@ -509,6 +537,7 @@ impl Partition {
         self.own = self.intern(own);
         self.epoch = epoch_of(own);
         self.own_last = 0;
+        self.own_over = 0;
         self.recent.clear();
         self.recent_floor = 0;
         // Claims of rounds the old life asked for were bound to its nonce.

@@ -19,21 +19,22 @@ pub const GONE: u64 = 1 << 63;
 
 /// How long an undecided expiry waits for its next look (ms).
 const RETRY_MS: u64 = 3_000;
+/// How often a stub is looked at (ms): there may be many, for weeks.
+const STUB_LOOK_MS: u64 = 60_000;
 
 impl Partition {
-    /// Hides, reaps and collects what is due. `inc` is the node's freshness vector; `frozen` stops reaping while
-    /// the wall clock is suspect (CRDT.md A8). At most `budget` records are looked at.
+    /// Hides, reaps and collects what is due. `inc` is the node's freshness vector; what goes must be over at `reap_ms`
+    /// too, the earliest of the clocks that may be right (CRDT.md A8). At most `budget` records are looked at.
     pub fn reap(
         &mut self,
-        wall_ms: u64,
+        (wall_ms, reap_ms): (u64, u64),
         limits: &Limits,
         inc: &BTreeMap<Origin, u64>,
-        frozen: bool,
         mut budget: usize,
         events: &mut Vec<Happened>,
     ) {
         let now_ms = self.clamp_wall(wall_ms);
-        self.wait_for_nobody_gone(inc);
+        self.wait_for_nobody_gone(now_ms, inc);
         let due = u32::try_from(now_ms / 1_000).unwrap_or(u32::MAX);
         while let Some((&bucket, _)) = self.wheel.first_key_value() {
             if bucket > due || budget == 0 {
@@ -51,32 +52,18 @@ impl Partition {
                 if current {
                     budget -= 1;
                     self.slots[slot as usize].wheel = 0;
-                    self.look(slot, now_ms, limits, inc, frozen, events);
+                    self.look(slot, (now_ms, reap_ms), limits, inc, events);
                 }
             }
         }
     }
 
-    /// A revived session waits for every member's word; a life that is over will never give it.
-    fn wait_for_nobody_gone(&mut self, inc: &BTreeMap<Origin, u64>) {
-        if self.revived.is_empty() {
-            return;
-        }
-        let own = &self.inc;
-        let gone = |m: &Origin| [own.get(m), inc.get(m)].into_iter().flatten().any(|v| v & GONE != 0);
-        self.revived.retain(|_, waiting| {
-            waiting.retain(|member| !gone(member));
-            !waiting.is_empty()
-        });
-    }
-
     fn look(
         &mut self,
         slot: u32,
-        now_ms: u64,
+        (now_ms, reap_ms): (u64, u64),
         limits: &Limits,
         inc: &BTreeMap<Origin, u64>,
-        frozen: bool,
         events: &mut Vec<Happened>,
     ) {
         let record = self.record(slot);
@@ -91,12 +78,12 @@ impl Partition {
                 hard_ms + margin_ms
             };
             let over = now_ms > keep_until;
-            return if over && !frozen {
+            return if over && reap_ms > keep_until {
                 self.marks.hit(Mark::TombstoneCollected);
                 self.drop_slot(slot)
             } else {
-                self.note_kept(over && frozen, false, false);
-                self.requeue(slot, keep_until, now_ms)
+                self.note_kept(over, false, false);
+                self.requeue(slot, keep_until.max(now_ms + RETRY_MS * u64::from(over)), now_ms)
             };
         }
         if now_ms < deadline_ms {
@@ -116,14 +103,32 @@ impl Partition {
         let stable_ms = self.record(slot).stable_deadline_ms() + 3 * limits.skew_ms;
         let over = now_ms >= hard_ms + limits.grace_ms;
         let due = now_ms >= deadline_ms + limits.grace_ms;
+        let agreed = reap_ms >= if over { hard_ms } else { deadline_ms } + limits.grace_ms;
         let waiting = self.revived.contains_key(&id) && !mutant!(RevivedReapedAtOnce);
         let quiet = due && !waiting && (self.all_fresh(stable_ms, inc) || mutant!(ReapedUnstable));
-        if !frozen && (over || quiet) {
+        let unheard =
+            due && !waiting && now_ms.min(reap_ms) >= stable_ms.saturating_add(limits.expire_wait_ms);
+        if agreed && (over || quiet) {
             self.marks.hit(if quiet { Mark::ReapedStable } else { Mark::ReapedAtHard });
             self.drop_slot(slot);
+        } else if unheard && !mutant!(ExpiryWaitUnbounded) {
+            self.look_unheard(slot, hard_ms + limits.grace_ms, now_ms);
         } else {
-            self.note_kept(frozen && (over || quiet), due && waiting, due && !waiting && !quiet);
+            self.note_kept(!agreed && (over || quiet), due && waiting, due && !waiting && !quiet);
             self.requeue(slot, (deadline_ms + limits.grace_ms).max(now_ms + RETRY_MS), now_ms);
+        }
+    }
+
+    /// Somebody out of reach was waited for long enough: what it may still know costs less than what is kept.
+    fn look_unheard(&mut self, slot: u32, over_ms: u64, now_ms: u64) {
+        let stub = self.slots[slot as usize].stub;
+        if !stub {
+            self.marks.hit(Mark::ReapedUnheard);
+            self.counts.reaped_unheard += 1;
+        }
+        if !self.reap_unheard(slot) {
+            // Its end, or earlier once all have been heard of.
+            self.requeue(slot, over_ms.min(now_ms + STUB_LOOK_MS), now_ms);
         }
     }
 
@@ -160,9 +165,10 @@ impl Partition {
             let over = known.until_ms + limits.prune_after_ms() < now_ms;
             if named && over && (known.index.is_empty() || mutant!(LiveOriginPruned)) {
                 if ix as OriginIx == self.own {
-                    // Our next write re-creates the entry, from its own counter on.
+                    // Our next write re-creates the entry, from the first counter on.
                     if !self.known[ix].cov.is_empty() {
                         self.marks.hit(Mark::OwnCoveragePruned);
+                        self.own_over = self.own_last;
                         self.known[ix].cov = RangeSet::default();
                         self.changed();
                     }

@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::partition::{Partition, Pending, Taught};
-use super::reap::GONE;
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
-use crate::core::limits::{Limits, MAX_CONFLICT_EVENTS, MAX_FORCED, MAX_TAUGHT};
+use crate::core::limits::{Limits, MAX_FORCED, MAX_TAUGHT};
 use crate::core::marks::Mark;
-use crate::core::session::{Findings, SessionId, State, is_reserved, join};
+use crate::core::session::{SessionId, State};
 use crate::core::time::{Hlc, HybridClock};
 
 /// One session's state, or a part of it, as it came in, its origins already mapped to this partition's table.
@@ -91,6 +90,8 @@ pub enum Refusal {
 pub(super) enum Admitted {
     /// Joined, inserted, or without effect: its dots may be covered.
     Yes,
+    /// As `Yes`, and the session had been reaped here.
+    Back,
     /// A part of a session that is not here: the whole record is needed.
     NeedFull,
 }
@@ -159,7 +160,7 @@ impl Partition {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
         let mut whole = true;
         for entry in entries {
-            whole &= self.admit(entry, gate)? == Admitted::Yes;
+            whole &= self.admit_from(from, entry, gate)? != Admitted::NeedFull;
         }
         if !whole && !mutant!(PushAdoptedDespiteBlock) || self.over_hard_limit(gate.limits) {
             self.marks.hit(Mark::PushNotAdopted);
@@ -186,16 +187,13 @@ impl Partition {
         let mut need = Vec::new();
         for entry in &page.entries {
             let (id, state) = entry;
-            let known = self.find(*id).is_some();
-            if self.admit(entry, gate)? == Admitted::NeedFull {
+            if self.admit_from(page.from, entry, gate)? == Admitted::NeedFull {
                 if page.forced.contains(id) {
                     return Err(Refusal::Malformed("a forced answer without the whole record"));
                 }
                 need.push(*id);
                 // Stop each claim before the first blocked dot (CRDT.md F1: all or nothing livelocks).
                 self.truncate_claims(&mut claims, state);
-            } else if !known && page.forced.contains(id) && self.find(*id).is_some() {
-                self.mark_revived(*id, page.from, gate.inc);
             }
         }
         if !page.current && !mutant!(StaleAnswersAdopt) {
@@ -236,9 +234,14 @@ impl Partition {
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub fn apply_entry(&mut self, entry: &Entry<'_>, gate: &mut Gate<'_>) -> Result<(), Refusal> {
+    pub fn apply_entry(
+        &mut self,
+        from: Origin,
+        entry: &Entry<'_>,
+        gate: &mut Gate<'_>,
+    ) -> Result<(), Refusal> {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
-        self.admit(entry, gate)?;
+        self.admit_from(from, entry, gate)?;
         if let (true, (_, State::Live(live))) = (mutant!(ReadThroughClaims), entry) {
             for ver in live.ops.iter().map(|op| op.ver) {
                 self.add_cover(ver.origin, &RangeSet::from_range(1, ver.counter), 0);
@@ -324,10 +327,7 @@ impl Partition {
             if fading(until_ms, gate.wall_ms, gate.limits) {
                 self.marks.hit(Mark::FadingClaimIgnored);
             } else if ranges.is_empty() {
-                if let Some(ix) = self.find_origin(origin) {
-                    let known = &mut self.known[ix as usize];
-                    known.until_ms = known.until_ms.max(until_ms);
-                }
+                self.extend_origin(origin, until_ms);
             } else {
                 self.remember_teacher(from, origin, &ranges);
                 let ix = self.intern(origin);
@@ -335,30 +335,6 @@ impl Partition {
             }
         }
         self.refresh(inc);
-    }
-
-    /// Records that `peer` was asked about a revived session and had nothing newer.
-    fn confirm_revived(&mut self, id: SessionId, peer: Origin) {
-        if let Some(waiting) = self.revived.get_mut(&id) {
-            waiting.remove(&peer);
-            if waiting.is_empty() {
-                self.marks.hit(Mark::RevivedConfirmed);
-                self.revived.remove(&id);
-            }
-        }
-    }
-
-    /// A session that was reaped here came back from one peer: every other member is asked too before it may be
-    /// reaped again, since the peer's copy may be older than what was reaped (CRDT.md A2).
-    fn mark_revived(&mut self, id: SessionId, from: Origin, inc: &BTreeMap<Origin, u64>) {
-        let own = origin_at(&self.origins, self.own);
-        // Members are known here or to the node only; those that are gone will never answer.
-        let known = self.inc.iter().chain(inc).map(|(m, _)| *m).filter(|&m| m != from && m != own);
-        let gone = |m: &Origin| [self.inc.get(m), inc.get(m)].into_iter().flatten().any(|v| v & GONE != 0);
-        let waiting = known.filter(|m| !gone(m)).collect();
-        self.marks.hit(Mark::RevivedMarked);
-        self.revived.insert(id, waiting);
-        self.confirm_revived(id, from);
     }
 
     fn over_hard_limit(&self, limits: &Limits) -> bool {
@@ -370,12 +346,29 @@ impl Partition {
         over
     }
 
+    /// Admission of one entry of `from`, which asks the others too if the session had been reaped here.
+    fn admit_from(
+        &mut self,
+        from: Origin,
+        entry: &Entry<'_>,
+        gate: &mut Gate<'_>,
+    ) -> Result<Admitted, Refusal> {
+        let admitted = self.admit(entry, gate)?;
+        if admitted == Admitted::Back {
+            self.mark_revived(entry.0, from, gate);
+        }
+        Ok(admitted)
+    }
+
     /// Admission of one entry (CRDT.md §5.3).
     fn admit(&mut self, (id, state): &Entry<'_>, gate: &mut Gate<'_>) -> Result<Admitted, Refusal> {
         self.check_times(state, gate)?;
         self.counts.entries += 1;
         let slot = self.find(*id);
         let dead_here = slot.is_some_and(|slot| self.record(slot).is_dead());
+        // A stub stands for a session that is not here: only a whole record makes it one again.
+        let whole_here = slot.filter(|&slot| !self.slots[slot as usize].stub);
+        let was_reaped = whole_here.is_none() && self.was_reaped(state);
         let admitted = match state {
             State::Dead(dead) => {
                 if mutant!(UnknownTombstoneDropped) && slot.is_none() {
@@ -396,7 +389,7 @@ impl Partition {
                 }
                 Admitted::Yes
             }
-            State::Live(live) => match (slot, live.birth) {
+            State::Live(live) => match (whole_here, live.birth) {
                 // A part without all it takes to be stored must not pass for held: its claim would be false.
                 (None, _) if live.birth.is_none() || live.touch.is_none() || live.ttl.is_none() => {
                     if mutant!(PartTakenForApplied) {
@@ -414,11 +407,11 @@ impl Partition {
                 // Inserted even if idle-expired: a later entry may extend it; the reaper decides.
                 _ => {
                     self.merge(*id, slot, state, gate)?;
-                    Admitted::Yes
+                    if was_reaped { Admitted::Back } else { Admitted::Yes }
                 }
             },
         };
-        if admitted == Admitted::Yes {
+        if admitted != Admitted::NeedFull {
             let newest = match state {
                 State::Live(live) => live.ops.iter().map(|op| op.ver.hlc).max(),
                 State::Dead(dead) => Some(dead.ver.hlc),
@@ -440,7 +433,9 @@ impl Partition {
                 (newest, live.birth.map_or(0, |b| b.hard_ms), created.unwrap_or(gate.wall_ms))
             }
         };
-        if newest_ms > gate.wall_ms + limits.max_drift_ms && !mutant!(EntryDriftUnchecked) {
+        // What this node has itself been ahead of draws nobody after it: members that were ahead together go on.
+        let known_ms = gate.clock.latest().ms();
+        if newest_ms > (gate.wall_ms + limits.max_drift_ms).max(known_ms) && !mutant!(EntryDriftUnchecked) {
             self.counts.refused_drift += 1;
             self.marks.hit(Mark::EntryClockAhead);
             return Err(Refusal::ClockAhead {
@@ -457,128 +452,26 @@ impl Partition {
             self.marks.hit(Mark::OwnOriginImpostor);
             return Err(Refusal::OwnOrigin { counter, written: gate.own_counter });
         }
-        if hard_ms > created_ms.saturating_add(limits.max_lifetime_ms + limits.skew_ms + limits.max_drift_ms)
-        {
+        let longest_ms = limits.max_lifetime_ms + limits.skew_ms + limits.max_drift_ms;
+        // A session born on a clock that was ahead: its tombstone has to outlive it, though it is stamped today.
+        let born_ms = if matches!(state, State::Dead(_)) { created_ms.max(known_ms) } else { created_ms };
+        if hard_ms > born_ms.saturating_add(longest_ms) {
+            let ahead_ms = hard_ms - born_ms.saturating_add(longest_ms);
+            if matches!(state, State::Dead(_)) && ahead_ms <= limits.max_lifetime_ms {
+                self.counts.refused_drift += 1;
+                self.marks.hit(Mark::EntryClockAhead);
+                return Err(Refusal::ClockAhead { ahead_ms, max_ms: limits.max_drift_ms });
+            }
             self.marks.hit(Mark::LifetimeBeyondMaximum);
             return Err(Refusal::Malformed("a hard deadline beyond max_lifetime_ms"));
         }
         Ok(())
     }
-
-    fn merge(
-        &mut self,
-        id: SessionId,
-        slot: Option<u32>,
-        state: &State<'_>,
-        gate: &mut Gate<'_>,
-    ) -> Result<(), Refusal> {
-        let Some(at) = slot else {
-            if matches!(state, State::Dead(_)) {
-                self.marks.hit(Mark::DeadForUnknown);
-            }
-            let slot = self.store(id, None, state);
-            self.tell_inserted(id, state, slot, gate);
-            return Ok(());
-        };
-        let was_visible = self.record(at).visible(gate.wall_ms);
-        let told = gate.events.is_some() && !self.record(at).is_revocation();
-        let mut bytes = Vec::new();
-        let (events, conflicts, violations) = {
-            let old = self.record(at).state();
-            let covered =
-                |ver: &Ver| self.known.get(ver.origin as usize).is_some_and(|k| k.cov.contains(ver.counter));
-            let (joined, findings) = join(&old, state, &self.origins, &covered);
-            self.note_findings(&findings);
-            if joined == old {
-                self.counts.redundant += 1;
-                return Ok(());
-            }
-            if matches!(old, State::Dead(_)) {
-                self.marks.hit(Mark::DeadOutlived);
-            }
-            let died = matches!(joined, State::Dead(_)) && matches!(old, State::Live(_));
-            crate::core::session::encode(id, &joined, &mut bytes);
-            let (len, max) = (bytes.len(), gate.limits.max_union_bytes());
-            if len > max && len > self.record(at).bytes_len() {
-                return Err(Refusal::Overgrown { id, bytes: len, max });
-            }
-            let mut events = Vec::new();
-            if told {
-                if died {
-                    events.push(Happened::Destroyed(id));
-                } else if matches!(joined, State::Live(_)) {
-                    let changed = findings.changed.iter().filter(|k| !is_reserved(k));
-                    let keys = changed.map(|k| (*k).to_owned()).collect();
-                    events.push(Happened::Changed(id, keys));
-                }
-                let shown = findings.conflicts.iter().filter(|c| !is_reserved(c.key));
-                let told = shown.take(MAX_CONFLICT_EVENTS);
-                events.extend(told.map(|c| self.conflict_event(id, c)));
-            }
-            (events, findings.conflicts.len(), findings.violations)
-        };
-        self.counts.merged += 1;
-        self.counts.conflicts += conflicts as u64;
-        self.counts.violations += u64::from(violations);
-        self.store_bytes(id, Some(at), &bytes);
-        if !was_visible && self.record(at).visible(gate.wall_ms) {
-            self.untell_expired(at);
-        }
-        if let Some(out) = &mut gate.events {
-            out.extend(events);
-        }
-        Ok(())
-    }
-
-    fn note_findings(&self, findings: &Findings<'_>) {
-        if !findings.conflicts.is_empty() {
-            self.marks.hit(Mark::ConflictLabelled);
-        }
-        if findings.second_birth {
-            self.marks.hit(Mark::SecondBirth);
-        }
-        if findings.violations > u32::from(findings.second_birth) {
-            self.marks.hit(Mark::EqualVersionDiffers);
-        }
-        if findings.tied {
-            self.marks.hit(Mark::TieByOrigin);
-        }
-    }
-
-    fn conflict_event(&self, id: SessionId, c: &crate::core::session::Conflict<'_>) -> Happened {
-        let side = |(ver, value): (Ver, Option<&[u8]>)| {
-            (origin_at(&self.origins, ver.origin), ver.hlc, value.map(<[u8]>::to_vec))
-        };
-        Happened::Conflict(Box::new(ConflictEvent {
-            id,
-            key: c.key.to_owned(),
-            kept: side(c.kept),
-            lost: side(c.lost),
-        }))
-    }
-
-    fn tell_inserted(&self, id: SessionId, state: &State<'_>, slot: Option<u32>, gate: &mut Gate<'_>) {
-        let (Some(slot), Some(out)) = (slot, &mut gate.events) else { return };
-        match state {
-            State::Dead(_) => out.push(Happened::Destroyed(id)),
-            State::Live(_) if self.record(slot).is_revocation() => {}
-            State::Live(_) if self.record(slot).visible(gate.wall_ms) => out.push(Happened::Created(id)),
-            State::Live(_) => {}
-        }
-    }
-
-    fn untell_expired(&mut self, slot: u32) {
-        let slot = &mut self.slots[slot as usize];
-        if slot.told_expired {
-            self.marks.hit(Mark::ExpiryUntold);
-            slot.told_expired = false;
-            self.counts.expired_retained = self.counts.expired_retained.saturating_sub(1);
-        }
-    }
 }
 
 /// Whether an origin is so near its pruning that claims on it are neither made nor taken nor hashed: nodes
-/// prune at different times, and a hash over such entries would never settle (CRDT.md A5).
+/// prune at different times, and a hash over such entries would never settle (CRDT.md A5). Whether anything of it is
+/// still held does not enter: of two nodes one may have collected it.
 pub(super) fn fading(until_ms: u64, wall_ms: u64, limits: &Limits) -> bool {
     until_ms + limits.prune_after_ms() <= wall_ms + 2 * limits.max_drift_ms
 }

@@ -48,6 +48,7 @@ impl Replica {
         now: Now,
     ) -> Result<Revoked, WriteError> {
         check_principal(principal)?;
+        let now = self.wall().believe(now);
         let hash = principal_hash(principal, self.key());
         let mut seen = self.seen_of(hash, principal, now);
         if mutant!(RevocationForgetsSeen) {

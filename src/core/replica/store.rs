@@ -13,8 +13,9 @@ use super::principals::Principals;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::marks::{Mark, Marks};
-use crate::core::session::{PRINCIPAL_KEY, Packed, SessionId, Ttl};
-use crate::core::time::{Hlc, HybridClock, Now};
+use crate::core::session::{PRINCIPAL_KEY, Packed, SessionId, Ttl, deadline_ms};
+use crate::core::time::{HybridClock, Now};
+use crate::core::wall::Wall;
 
 /// Whether this node's answers can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +64,17 @@ impl View {
     }
 }
 
+/// Why a session that one clock calls over and the other does not is neither shown nor written.
+const CLOCK_IN_DOUBT: &str =
+    "its wall clock stepped, and whether this session is over depends on which clock is right";
+
 /// The partitions of one node, shared by its threads.
 pub struct Replica {
     limits: Limits,
     key: u64,
     partitions: Box<[RwLock<Partition>]>,
     clock: HybridClock,
+    wall: Wall,
     counter: AtomicU64,
     /// One bit a partition: written locally since the node last looked.
     news: Box<[AtomicU64]>,
@@ -90,6 +96,7 @@ impl Replica {
             key,
             partitions,
             clock: HybridClock::default(),
+            wall: Wall::new(limits.step_bound_ms(), now),
             counter: AtomicU64::new(0),
             news: (0..words).map(|_| AtomicU64::new(0)).collect(),
             serving: AtomicU8::new(Serving::Joining as u8),
@@ -117,6 +124,11 @@ impl Replica {
         &self.clock
     }
 
+    /// The wall clock that is believed. Times passed in may be the machine's or believed ones.
+    pub fn wall(&self) -> &Wall {
+        &self.wall
+    }
+
     /// The last counter this life has taken.
     pub fn counter(&self) -> u64 {
         self.counter.load(Ordering::Acquire)
@@ -139,13 +151,19 @@ impl Replica {
             let partition = self.partition(id).read();
             (partition.hold(id), partition.high_wall_ms, see(&partition))
         };
-        let now = clock();
+        let raw = clock();
+        let (now, disputed_ms) = (self.wall.believe(raw), self.wall.disputed_ms(raw));
         let serving = self.serving(now);
+        let shown = |view: &View, wall_ms: u64| view.packed().visible(wall_ms.max(high_wall_ms));
         let lookup = match held.map(View) {
             _ if serving == Serving::Fenced => Lookup::Fenced,
             // A revocation is nobody's session.
             Some(view) if view.packed().is_revocation() => Lookup::Absent,
-            Some(view) if view.packed().visible(now.wall_ms.max(high_wall_ms)) => Lookup::Found(view),
+            // Over by one clock and not by the other.
+            Some(view) if disputed_ms.is_some_and(|ms| shown(&view, ms) != shown(&view, now.wall_ms)) => {
+                Lookup::Fenced
+            }
+            Some(view) if shown(&view, now.wall_ms) => Lookup::Found(view),
             Some(_) => Lookup::Absent,
             None if serving == Serving::Joining => Lookup::NotYetKnown,
             None => Lookup::Absent,
@@ -170,7 +188,12 @@ impl Replica {
             self.marks.hit(Mark::MemoryFull);
             return Err(WriteError::MemoryFull { bytes });
         }
+        let (raw, now) = (now, self.wall.believe(now));
         let hard_ms = hard_ms.min(now.wall_ms + self.limits.max_lifetime_ms);
+        let ends_ms = deadline_ms(hard_ms, now.wall_ms, ttl.bounded());
+        if ends_ms > now.wall_ms && self.wall.disputed_ms(raw).is_some_and(|ms| ends_ms <= ms) {
+            return Err(WriteError::NotServing(CLOCK_IN_DOUBT));
+        }
         let login = self.login(change, now)?;
         self.write(id, |partition, stamper| {
             let change = &with_login(change, login.as_deref());
@@ -183,14 +206,38 @@ impl Replica {
     /// # Errors
     /// See [`WriteError`]; nothing changes then.
     pub fn edit(&self, id: SessionId, now: Now, change: &Change<'_>) -> Result<Written, WriteError> {
+        self.edit_at(id, || now, change)
+    }
+
+    /// As [`Replica::edit`]. The clock is read again under the partition's lock: a process that was frozen while it
+    /// waited for it changes nothing.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing changes then.
+    pub fn edit_at(
+        &self,
+        id: SessionId,
+        clock: impl Fn() -> Now,
+        change: &Change<'_>,
+    ) -> Result<Written, WriteError> {
+        let login = self.login(change, self.wall.believe(self.unfenced(clock())?))?;
+        self.write(id, |partition, stamper| {
+            let raw = self.unfenced(clock())?;
+            let (now, disputed_ms) = (self.wall.believe(raw), self.wall.disputed_ms(raw));
+            let over_at = |wall_ms: u64| partition.get(id).is_some_and(|held| !held.visible(wall_ms));
+            if disputed_ms.is_some_and(|ms| over_at(ms) != over_at(now.wall_ms)) {
+                return Err(WriteError::NotServing(CLOCK_IN_DOUBT));
+            }
+            partition.edit(id, now.wall_ms, &with_login(change, login.as_deref()), stamper)
+        })
+    }
+
+    fn unfenced(&self, now: Now) -> Result<Now, WriteError> {
         if self.serving(now) == Serving::Fenced {
             self.marks.hit(Mark::FencedEditRefused);
             return Err(WriteError::NotServing("fenced after a freeze"));
         }
-        let login = self.login(change, now)?;
-        self.write(id, |partition, stamper| {
-            partition.edit(id, now.wall_ms, &with_login(change, login.as_deref()), stamper)
-        })
+        Ok(now)
     }
 
     /// Destroys a session for good; `blind` also one unknown here.
@@ -198,6 +245,7 @@ impl Replica {
     /// # Errors
     /// [`WriteError::Absent`] if it is unknown and not `blind`.
     pub fn destroy(&self, id: SessionId, now: Now, blind: bool) -> Result<Written, WriteError> {
+        let now = self.wall.believe(now);
         self.write(id, |partition, stamper| partition.destroy(id, now.wall_ms, blind, stamper))
     }
 
@@ -206,6 +254,7 @@ impl Replica {
     /// # Errors
     /// [`WriteError::Absent`] if no live record is here.
     pub fn end(&self, id: SessionId, now: Now) -> Result<Written, WriteError> {
+        let now = self.wall.believe(now);
         self.write(id, |partition, stamper| partition.end(id, now.wall_ms, stamper))
     }
 
@@ -216,7 +265,7 @@ impl Replica {
     ) -> Result<Written, WriteError> {
         let stamper = Stamper {
             counter: &|| self.counter.fetch_add(1, Ordering::AcqRel) + 1,
-            tick: &|wall_ms| -> Hlc { self.clock.tick(wall_ms) },
+            clock: &self.clock,
             limits: &self.limits,
         };
         let ix = id.partition(self.limits.partitions);
@@ -275,13 +324,18 @@ impl Replica {
 
     /// Whether answers can be trusted now. A silence of the beat is a freeze, even before the node noticed.
     pub fn serving(&self, now: Now) -> Serving {
-        let beat = self.last_beat_ms.load(Ordering::Acquire);
-        let frozen = now.mono_ms.saturating_sub(beat) > self.limits.fence_after_ms;
+        let frozen = self.is_silent(now);
         match self.serving.load(Ordering::Acquire) {
             joining if joining == Serving::Joining as u8 => Serving::Joining,
             ready if ready == Serving::Ready as u8 && !frozen => Serving::Ready,
             _ => Serving::Fenced,
         }
+    }
+
+    /// Whether the beat has been silent for longer than `fence_after_ms`: the process was frozen, or the node's task
+    /// does not run. Then nobody passes on what is written here.
+    pub fn is_silent(&self, now: Now) -> bool {
+        now.mono_ms.saturating_sub(self.last_beat_ms.load(Ordering::Acquire)) > self.limits.fence_after_ms
     }
 
     /// Sets whether answers can be trusted; the node decides.
@@ -332,7 +386,11 @@ impl Replica {
             sum.tombstones += c.tombstones;
             sum.revocations += c.revocations;
             sum.expired_retained += c.expired_retained;
+            sum.stubs += c.stubs;
+            sum.reaped_unheard += c.reaped_unheard;
+            sum.returned += c.returned;
             sum.conflicts += c.conflicts;
+            sum.unlabelled += c.unlabelled;
             sum.violations += c.violations;
             sum.refused_drift += c.refused_drift;
             sum.need_full += c.need_full;

@@ -96,6 +96,26 @@ fn frame(version: u16, kind: u8, body: &impl Serialize) -> Vec<u8> {
     out
 }
 
+/// A frame with a second value, which nodes that know of none do not read.
+fn with_second(mut frame: Vec<u8>, body: &impl Serialize) -> Vec<u8> {
+    // As in `frame`.
+    let _ = rmp_serde::encode::write(&mut frame, body);
+    frame
+}
+
+/// Adds to a digest or the answer to one that its sender knows of something it may lack. Older nodes do not read it;
+/// they are told that the sender is not ready, which keeps them from taking it for a source.
+pub fn mark_incomplete(frame: Vec<u8>, incomplete: bool) -> Vec<u8> {
+    if incomplete { with_second(frame, &(true,)) } else { frame }
+}
+
+/// Whether a digest or the answer to one is marked so; `None` of any other frame.
+pub fn is_marked_incomplete(frame: &[u8]) -> Option<bool> {
+    let [_, DIGEST | EQUAL | UNEQUAL, body @ ..] = frame else { return None };
+    let read = read_both::<de::IgnoredAny, (bool,)>(body).ok()?;
+    Some(read.1.is_some_and(|second| second.0))
+}
+
 /// Encodes a message without entries. Pushes, pages and answers with an entry have builders of their own, since
 /// their entries are written while the partition is locked.
 pub fn encode(version: u16, message: &Message<'_>) -> Vec<u8> {
@@ -118,6 +138,12 @@ pub fn encode(version: u16, message: &Message<'_>) -> Vec<u8> {
         }
         Message::Audit { request, wall_ms, sums } => frame(version, AUDIT, &(request, wall_ms, sums)),
         Message::AuditDiff { request, partitions } => frame(version, AUDIT_DIFF, &(request, partitions)),
+        Message::Compare { request, wall_ms, sums, margin_ms, exact } => {
+            with_second(frame(version, AUDIT, &(request, wall_ms, sums)), &(margin_ms, exact))
+        }
+        Message::Compared { request, partitions, verdicts } => {
+            with_second(frame(version, AUDIT_DIFF, &(request, partitions)), &(Bytes::new(verdicts),))
+        }
         Message::Page(page) => encode_page(version, &page.header, 0, &[]),
         Message::Push(push) => encode_push(version, &push.header, 0, &[]),
     }
@@ -193,6 +219,15 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     T::deserialize(&mut de).map_err(|e| e.to_string())
 }
 
+/// Reads the first value, and the second if there is one that can be read: what later versions may put there instead
+/// is theirs.
+fn read_both<'a, T: Deserialize<'a>, U: Deserialize<'a>>(body: &'a [u8]) -> Result<(T, Option<U>), String> {
+    let mut de = rmp_serde::Deserializer::from_read_ref(body);
+    de.set_max_depth(12);
+    let first = T::deserialize(&mut de).map_err(|e| e.to_string())?;
+    Ok((first, U::deserialize(&mut de).ok()))
+}
+
 fn read_message(version: u16, kind: u8, body: &[u8]) -> Result<Message<'_>, String> {
     Ok(match kind {
         DIGEST => {
@@ -229,12 +264,22 @@ fn read_message(version: u16, kind: u8, body: &[u8]) -> Result<Message<'_>, Stri
             Message::Tell { request, wall_ms, origins, entry: list.rest.into_iter().next() }
         }
         AUDIT => {
-            let (request, wall_ms, Many(sums)) = read::<(_, _, Many<u64, { 3 * 4096 }>)>(body)?;
-            Message::Audit { request, wall_ms, sums }
+            type Triples = Many<u64, { 3 * 4096 }>;
+            let ((request, wall_ms, Many(sums)), second) =
+                read_both::<(u64, u64, Triples), (u64, Triples)>(body)?;
+            match second {
+                Some((margin_ms, Many(exact))) => {
+                    Message::Compare { request, wall_ms, sums, margin_ms, exact }
+                }
+                None => Message::Audit { request, wall_ms, sums },
+            }
         }
         _ => {
-            let (request, Many(partitions)) = read::<(_, Many<u16, 4096>)>(body)?;
-            Message::AuditDiff { request, partitions }
+            let ((request, Many(partitions)), second) = read_both::<(u64, Many<u16, 4096>), (&Bytes,)>(body)?;
+            match second {
+                Some((verdicts,)) => Message::Compared { request, partitions, verdicts },
+                None => Message::AuditDiff { request, partitions },
+            }
         }
     })
 }

@@ -18,7 +18,7 @@ use super::table::OriginTable;
 use crate::core::causality::{Origin, Ver, origin_at};
 use crate::core::limits::{MAX_CONTEXT, MAX_COUNTER, MAX_KEY_BYTES};
 use crate::core::replica::EntrySink;
-use crate::core::session::{Birth, Dead, Field, Live, Mark, Op, SessionId, State, Ttl, TtlReg};
+use crate::core::session::{Birth, CUT, Dead, Field, Live, Mark, Op, SessionId, State, Ttl, TtlReg};
 use crate::core::time::Hlc;
 
 /// What numbers in entries are relative to.
@@ -220,6 +220,9 @@ impl EntryReader<'_> {
         let mut live = self.tail(tail, &known)?;
         live.fields = out;
         live.ops = ops;
+        if self.bases.version < 2 && !mutant!(OldWireSawNothing) {
+            leave_open(&mut live);
+        }
         if live.ops.is_empty() {
             return Err("an entry without an op");
         }
@@ -381,5 +384,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
             }
         }
         deserializer.deserialize_any(BodyVisitor)
+    }
+}
+
+/// The older wire leaves out what the writers of fields had seen: to take it for nothing would make conflicts. Only
+/// the creation has seen nothing for sure.
+fn leave_open(live: &mut Live<'_>) {
+    let born = live.birth.map(|birth| birth.op);
+    for op in live.fields.iter().map(|field| field.op).filter(|&op| Some(op) != born) {
+        if let Some(op) = live.ops.get_mut(op as usize).filter(|op| op.context.is_empty()) {
+            op.context.push(CUT);
+        }
     }
 }

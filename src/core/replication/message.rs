@@ -6,7 +6,7 @@
 //! gets [`Message::Page`]s until each is complete. It reports what it adopted in [`Message::Adopted`]. A local write
 //! does not wait for that: it leaves at once as a [`Message::Push`], acknowledged by [`Message::PushAck`].
 //! [`Message::Ask`] and [`Message::Tell`] read one session through; [`Message::Audit`] and [`Message::AuditDiff`] look for
-//! what equal vectors cannot show.
+//! what equal vectors cannot show, [`Message::Compare`] and [`Message::Compared`] also while vectors differ.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,8 @@ use super::entry::WireEntry;
 use crate::core::causality::Origin;
 use crate::core::session::SessionId;
 
-/// The oldest wire version this code speaks. Version 1 carries no conflict context: overwrites by such peers are
-/// labelled concurrent.
+/// The oldest wire version this code speaks. Version 1 carries no conflict context: whether an overwrite by such a peer
+/// was concurrent is not known.
 pub const WIRE_OLDEST: u16 = 1;
 /// The newest wire version this code speaks.
 pub const WIRE_NEWEST: u16 = 2;
@@ -177,6 +177,21 @@ pub enum Message<'a> {
         /// The triples.
         sums: Vec<u64>,
     },
+    /// As `Audit`, from a node that wants to hear also what could not be compared. On the wire it is an `Audit` with a
+    /// second value behind the first, which older nodes do not read: they answer as they do to any.
+    Compare {
+        /// Echoed by the answer.
+        request: u64,
+        /// As in `Audit`.
+        wall_ms: u64,
+        /// As in `Audit`; empty, if one partition is taken apart: older nodes are not asked that.
+        sums: Vec<u64>,
+        /// What ends within this of `wall_ms` is left out of the exact sums (ms).
+        margin_ms: u64,
+        /// An exact sum for each triple. Of a partition taken apart: which, its coverage hash (0: no evidence), then a sum
+        /// of versions and one of versions and values for each bucket.
+        exact: Vec<u64>,
+    },
     /// Partitions whose coverage is equal and whose contents are not.
     AuditDiff {
         /// The audit's number.
@@ -184,6 +199,27 @@ pub enum Message<'a> {
         /// The partitions.
         partitions: Vec<u16>,
     },
+    /// The answer to a `Compare`: an `AuditDiff` with a second value behind the first.
+    Compared {
+        /// The question's number.
+        request: u64,
+        /// Partitions that differ, as in `AuditDiff`.
+        partitions: Vec<u16>,
+        /// For each thing compared, in the question's order: whether it could be, and how it was. See [`Verdict`].
+        verdicts: &'a [u8],
+    },
+}
+
+/// What became of one comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Verdict {
+    /// One side has what the other has not: no difference can be told from news. It proves nothing.
+    Apart = 0,
+    /// Both hold the same.
+    Same = 1,
+    /// Both hold the same writes and not the same values.
+    Differs = 2,
 }
 
 /// Splits a flat list into pairs, ignoring an odd tail.

@@ -7,6 +7,7 @@
 
 use std::cmp::Ordering;
 
+use super::context::Saw;
 use super::dots::Dots;
 use super::state::{Birth, Dead, Field, Live, Mark, Op, State, TtlReg};
 use crate::core::causality::{Origin, Ver, origin_at, short_origin};
@@ -29,6 +30,10 @@ pub struct Findings<'a> {
     pub changed: Vec<&'a str>,
     /// Concurrent overwrites, labelled by the ops' contexts.
     pub conflicts: Vec<Conflict<'a>>,
+    /// Overwrites of which the winner's context cannot tell whether they are causal or concurrent.
+    pub unlabelled: u32,
+    /// What came in, lost a field, and was not told before, whether a conflict or of unknown label.
+    pub beaten: Vec<Ver>,
     /// Equal versions with different contents, or a second birth: only origin reuse, a duplicated id or
     /// corruption can cause these. Replicas converge all the same.
     pub violations: u32,
@@ -257,11 +262,18 @@ impl<'j, 'a> Joiner<'j, 'a> {
     fn label(&mut self, kept: (Side, &Field<'a>), lost: (Side, &Field<'a>)) {
         let (kept_ver, lost_ver) = (self.ver(kept.0, kept.1.op), self.ver(lost.0, lost.1.op));
         let lost_short = short_origin(origin_at(self.origins, lost_ver.origin));
-        let winner = &self.sides[kept.0 as usize].ops[kept.1.op as usize];
-        if !winner.has_seen(&lost_ver, lost_short) && !mutant!(ConflictUnlabelled) {
-            let (key, kept, lost) = (kept.1.key, (kept_ver, kept.1.value), (lost_ver, lost.1.value));
-            let (kept, lost) = if mutant!(ConflictSwapped) { (lost, kept) } else { (kept, lost) };
-            self.findings.conflicts.push(Conflict { key, kept, lost });
+        match self.sides[kept.0 as usize].ops[kept.1.op as usize].saw(&lost_ver, lost_short) {
+            Saw::Yes => return,
+            Saw::Unknown => self.findings.unlabelled += 1,
+            Saw::No if mutant!(ConflictUnlabelled) => {}
+            Saw::No => {
+                let (key, kept, lost) = (kept.1.key, (kept_ver, kept.1.value), (lost_ver, lost.1.value));
+                let (kept, lost) = if mutant!(ConflictSwapped) { (lost, kept) } else { (kept, lost) };
+                self.findings.conflicts.push(Conflict { key, kept, lost });
+            }
+        }
+        if matches!(lost.0, Side::Right) {
+            self.findings.beaten.push(lost_ver);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One session: its id, its state as a lattice element, the join, and the packed record.
 
+mod context;
 mod dots;
 mod id;
 mod join;
@@ -7,6 +8,7 @@ mod packed;
 mod principal;
 mod state;
 
+pub use context::{CUT, Saw, context_of, is_cut};
 pub use dots::Dots;
 pub use id::{LogHash, SessionId};
 pub use join::{Conflict, Findings, join};

@@ -10,19 +10,9 @@ use crate::core::causality::Ver;
 pub struct Op {
     /// Version of everything this op wrote.
     pub ver: Ver,
-    /// What the writer had seen of this session from other origins: (short origin, highest counter).
-    /// Labels overwrites; never decides a winner.
+    /// What the writer had seen of the fields it wrote from other origins: (short origin, highest counter).
+    /// Labels overwrites; never decides a winner (`context.rs`).
     pub context: Vec<(u32, u64)>,
-}
-
-impl Op {
-    /// Whether the writer of this op had seen `other`. Same origin and lower counter is always seen.
-    pub fn has_seen(&self, other: &Ver, other_short: u32) -> bool {
-        if self.ver.origin == other.origin {
-            return other.counter <= self.ver.counter;
-        }
-        self.context.iter().any(|&(short, counter)| short == other_short && other.counter <= counter)
-    }
 }
 
 /// When an idle session ends.

@@ -97,6 +97,22 @@ pub(super) const METRICS: &[Metric] = &[
     m("sessions", "Live sessions held here.", Level(|g| live(g) as f64)),
     m("sessions_expired_retained", "Expired ones still kept.", Level(|g| g.counts.expired_retained as f64)),
     m(
+        "sessions_expired_stubs",
+        "What is left of expired ones with a log-in.",
+        Level(|g| g.counts.stubs as f64),
+    ),
+    m(
+        "sessions_expired_unheard",
+        "Expired ones whose fields went though a member was missing.",
+        Count(|g| g.counts.reaped_unheard),
+    ),
+    m(
+        "sessions_expired_returned",
+        "Expired ones that came back alive after they had gone.",
+        Count(|g| g.counts.returned),
+    ),
+    m("members_forgotten", "Members declared over by operators.", Count(|g| g.numbers.node.forgotten)),
+    m(
         "revocations",
         "Ends of all sessions of a principal, still remembered.",
         Level(|g| g.counts.revocations as f64),
@@ -130,6 +146,11 @@ pub(super) const METRICS: &[Metric] = &[
     m("catch_ups_behind", "Those that nobody could help in time.", Count(|g| g.caught_up.behind)),
     m("unreplicated_writes", "Writes answered without a second copy.", Count(|g| g.unreplicated)),
     m("conflicts", "Concurrent overwrites that met here.", Count(|g| g.counts.conflicts)),
+    m(
+        "overwrites_unlabelled",
+        "Overwrites of which nobody can tell whether they were concurrent.",
+        Count(|g| g.counts.unlabelled),
+    ),
     m("entries_received", "Entries that came in.", Count(|g| g.counts.entries)),
     m("entries_redundant", "Those that changed nothing.", Count(|g| g.counts.redundant)),
     m("entries_merged", "Those that changed a record held.", Count(|g| g.counts.merged)),
@@ -232,7 +253,7 @@ fn unresolved(g: &Gathered) -> f64 {
 }
 
 fn live(g: &Gathered) -> u64 {
-    g.counts.sessions.saturating_sub(g.counts.expired_retained)
+    g.counts.sessions.saturating_sub(g.counts.expired_retained + g.counts.stubs)
 }
 
 fn limit(g: &Gathered) -> f64 {

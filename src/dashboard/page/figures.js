@@ -4,6 +4,12 @@ import { age } from "./clock.js";
 import { el, redraw } from "./dom.js";
 import { bytes, count } from "./format.js";
 
+/** What is known of other overwrites: those of unknown label are neither conflicts nor none. */
+function unlabelled(mesh) {
+  const open = mesh.overwrites_unlabelled_total;
+  return open > 0 ? `and ${count(open)} not known` : "since the start";
+}
+
 /** What is told, in order: name, label, value, explanation, whether it deserves a second look. Pure. */
 export function figures(mesh) {
   const all = mesh.members.alive + mesh.members.suspect + mesh.members.dead;
@@ -15,7 +21,7 @@ export function figures(mesh) {
       limit !== null && mesh.record_bytes > 0.9 * limit],
     ["backlog", "backlog", count(mesh.backlog_partitions), "partitions not acknowledged", false],
     ["unreplicated", "unreplicated", count(mesh.unreplicated_total), "without a second copy", mesh.unreplicated_total > 0],
-    ["conflicts", "conflicts", count(mesh.conflicts_total), "since the start", false],
+    ["conflicts", "conflicts", count(mesh.conflicts_total), unlabelled(mesh), false],
     ["tombstones", "tombstones", count(mesh.tombstones), "ended, remembered", false],
     ["serving", "serving", mesh.serving, mesh.reason, mesh.serving !== "ready"],
   ];

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Past, names, of_state, others};
+use super::{Past, names, of_state, others, unanswered_seeds};
 use crate::core::membership::State;
 use crate::core::replica::Serving;
+use crate::core::wall::Trust;
 use crate::dashboard::answer::{ago, count};
 use crate::dashboard::limits::RECENT_MS;
 use crate::mesh::observe::{Gathered, MemberView};
@@ -25,12 +26,14 @@ struct Finding {
 type Check = fn(&Gathered, &Past) -> Option<Finding>;
 
 /// Every check by its stable name. docs/DASHBOARD.md lists them.
-const CHECKS: [(&str, Check); 14] = [
+const CHECKS: [(&str, Check); 16] = [
     ("serving", serving),
     ("members_silent", members_silent),
     ("members_suspect", members_suspect),
     ("alone", alone),
+    ("expiry_waits", expiry_waits),
     ("links", links),
+    ("own_clock", own_clock),
     ("clock_offset", clock_offset),
     ("unreplicated_writes", unreplicated_writes),
     ("backlog", backlog),
@@ -99,7 +102,8 @@ fn members_silent(seen: &Gathered, _: &Past) -> Option<Finding> {
         title: format!("{} of {all} members silent", dead.len()),
         evidence: format!("{}, the first since {since}", names(&dead)),
         advice: "Sides of a cut go on serving and merge when it heals; until then a logout on one is not seen on the \
-                 other. Check that the processes run, then the network: one UDP port, both ways, between all members.",
+                 other. Check that the processes run, then the network: one UDP port, both ways, between all members. \
+                 One that will not return: `sessionmesh forget NODE` on any node.",
     })
 }
 
@@ -116,11 +120,40 @@ fn members_suspect(seen: &Gathered, _: &Past) -> Option<Finding> {
 
 fn alone(seen: &Gathered, _: &Past) -> Option<Finding> {
     let nobody = others(seen).all(|m| m.state == State::Left);
+    let unanswered = unanswered_seeds(seen);
+    let seeds = count(seen.numbers.discovery.seeds.len(), "seed is configured", "seeds are configured");
     nobody.then(|| Finding {
-        severity: if seen.numbers.discovery.seeds.is_empty() { "info" } else { "warning" },
-        title: "no other member is known".into(),
-        evidence: count(seen.numbers.discovery.seeds.len(), "seed is configured", "seeds are configured"),
-        advice: "Sessions of a lone node die with its process. Start a second one that has this one among its seeds.",
+        severity: if unanswered.is_empty() { "info" } else { "warning" },
+        title: match unanswered.len() {
+            0 => "no other member is known".into(),
+            _ => "no other member is known, and the seeds do not answer".into(),
+        },
+        evidence: match unanswered.len() {
+            0 => seeds,
+            n => format!("{seeds}; {} no answer: {}", count(n, "gives", "give"), unanswered.join(", ")),
+        },
+        advice: match unanswered.len() {
+            0 => "Sessions of a lone node die with its process. Start a second one that has this one among its seeds.",
+            _ => {
+                "Members may be running beyond a cut, with sessions of their own. Check that the seeds run and what \
+                 they say of this node (secret, cluster name, clock), and UDP both ways."
+            }
+        },
+    })
+}
+
+fn expiry_waits(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let kept = seen.counts.expired_retained + seen.counts.stubs;
+    let missing: Vec<&MemberView> = others(seen).filter(|m| m.state == State::Dead && !m.linked).collect();
+    (kept > 0 && !missing.is_empty()).then(|| Finding {
+        severity: "warning",
+        title: format!("{} for {}", count(kept as usize, "expired session waits", "expired sessions wait"), names(&missing)),
+        evidence: format!(
+            "{} with their fields, {} as what is left of a log-in; the member may hold a later touch of each",
+            seen.counts.expired_retained, seen.counts.stubs
+        ),
+        advice: "Fields go `expire_wait_ms` after their session's last possible deadline. If the member will not return: \
+                 `sessionmesh forget NODE` on any node, and all of it goes at once.",
     })
 }
 
@@ -133,6 +166,32 @@ fn links(seen: &Gathered, _: &Past) -> Option<Finding> {
         advice: "Normal for a second after a start. If it stays: this node and that one cannot reach each other \
                  directly; open UDP between them and check what `advertise` says.",
     })
+}
+
+fn own_clock(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let clock = seen.numbers.clock;
+    let far = format!(
+        "{} ms {}",
+        clock.ahead_ms.unsigned_abs(),
+        if clock.ahead_ms < 0 { "behind" } else { "ahead" }
+    );
+    let stamps = clock.stamps_ahead_ms > seen.max_drift_ms;
+    let (severity, title) = match clock.trust {
+        Trust::Refuted => ("warning", "this machine's wall clock is wrong"),
+        Trust::Doubted => ("warning", "this machine's wall clock has stepped"),
+        Trust::Followed if stamps => ("warning", "this node wrote in the future"),
+        Trust::Followed => return None,
+    };
+    let evidence = match clock.trust {
+        Trust::Refuted => format!("it is {far}, say peers; this node goes by its own count of time"),
+        Trust::Doubted => {
+            format!("it is {far} of this node's own count of time; not followed until it is confirmed")
+        }
+        Trust::Followed => format!("its stamps are {} ms ahead of the time", clock.stamps_ahead_ms),
+    };
+    let advice = "Run a time service on this host. While stamps are ahead, peers refuse edits of what was written then; \
+                  new sessions and log-outs reach them.";
+    Some(Finding { severity, title: title.into(), evidence, advice })
 }
 
 fn clock_offset(seen: &Gathered, _: &Past) -> Option<Finding> {
@@ -235,4 +294,46 @@ fn incarnations(seen: &Gathered, _: &Past) -> Option<Finding> {
         evidence: format!("{known} known; newcomers are ignored from 400 on"),
         advice: "Something restarts again and again: each start is a new identity for dead_grace_ms. Find out what.",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::parts::mesh::verdict;
+    use crate::dashboard::testkit::synthetic;
+    use crate::discovery::SeedHealth;
+
+    fn found(seen: &Gathered, check: Check) -> Option<(String, String, &'static str)> {
+        let past =
+            Past { readings: Vec::new(), due: Default::default(), unreplicated: (0, 0), values: false };
+        check(seen, &past).map(|f| (f.title, f.evidence, f.advice))
+    }
+
+    #[test]
+    fn a_lone_node_whose_seeds_are_silent_is_not_told_to_start_a_second_one() {
+        let mut seen = synthetic(1);
+        let (_, _, advice) = found(&seen, alone).expect("nobody else is there");
+        assert!(advice.contains("Start a second one"), "{advice}");
+        assert_eq!((verdict(&seen).word, verdict(&seen).severity), ("alone", "info"));
+        let seed = SeedHealth { seed: "b:7946".into(), ..SeedHealth::default() };
+        seen.numbers.discovery.seeds.push(seed);
+        let (title, evidence, advice) = found(&seen, alone).expect("nobody else is there");
+        assert!(title.contains("do not answer") && evidence.contains("b:7946"), "{title}: {evidence}");
+        assert!(!advice.contains("second one") && advice.contains("beyond a cut"), "{advice}");
+        assert_eq!((verdict(&seen).word, verdict(&seen).severity), ("alone", "warning"));
+        // A seed that leads to the node itself is nobody.
+        seen.numbers.discovery.seeds[0].resolved.push(seen.members[0].addr);
+        assert_eq!(verdict(&seen).severity, "info");
+    }
+
+    #[test]
+    fn whom_the_end_of_expired_sessions_waits_for_is_named() {
+        let mut seen = synthetic(3);
+        seen.counts.expired_retained = 20_000;
+        assert_eq!(found(&seen, expiry_waits), None, "only the grace");
+        (seen.members[2].state, seen.members[2].linked) = (State::Dead, false);
+        let (title, _, advice) = found(&seen, expiry_waits).expect("somebody is missing");
+        assert!(title.starts_with("20000 expired sessions wait") && title.ends_with("for n2"), "{title}");
+        assert!(advice.contains("sessionmesh forget"), "{advice}");
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{ALIVE_FACT, of_state, others};
+use super::{ALIVE_FACT, of_state, others, unanswered_seeds};
 use crate::core::causality::Origin;
 use crate::core::membership::State;
 use crate::dashboard::answer::{ago, count};
@@ -61,6 +61,13 @@ pub(in crate::dashboard) fn islands(seen: &Gathered) -> Vec<Island> {
         silent_since_at_ms: None,
     }));
     islands.extend(silent(seen, &of_state(seen, State::Dead)));
+    if let Some(island) = islands.first_mut()
+        && let unanswered @ 1.. = unanswered_seeds(seen).len()
+    {
+        let seeds = count(unanswered, "seed does", "seeds do");
+        island.evidence =
+            format!("nobody else is known here, and {seeds} not answer: who is there is not known");
+    }
     islands
 }
 

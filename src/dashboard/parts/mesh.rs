@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{URL_FACT, islands, names, of_state, others};
+use super::{URL_FACT, islands, names, of_state, others, unanswered_seeds};
 use crate::core::membership::State;
 use crate::core::replica::Serving;
 use crate::dashboard::answer::{ago, count};
@@ -44,7 +44,12 @@ pub(in crate::dashboard) fn verdict(seen: &Gathered) -> Verdict {
         return say("degraded", "warning", evidence);
     }
     if living == 0 {
-        return say("alone", "info", vec!["no other member is known".into()]);
+        let mut evidence = vec!["no other member is known".into()];
+        let unanswered = unanswered_seeds(seen);
+        let severity = if unanswered.is_empty() { "info" } else { "warning" };
+        evidence
+            .extend((!unanswered.is_empty()).then(|| format!("no seed answers: {}", unanswered.join(", "))));
+        return say("alone", severity, evidence);
     }
     let behind = behind(seen);
     if !behind.is_empty() {
@@ -138,12 +143,13 @@ pub(super) fn body(seen: &Gathered, past: &Past) -> Value {
             "left": in_state(State::Left),
         },
         "islands": islands(seen).len(),
-        "sessions": counts.sessions.saturating_sub(counts.expired_retained),
-        "expired_retained": counts.expired_retained,
+        "sessions": counts.sessions.saturating_sub(counts.expired_retained + counts.stubs),
+        "expired_retained": counts.expired_retained + counts.stubs,
         "tombstones": counts.tombstones,
         "record_bytes": seen.record_bytes,
         "max_memory_bytes": (seen.max_memory_bytes < u64::MAX).then_some(seen.max_memory_bytes),
         "conflicts_total": counts.conflicts,
+        "overwrites_unlabelled_total": counts.unlabelled,
         "unreplicated_total": seen.unreplicated,
         "backlog_partitions": seen.backlog,
         "permissions": { "values": past.values, "actions": false },

@@ -71,6 +71,15 @@ pub(super) fn of_state(seen: &Gathered, state: State) -> Vec<&MemberView> {
     others(seen).filter(|m| m.state == state).collect()
 }
 
+/// Seeds that lead to somebody else, while nobody else is known: they do not answer.
+pub(super) fn unanswered_seeds(seen: &Gathered) -> Vec<String> {
+    let own =
+        |addr: &std::net::SocketAddr| seen.members.iter().any(|m| m.origin == seen.origin && m.addr == *addr);
+    let nobody = others(seen).all(|m| m.state == State::Left);
+    let seeds = seen.numbers.discovery.seeds.iter().filter(|s| !s.resolved.iter().any(own));
+    if nobody { seeds.map(|s| s.seed.clone()).collect() } else { Vec::new() }
+}
+
 /// Names, in a sentence.
 pub(super) fn names(members: &[&MemberView]) -> String {
     const MOST: usize = 12;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Past;
 use crate::core::causality::Origin;
 use crate::core::replica::GONE;
+use crate::core::wall::Trust;
 use crate::dashboard::answer::{ago, life};
 use crate::dashboard::limits::HOLDING_BACK;
 use crate::mesh::observe::Gathered;
@@ -15,17 +16,19 @@ const FRESH_MS: u64 = 30_000;
 /// The part.
 pub(super) fn body(seen: &Gathered, past: &Past) -> Value {
     let counts = seen.counts;
-    let frozen = seen.observed.as_ref().is_some_and(|o| o.reap_frozen);
-    let slow = if counts.expired_retained > 0 { slow(seen) } else { Vec::new() };
+    let doubted = seen.observed.as_ref().is_some_and(|o| o.clock.trust == Trust::Doubted);
+    let kept = counts.expired_retained + counts.stubs;
+    let slow = if kept > 0 { slow(seen) } else { Vec::new() };
     let (waits_for, advice) = match () {
-        () if frozen => (
+        () if doubted => (
             "clock",
-            "this node's wall clock jumped; nothing is collected until a round with a peer is complete. Fix its clock",
+            "this node's wall clock jumped; until peers or a minute confirm it, what only one of the two times calls over \
+             stays. Fix its clock",
         ),
         () if !slow.is_empty() => (
             "members",
-            "nothing while they may come back: a member that is gone for good is forgotten after dead_grace_ms, and \
-             every payload goes at its session's hard deadline",
+            "nothing while they may come back: fields go expire_wait_ms after their session's last possible deadline. A \
+             member that is gone for good: `sessionmesh forget NODE` on any node, and what waits for it goes at once",
         ),
         () if counts.tombstones > 0 => {
             ("time", "nothing: a tombstone goes when the session it ended could not have lived any longer")
@@ -35,7 +38,7 @@ pub(super) fn body(seen: &Gathered, past: &Past) -> Value {
     let due = past.due.within.iter().map(|(ms, n)| json!({ "within_ms": ms, "tombstones": n }));
     json!({
         "tombstones": counts.tombstones,
-        "expired_retained": counts.expired_retained,
+        "expired_retained": kept,
         "margin_ms": 2 * seen.max_drift_ms,
         "due": due.collect::<Vec<Value>>(),
         "looked_at_ms": past.due.at_ms,

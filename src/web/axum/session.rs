@@ -336,7 +336,7 @@ fn known(found: Found) -> Result<Option<mesh::Session>> {
         Found::Session(session) => Ok(Some(session)),
         Found::Absent => Ok(None),
         Found::NotYetKnown => {
-            Err(SessionError::Unavailable("this node is joining, and nobody it reaches has it"))
+            Err(SessionError::Unavailable("it is not on this node, and nobody who may have it has answered"))
         }
         Found::Fenced => Err(SessionError::Unavailable(
             "this node was frozen or has stopped, and may have missed a logout",

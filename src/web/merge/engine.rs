@@ -73,11 +73,14 @@ impl Merge {
 
     /// The session, asking peers if it is not here; `None` only if it is known to be gone or nobody has it.
     pub async fn find(&self, id: &SessionId) -> Result<Option<Versioned>> {
-        self.sessions.fetch(id).await;
+        let unknown = matches!(self.sessions.fetch(id).await, Found::NotYetKnown);
         match self.sessions.versioned(id) {
             Ok(versioned) => Ok(Some(versioned)),
             Err(Found::NotYetKnown) => {
                 Err(MergeError::unavailable("this node is joining and no member it reaches has the session"))
+            }
+            Err(Found::Absent) if unknown => {
+                Err(MergeError::unavailable("the session is not here, and no member could be asked for it"))
             }
             Err(Found::Fenced) => Err(MergeError::unavailable(
                 "this node was frozen or has stopped, and may have missed a logout",

@@ -6,7 +6,7 @@ use tracing::{debug, warn};
 
 use super::engine::Merge;
 use super::error::Result;
-use crate::mesh::{Error, Receipt};
+use crate::mesh::{Asked, Error, Receipt};
 use crate::{SessionId, WriteError};
 
 impl Merge {
@@ -25,11 +25,11 @@ impl Merge {
         if let Some(receipt) = found(self.sessions().destroy(id))? {
             return Ok(Some(receipt));
         }
-        let (_, all_answered) = self.sessions().fetch_sure(id).await;
+        let (_, asked) = self.sessions().fetch_sure(id).await;
         if let Some(receipt) = found(self.sessions().destroy(id))? {
             return Ok(Some(receipt));
         }
-        if all_answered && !self.somebody_is_missing() {
+        if asked == Asked::All && !self.somebody_is_missing() {
             return Ok(None);
         }
         let session = self.sessions().log_name(id);

@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 use super::app::Shared;
 use super::error::Refusal;
-use super::{drills, health, principals, sessions};
+use super::{drills, health, members, principals, sessions};
 
 /// Where the dashboard is.
 pub const DASHBOARD_PATH: &str = "/dashboard";
@@ -39,6 +39,7 @@ fn endpoints(app: Shared) -> Router {
         .route(OPEN_PATH, get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/v1/status", get(health::status))
+        .route("/v1/members/{node}/forget", post(members::forget))
         .route("/v1/sessions", post(sessions::create))
         .route("/v1/session", get(sessions::read).patch(sessions::patch).delete(sessions::end))
         .route("/v1/session/touch", post(sessions::touch))
@@ -47,6 +48,7 @@ fn endpoints(app: Shared) -> Router {
     if app.drills.is_some() {
         routes = routes
             .route("/drill/rules", get(drills::rules).post(drills::change))
+            .route("/drill/clock", post(drills::clock))
             .route("/drill/dump", get(drills::dump))
             .route("/drill/fill", post(drills::fill));
     }

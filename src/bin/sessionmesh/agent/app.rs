@@ -1,7 +1,6 @@
 //! What all handlers share.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -33,7 +32,6 @@ pub struct App {
     /// How the dashboard is mounted, if it is.
     pub dashboard: Option<DashboardConfig>,
     token: Option<String>,
-    clock_offset_ms: i64,
 }
 
 /// How handlers get it.
@@ -41,10 +39,10 @@ pub type Shared = Arc<App>;
 
 impl App {
     /// The state of an agent that runs `mesh`.
-    pub fn new(mesh: Mesh, http: &HttpPlan, drills: Option<Drills>, clock_offset_ms: i64) -> Self {
+    pub fn new(mesh: Mesh, http: &HttpPlan, drills: Option<Drills>) -> Self {
         let (token, max_body_bytes) = (http.token.clone(), http.max_body_bytes);
         let dashboard = http.dashboard.clone();
-        Self { sessions: mesh.sessions(), mesh, max_body_bytes, drills, dashboard, token, clock_offset_ms }
+        Self { sessions: mesh.sessions(), mesh, max_body_bytes, drills, dashboard, token }
     }
 
     /// Whether the request carries the bearer token, if one is asked for.
@@ -65,8 +63,7 @@ impl App {
 
     /// The node's wall time (ms since the epoch).
     pub fn wall_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        (since.as_millis() as u64).saturating_add_signed(self.clock_offset_ms)
+        self.sessions.wall_ms()
     }
 }
 

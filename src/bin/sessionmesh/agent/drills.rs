@@ -91,6 +91,25 @@ fn in_force(switch: &Drill) -> Json<Value> {
     Json(switch.rules().into_iter().map(rule).collect())
 }
 
+/// The body of `POST /drill/clock`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    offset_ms: i64,
+}
+
+/// `POST /drill/clock`: steps this node's wall clock, as seen from the true one.
+pub async fn clock(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Refusal> {
+    allowed(&app, &headers)?;
+    let Step { offset_ms } = body::json(&app, &headers, body).await?;
+    app.mesh.step_clock_to(offset_ms);
+    Ok(Json(json!({ "offset_ms": offset_ms, "wall_ms": app.wall_ms() })))
+}
+
 /// `GET /drill/dump`: every session this node holds, ids and values spelled out.
 pub async fn dump(State(app): State<Shared>, headers: HeaderMap) -> Result<Vec<u8>, Refusal> {
     allowed(&app, &headers)?;

@@ -49,7 +49,7 @@ pub fn found(found: Found) -> Result<Session, Refusal> {
         Found::Absent => Err(Refusal::absent()),
         Found::NotYetKnown => unknown(
             "not_yet_known",
-            "this node is still joining and its peers did not answer in time: ask another node, or again",
+            "it is not on this node, and no peer could be asked or answered in time: ask another node, or again",
         ),
         Found::Fenced => unknown(
             "fenced",
@@ -64,6 +64,7 @@ impl From<Error> for Refusal {
         let (status, word) = match &error {
             Error::Write(refused) => refused_write(refused),
             Error::Encode { .. } | Error::Edit(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_value"),
+            Error::Forget(_) => (StatusCode::CONFLICT, "not_forgotten"),
             Error::Stopped(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
             Error::Config(_) | Error::Start(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };

@@ -85,8 +85,8 @@ pub async fn live(mesh: Mesh, listener: Listener, app: App, mut stop: StopSignal
         Err(why) => {
             tell(&format!("node {:?} stopped: {why}", mesh.node()));
             match why {
-                Stopped::Clone { .. } => Exit::Clone,
-                Stopped::Left | Stopped::Dropped | Stopped::NewLife(_) => Exit::Runtime,
+                Stopped::Clone { .. } | Stopped::NameTaken { .. } => Exit::Clone,
+                Stopped::Left | Stopped::Dropped | Stopped::Died | Stopped::NewLife(_) => Exit::Runtime,
             }
         }
     }

@@ -8,6 +8,7 @@ mod error;
 mod health;
 mod life;
 mod listen;
+mod members;
 mod principals;
 mod serve;
 mod sessions;
@@ -73,7 +74,7 @@ pub async fn run(args: AgentArgs) -> Result<Exit, Failure> {
     let listener = Listener::bind(&http.listen).await?;
     let (drills, builder) = drills(&args, builder(&args, &settings)?)?;
     let mesh = builder.start().await.map_err(refused)?;
-    let mut app = App::new(mesh.clone(), &http, drills, args.clock_offset_ms);
+    let mut app = App::new(mesh.clone(), &http, drills);
     if let Some(url) = listener.url(mesh.addr().ip(), api::DASHBOARD_PATH) {
         app.dashboard = app.dashboard.map(|config| config.published_as(&url));
     }
