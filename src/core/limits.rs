@@ -9,6 +9,15 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const MAX_KEY_BYTES: usize = 255;
 /// A principal: a user's id, e-mail address or distinguished name.
 pub const MAX_PRINCIPAL_BYTES: usize = 255;
+/// Sessions that a log-in remembers to have come from: a logout ends them too. Who logs in again more often than this
+/// without a logout leaves records behind that went on as others, which nobody is logged in with.
+pub const MAX_ANCESTORS: usize = 8;
+/// Log-ins that are made from one session, which names them all: two or three by double clicks. One more begins a session
+/// of its own.
+pub const MAX_SUCCESSORS: usize = 32;
+/// Names of keys and of their ends in one record, ended ones too, at about 60 bytes a rotation: a session that is rotated
+/// every hour for the thirty days that it may live takes 1,440. A rotation beyond is refused, a log-in begins anew.
+pub const MAX_KEY_MARKS: usize = 2_048;
 /// Node lives whose revocations of one principal a login remembers to have seen, at 36 bytes each. Those of the last
 /// `max_lifetime_ms` count, so that it takes hundreds of nodes or restarts to fill it. Forgetting one that is held
 /// elsewhere may end a login too many.

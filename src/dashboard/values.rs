@@ -7,7 +7,7 @@ use super::board::{Event, Met};
 use super::limits::{DIFFERING, SHOWN_HEX_BYTES, SHOWN_JSON_BYTES};
 use crate::core::causality::Origin;
 use crate::core::replica::{Dumped, DumpedLive, Stamp};
-use crate::core::session::{PRINCIPAL_KEY, ROTATED_KEY, SessionId, is_reserved};
+use crate::core::session::{SessionId, is_reserved, reserved_word};
 use crate::core::time::Hlc;
 use crate::mesh::observe::Gathered;
 
@@ -125,11 +125,7 @@ impl Showing<'_> {
 
 /// What a field is called in answers.
 fn told(key: &str) -> String {
-    match key {
-        PRINCIPAL_KEY => "(principal)".into(),
-        ROTATED_KEY => "(rotated to another id)".into(),
-        key => key.to_owned(),
-    }
+    if is_reserved(key) { reserved_word(key).into() } else { key.to_owned() }
 }
 
 /// An event.

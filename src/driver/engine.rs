@@ -169,6 +169,7 @@ impl Engine {
             log_key: config.log_key,
             client_keys: config.client_keys.clone(),
             asks: Mutex::new((0, 0)),
+            vain_asks: Mutex::default(),
             acks: Acks::default(),
             leaving: false.into(),
             news: Notify::new(),

@@ -1,6 +1,6 @@
 //! What the node's task and embedders' threads share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -223,6 +223,8 @@ pub(crate) struct Shared {
     pub client_keys: Vec<[u8; 32]>,
     /// The second of the last asks, and how many there were in it.
     pub asks: Mutex<(u64, u64)>,
+    /// Sessions whose clients' writes nobody could bring, and until when (monotonic ms) nobody is asked again.
+    pub vain_asks: Mutex<HashMap<SessionId, u64>>,
     pub acks: Acks,
     /// Set when `leave` begins: writes are refused from then on.
     pub leaving: AtomicBool,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Error;
 use crate::core::causality::Dot;
 use crate::core::replica::{Change, Extent};
-use crate::core::session::Ttl;
+use crate::core::session::{SessionId, Ttl};
 
 /// When a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,9 @@ pub struct Fields {
     pub(crate) clear: bool,
     pub(crate) skip_unchanged: bool,
     pub(crate) principal: Option<Option<String>>,
-    pub(crate) reserved: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) login_id: Option<SessionId>,
+    pub(crate) reserved: Vec<(String, Option<Vec<u8>>)>,
+    pub(crate) unless_moved: bool,
     pub(crate) copied: Extent,
 }
 
@@ -115,7 +117,9 @@ impl Fields {
             ttl: self.expiry.map(|e| e.ttl),
             clear: self.clear,
             principal: self.principal.as_ref().map(Option::as_deref),
-            reserved: self.reserved.iter().map(|(key, bytes)| (*key, bytes.as_slice())).collect(),
+            login_id: self.login_id,
+            reserved: self.reserved.iter().map(|(key, bytes)| (key.as_str(), bytes.as_deref())).collect(),
+            unless_moved: self.unless_moved,
             copied: self.copied,
         }
     }

@@ -4,12 +4,13 @@ mod builder;
 mod config;
 mod edit;
 mod error;
+#[cfg_attr(not(feature = "axum"), allow(dead_code))]
+mod keys;
+mod logout;
 #[cfg(feature = "dashboard")]
 pub(crate) mod observe;
 mod principals;
 mod receipt;
-#[cfg(feature = "axum")]
-mod rotate;
 mod seen;
 mod sessions;
 mod status;
@@ -28,7 +29,10 @@ pub use builder::Builder;
 pub use config::{Config, ConfigError, SecretSource};
 pub use edit::{Expiry, Fields};
 pub use error::Error;
-pub use principals::Revocation;
+#[cfg(feature = "axum")]
+pub(crate) use keys::Opened;
+pub use keys::{BegunLogin, Standing, Superseded, Ticket};
+pub use principals::{Login, Revocation};
 #[cfg(feature = "axum")]
 pub(crate) use receipt::second_copies;
 pub use receipt::{Receipt, TooFewCopies};

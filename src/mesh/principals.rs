@@ -13,7 +13,20 @@ use super::view::Session;
 use super::{Error, Found};
 use crate::WriteError;
 use crate::core::replica::Happened;
-use crate::core::session::{Login, PRINCIPAL_KEY, SessionId};
+use crate::core::session::{LoginId, SessionId};
+
+/// One log-in of a principal, as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Names the log-in on every node, for as long as it lasts, and opens nothing.
+    pub handle: String,
+    /// When it was made (ms since the epoch).
+    pub since_ms: u64,
+    /// When it ends if nobody touches it (ms since the epoch).
+    pub ends_ms: u64,
+    /// The session that it is.
+    pub session: SessionId,
+}
 
 /// All sessions of a principal were ended: the proof, and a way to wait until other nodes hold it.
 #[derive(Clone, Debug)]
@@ -77,17 +90,45 @@ impl Sessions {
         self.revoke(principal, None)
     }
 
-    /// As [`Sessions::revoke_all`], but `keep` goes on everywhere: "log out my other devices".
+    /// As [`Sessions::revoke_all`], but the log-in of `keep` goes on everywhere, whatever keys it is given: "log out my
+    /// other devices".
     ///
     /// # Errors
     /// As [`Sessions::revoke_all`]; [`WriteError::Absent`] if `keep` is not visible here as a session of the principal.
     pub fn revoke_all_except(&self, principal: &str, keep: &SessionId) -> Result<Revocation, Error> {
         match self.get(keep) {
             Found::Session(session) if session.principal() == Some(principal) => {
-                self.revoke(principal, Some(*keep))
+                self.revoke(principal, Some(LoginId::of(&session.0.packed()).id))
             }
             _ => Err(WriteError::Absent.into()),
         }
+    }
+
+    /// The log-ins of a principal, the oldest first: as [`Sessions::of`], by handles that may be shown to anybody.
+    pub fn logins(&self, principal: &str) -> Vec<Login> {
+        let sessions = self.of(principal).into_iter().filter_map(|id| Some((id, self.get(&id).session()?)));
+        let login = |(id, session): (SessionId, Session)| {
+            let which = LoginId::of(&session.0.packed());
+            Login {
+                handle: which.handle(),
+                since_ms: which.since_ms,
+                ends_ms: session.deadline_ms(),
+                session: id,
+            }
+        };
+        let mut logins: Vec<_> = sessions.map(login).collect();
+        logins.sort_by_key(|login| login.since_ms);
+        logins
+    }
+
+    /// Logs one of a principal's log-ins out, by its handle: [`Sessions::logout`] of each session that is that log-in.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if this node holds no such log-in; as [`Sessions::logout`].
+    pub fn end_login(&self, principal: &str, handle: &str) -> Result<Vec<Receipt>, Error> {
+        let ended = self.logins(principal).into_iter().filter(|login| login.handle == handle);
+        let receipts: Vec<_> = ended.map(|login| self.logout(&login.session)).collect::<Result<_, _>>()?;
+        if receipts.is_empty() { Err(WriteError::Absent.into()) } else { Ok(receipts.concat()) }
     }
 
     fn revoke(&self, principal: &str, keep: Option<SessionId>) -> Result<Revocation, Error> {
@@ -107,7 +148,11 @@ impl Sessions {
 impl Session {
     /// Whose session it is, if a log-in said so.
     pub fn principal(&self) -> Option<&str> {
-        self.0.packed().login_bytes().and_then(Login::parse).map(|login| login.principal)
+        self.0
+            .packed()
+            .login_bytes()
+            .and_then(crate::core::session::Login::parse)
+            .map(|login| login.principal)
     }
 }
 
@@ -116,14 +161,19 @@ impl Fields {
     /// 255 bytes. Each call in an edit is a new log-in, which says what revocations it has seen, also for the
     /// principal the session belongs to already; with [`Fields::skip_unchanged`] that one writes nothing.
     pub fn set_principal(&mut self, principal: &str) {
-        // One log-in an edit: the last.
-        self.reserved.retain(|(key, _)| *key != PRINCIPAL_KEY);
         self.principal = Some(Some(principal.to_owned()));
     }
 
     /// Logs out without ending the session: it is nobody's from here on. [`Fields::clear`] does it too.
     pub fn clear_principal(&mut self) {
-        self.reserved.retain(|(key, _)| *key != PRINCIPAL_KEY);
         self.principal = Some(None);
+    }
+
+    /// Gives a log-in its name.
+    pub(super) fn name_login(&mut self) -> Result<(), Error> {
+        if self.principal.as_ref().is_some_and(Option::is_some) && self.login_id.is_none() {
+            self.login_id = Some(Sessions::random_id()?);
+        }
+        Ok(())
     }
 }

@@ -21,6 +21,11 @@ use crate::driver::{Asker, Command};
 pub const MAX_SEEN: usize = 16;
 /// A write that is under way arrives within a few milliseconds; after this long (ms) peers are asked for it as well.
 const ASK_AFTER_MS: u64 = 10;
+/// After peers were asked in vain for what a life wrote that is not linked, they are not asked again for this long (ms):
+/// what they get meanwhile they send by themselves, within a round or two.
+const VAIN_ASK_MS: u64 = 5_000;
+/// Sessions of which that is remembered, at 24 bytes each; beyond, all are forgotten, which costs a question each.
+const MAX_VAIN_ASKS: usize = 4_096;
 
 /// The writes that a client has made to one session, by the node life that took them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,6 +85,11 @@ impl Seen {
             spans.push(Span { short: u32::from_be_bytes(*short), first, last });
         }
         Some(Self(spans))
+    }
+
+    /// Without the spans that this says.
+    fn without_those(&self, mut drop: impl FnMut(u32) -> bool) -> Self {
+        Self(self.0.iter().filter(|span| !drop(span.short)).copied().collect())
     }
 
     /// Without what these nodes wrote.
@@ -162,21 +172,91 @@ impl Sessions {
             // Nobody can bring it.
             return CaughtUp::Behind;
         }
-        let ask_at = deadline.min(Instant::now() + Duration::from_millis(ASK_AFTER_MS));
-        if timeout_at(ask_at, self.arrival(id, seen)).await.is_ok() {
-            return CaughtUp::Waited;
+        // What a life that is not linked wrote comes through others or not at all: they are asked once.
+        let linked = self.linked_lives();
+        let coming = seen.without_those(|short| !linked.contains(&short));
+        if !self.holds(id, &coming) {
+            let ask_at = deadline.min(Instant::now() + Duration::from_millis(ASK_AFTER_MS));
+            if timeout_at(ask_at, self.arrival(id, &coming)).await.is_ok() && self.holds(id, seen) {
+                return CaughtUp::Waited;
+            }
+        }
+        if coming != *seen && self.holds(id, &coming) && self.was_asked_in_vain(id) {
+            return CaughtUp::Behind;
         }
         let brought = async {
+            let asked = self.ask_all(id, seen);
             tokio::select! {
-                () = self.arrival(id, seen) => {}
-                // If nobody reached has it, a writer that is slow to answer may still send it.
-                fetched = self.ask_all(id, seen) => if !fetched { self.arrival(id, seen).await },
+                () = self.arrival(id, seen) => true,
+                fetched = asked => {
+                    // If nobody reached has it, a writer that is slow to answer may still send it.
+                    if !fetched {
+                        self.arrival(id, &coming).await;
+                    }
+                    fetched || self.holds(id, seen)
+                },
             }
         };
         match timeout_at(deadline, brought).await {
-            Ok(()) => CaughtUp::Fetched,
+            Ok(true) => CaughtUp::Fetched,
+            Ok(false) => {
+                self.note_asked_in_vain(id);
+                CaughtUp::Behind
+            }
             Err(_) => CaughtUp::Behind,
         }
+    }
+
+    /// The lives whose writes come by themselves, this one among them.
+    fn linked_lives(&self) -> Vec<u32> {
+        let shared = self.mesh().shared();
+        let members = shared.members.read();
+        let linked = members.iter().filter(|m| m.linked).map(|m| short_origin(m.origin));
+        linked.chain([short_origin(shared.life.read().0)]).collect()
+    }
+
+    /// What of `seen` is still worth waiting for: not what is written by lives that are over; and, if it is `old`, not
+    /// what is written by lives that this node knows nothing of. Without it a client would be behind for ever.
+    pub fn settled(&self, seen: &Seen, old: bool) -> Seen {
+        let shared = self.mesh().shared();
+        let (own, ready) = (short_origin(shared.life.read().0), self.mesh().readiness().0);
+        let members = shared.members.read();
+        seen.without_those(|short| {
+            let member = members.iter().find(|m| short_origin(m.origin) == short);
+            short != own && ready && member.map_or(old, |m| m.state == crate::core::membership::State::Left)
+        })
+    }
+
+    fn was_asked_in_vain(&self, id: &SessionId) -> bool {
+        let shared = self.mesh().shared();
+        let now_ms = shared.clock.now().mono_ms;
+        shared.vain_asks.lock().get(id).is_some_and(|until_ms| now_ms < *until_ms)
+    }
+
+    fn note_asked_in_vain(&self, id: &SessionId) {
+        let shared = self.mesh().shared();
+        let mut vain = shared.vain_asks.lock();
+        if vain.len() >= MAX_VAIN_ASKS {
+            vain.clear();
+        }
+        vain.insert(*id, shared.clock.now().mono_ms + VAIN_ASK_MS);
+    }
+
+    /// Asks every linked peer for a session, whatever is held of it here, at most `ask_timeout_ms`. Returns whether all
+    /// have answered.
+    pub(crate) async fn ask_everyone(&self, id: &SessionId) -> bool {
+        let shared = self.mesh().shared();
+        let linked = shared.acks.linked();
+        if linked == 0 {
+            return !shared.others_alive();
+        }
+        let (answer, answered) = oneshot::channel();
+        let asked = Command::Ask(*id, Asker::All(Vec::new(), answer));
+        if !shared.may_ask() || shared.commands.try_send(asked).is_err() {
+            return false;
+        }
+        let patience = Duration::from_millis(shared.ask_timeout_ms);
+        matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(peers)) if peers.len() >= linked)
     }
 
     fn holds(&self, id: &SessionId, seen: &Seen) -> bool {

@@ -76,6 +76,7 @@ impl Sessions {
     ) -> Result<Receipt, Error> {
         let mut fields = Fields::default();
         fill(&mut fields)?;
+        fields.name_login()?;
         let shared = self.running()?;
         let now = shared.now();
         let ends = expiry.at_most_ms.min(shared.replica.limits().max_lifetime_ms);
@@ -157,6 +158,7 @@ impl Sessions {
     ) -> Result<Receipt, Error> {
         let mut fields = Fields::default();
         change(&mut fields)?;
+        fields.name_login()?;
         self.apply(id, &fields.change())
     }
 
@@ -198,7 +200,7 @@ impl Sessions {
         self.destroy_with(id, true)
     }
 
-    fn destroy_with(&self, id: &SessionId, blind: bool) -> Result<Receipt, Error> {
+    pub(super) fn destroy_with(&self, id: &SessionId, blind: bool) -> Result<Receipt, Error> {
         let shared = self.running()?;
         let written = shared.replica.destroy(*id, shared.clock.now(), blind)?;
         Ok(self.wrote(*id, written, Happened::Destroyed(*id)))

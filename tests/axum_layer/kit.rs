@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::header::{COOKIE, HOST, SET_COOKIE};
 use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -64,8 +65,9 @@ fn routes(pause: &Pause) -> Router {
     };
     let set = |s: Session, Path((key, value)): Path<(String, String)>| async move { s.set(&key, &value) };
     let login = |s: Session, Path(user): Path<String>| async move {
-        s.login(&user)?;
-        s.set("user", &user)
+        let carried = s.login(&user)?;
+        s.set("user", &user)?;
+        Result::Ok(format!("{carried:?}"))
     };
     let whose = |s: Session| async move { Result::Ok(s.principal()?.unwrap_or_else(|| "nobody".into())) };
     let bump = |s: Session| async move {
@@ -83,10 +85,46 @@ fn routes(pause: &Pause) -> Router {
         .route("/set/{key}/{value}", post(set))
         .route("/login/{user}", post(login))
         .route("/whose", get(whose))
+        .route("/extension", get(from_extension))
+        .route("/panic/{user}", post(panics))
+        .route("/hang/{user}", post(hangs))
+        .route("/late/{user}", post(after_the_answer))
+        .route("/touch", post(|s: Session| async move { s.touch() }))
         .route("/rotate", post(|s: Session| async move { s.rotate() }))
         .route("/logout", post(|s: Session| async move { s.logout() }))
         .route("/slow/{key}/{value}", post(slow))
         .with_state(pause.clone())
+}
+
+/// A session taken out of the request by somebody who does not wait for it.
+async fn from_extension(Extension(s): Extension<Session>) -> Result<String> {
+    Ok(s.get::<String>("user")?.unwrap_or_else(|| "none".into()))
+}
+
+async fn panics(s: Session, Path(user): Path<String>) -> Result<()> {
+    s.rotate()?;
+    s.login(&user)?;
+    panic!("as handlers do");
+}
+
+/// A client that hangs up: the handler is dropped.
+async fn hangs(s: Session, State(pause): State<Pause>, Path(user): Path<String>) -> Result<()> {
+    s.rotate()?;
+    s.login(&user)?;
+    pause.loaded.add_permits(1);
+    std::future::pending().await
+}
+
+/// A body that streams, and writes when the answer has gone out.
+async fn after_the_answer(s: Session, Path(user): Path<String>) -> Response {
+    let body = async move {
+        let told = [s.set("cart", "bread"), s.rotate(), s.login(&user).map(drop)].map(|r| match r {
+            Ok(()) => "done".to_owned(),
+            Err(error) => error.status().as_u16().to_string(),
+        });
+        std::result::Result::<_, std::convert::Infallible>::Ok(told.join(" "))
+    };
+    Body::from_stream(futures_util::stream::once(body)).into_response()
 }
 
 async fn slow(

@@ -6,8 +6,8 @@ use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::Limits;
 use crate::core::marks::Mark as Rare;
 use crate::core::session::{
-    Birth, Dead, Field, Live, Login, Mark, Op, PRINCIPAL_KEY, Packed, SessionId, State, Ttl, TtlReg,
-    deadline_ms, encode, high_marks, is_reserved, join,
+    Birth, Dead, Field, LOGIN_ID_KEY, Live, Login, Mark, Op, PRINCIPAL_KEY, Packed, SessionId, State, Ttl,
+    TtlReg, deadline_ms, encode, high_marks, is_moved, is_reserved, join,
 };
 use crate::core::time::{Hlc, HybridClock};
 
@@ -27,10 +27,15 @@ pub struct Change<'a> {
     /// Log in as this principal, or out (`None`). A log-in says again what revocations it has seen, even if the
     /// session is the principal's already, unless `skip_unchanged`. Served by [`super::Replica`], which knows those.
     pub principal: Option<Option<&'a str>>,
-    /// Reserved fields to set as they are: for whoever copies or marks a session as a whole. Served as `principal` is.
-    pub reserved: Vec<(&'a str, &'a [u8])>,
+    /// Which log-in a log-in is: 128 random bits.
+    pub login_id: Option<SessionId>,
+    /// Reserved fields to set as they are, or remove: for whoever copies or marks a session as a whole. Served as
+    /// `principal` is.
+    pub reserved: Vec<(&'a str, Option<&'a [u8]>)>,
     /// Remove every field present here that is not in `fields`, and log out if nobody logs in.
     pub clear: bool,
+    /// Refuse a session that went on as another: [`WriteError::Moved`].
+    pub unless_moved: bool,
     /// How large the session is that a new one is a copy of: a merge may have made it larger than any cap, and its user
     /// must be able to log in all the same.
     pub copied: Extent,
@@ -117,6 +122,17 @@ pub enum WriteError {
     MemoryFull {
         /// Bytes reserved now.
         bytes: u64,
+    },
+    /// A log-in went on as another session, and the edit would be lost on this one.
+    #[error("the session went on as another by a log-in")]
+    Moved,
+    /// The session has had more keys than it can remember.
+    #[error("{marks} names of keys in the session: at most {max}; a log-in begins anew")]
+    TooManyKeys {
+        /// How many it has had.
+        marks: usize,
+        /// The bound.
+        max: usize,
     },
     /// Keys that begin with two zero bytes are the mesh's own.
     #[error("keys that begin with two zero bytes are reserved")]
@@ -205,6 +221,9 @@ impl Partition {
         if !packed.visible(now_ms) {
             self.marks.hit(Rare::EditOfExpired);
             return Err(WriteError::Absent);
+        }
+        if change.unless_moved && is_moved(&packed) {
+            return Err(WriteError::Moved);
         }
         let (ttl, hard_ms) = (packed.ttl(), packed.hard_ms());
         let fields = changed_fields(&packed, change, &self.origins);
@@ -415,6 +434,10 @@ fn changed_fields<'a>(packed: &Packed<'a>, change: &Change<'a>, origins: &[Origi
         // To remove what is not there writes nothing: it would only be a removed field more.
         wanted => packed.field(f.key) != wanted,
     });
+    if change.principal.flatten().is_some() && fields.iter().all(|f| f.key != PRINCIPAL_KEY) {
+        // No log-in was made, so that there is nothing to be told apart from the one before.
+        fields.retain(|f| f.key != LOGIN_ID_KEY);
+    }
     let removal = |f: Field<'a>| (f.key, None);
     let mut removed: Vec<(&str, Option<&[u8]>)> = Vec::new();
     let present = || packed.fields().filter(|f| f.value.is_some());
@@ -426,7 +449,10 @@ fn changed_fields<'a>(packed: &Packed<'a>, change: &Change<'a>, origins: &[Origi
         removed.extend(present().filter(seen).map(removal));
     }
     if change.clear {
-        removed.extend(present().filter(|f| said.binary_search(&f.key).is_err()).map(removal));
+        // Whose it is goes; who holds it, where it came from and where it went stay.
+        let clears = |f: &Field<'_>| !is_reserved(f.key) || f.key == PRINCIPAL_KEY || f.key == LOGIN_ID_KEY;
+        let unsaid = |f: &Field<'_>| said.binary_search(&f.key).is_err();
+        removed.extend(present().filter(|f| clears(f) && unsaid(f)).map(removal));
     }
     if removed.is_empty() {
         return fields;

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::partition::Partition;
 use crate::core::causality::{Dot, Origin, origin_at};
 use crate::core::marks::Mark;
-use crate::core::session::{Login, Packed, SeenRevocations, SessionId, Spared};
+use crate::core::session::{LINEAGE_KEY, Lineage, Login, Packed, SeenRevocations, SessionId, Spared};
 
 /// A revocation held here.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,9 +33,11 @@ pub(super) struct Revocation {
 }
 
 impl Revocation {
-    /// Whether it ends this session.
-    pub fn ends(&self, id: SessionId, login: &Login<'_>) -> bool {
-        *self.principal == *login.principal && self.spared != Some(id) && !login.seen.has(self.dot)
+    /// Whether it ends this session, whose log-in is `which`.
+    pub fn ends(&self, id: SessionId, which: SessionId, login: &Login<'_>) -> bool {
+        // Versions before named the session to be spared, and not its log-in.
+        let spared = self.spared == Some(which) || self.spared == Some(id);
+        *self.principal == *login.principal && !spared && !login.seen.has(self.dot)
     }
 }
 
@@ -44,8 +46,10 @@ impl Revocation {
 pub(super) enum Binding {
     #[default]
     Nothing,
-    /// A session of the principal with this hash.
-    Session(u64),
+    /// A session of the principal with this hash, and of these families.
+    Session(u64, Vec<SessionId>),
+    /// A tombstone: of a family, maybe.
+    Tombstone,
     /// A revocation of the principal with this hash.
     Revocation(u64, Box<Revocation>),
 }
@@ -62,7 +66,10 @@ pub(super) struct Note {
 pub(super) struct Principals {
     sessions: BTreeSet<(u64, SessionId)>,
     revocations: BTreeMap<u64, Vec<Revocation>>,
-    /// Sessions that stand beside a revocation since the last look: to be ended unless their login had seen it.
+    /// Sessions that came from a log-in out of another session, by family.
+    families: BTreeSet<(SessionId, SessionId)>,
+    /// Sessions that stand beside a revocation since the last look: to be ended unless their login had seen it; and
+    /// those whose family may be over.
     due: BTreeSet<SessionId>,
 }
 
@@ -70,21 +77,28 @@ impl Principals {
     pub fn apply(&mut self, notes: Vec<Note>) {
         for Note { id, was, is } in notes {
             match was {
-                Binding::Nothing => {}
-                Binding::Session(hash) => {
+                Binding::Nothing | Binding::Tombstone => {}
+                Binding::Session(hash, families) => {
                     self.sessions.remove(&(hash, id));
+                    families.into_iter().for_each(|family| {
+                        self.families.remove(&(family, id));
+                    });
                     self.due.remove(&id);
                 }
                 Binding::Revocation(hash, _) => self.forget(hash, id),
             }
             match is {
                 Binding::Nothing => {}
-                Binding::Session(hash) => {
+                Binding::Session(hash, families) => {
                     self.sessions.insert((hash, id));
-                    if self.revocations.contains_key(&hash) {
+                    // Whether a family is over, its tombstone says.
+                    let related = !families.is_empty();
+                    self.families.extend(families.into_iter().map(|family| (family, id)));
+                    if related || self.revocations.contains_key(&hash) {
                         self.due.insert(id);
                     }
                 }
+                Binding::Tombstone => self.due.extend(of_family(&self.families, id)),
                 Binding::Revocation(hash, revocation) => {
                     self.due.extend(range(&self.sessions, hash));
                     let held = self.revocations.entry(hash).or_default();
@@ -114,8 +128,8 @@ impl Principals {
     }
 
     /// Whether a revocation held here ends this session.
-    pub fn ends(&self, hash: u64, id: SessionId, login: &Login<'_>) -> bool {
-        self.held(hash).iter().any(|revocation| revocation.ends(id, login))
+    pub fn ends(&self, hash: u64, id: SessionId, which: SessionId, login: &Login<'_>) -> bool {
+        self.held(hash).iter().any(|revocation| revocation.ends(id, which, login))
     }
 
     /// What a login or a revocation made here and now has seen, without what was over everywhere at `over_ms`.
@@ -143,6 +157,10 @@ impl Principals {
         range(&self.sessions, hash).filter(|id| self.due.remove(id)).collect()
     }
 
+    pub fn take_due_of_family(&mut self, family: SessionId) -> Vec<SessionId> {
+        of_family(&self.families, family).filter(|id| self.due.remove(id)).collect()
+    }
+
     pub fn has_due(&self) -> bool {
         !self.due.is_empty()
     }
@@ -152,6 +170,13 @@ impl Principals {
         let (sessions, revocations) = (self.sessions.len(), self.revocations.len());
         if self.sessions != scanned.sessions {
             return Err(format!("{sessions} sessions indexed, but {} held", scanned.sessions.len()));
+        }
+        if self.families != scanned.families {
+            return Err(format!(
+                "{} sessions of families indexed, but {} held",
+                self.families.len(),
+                scanned.families.len()
+            ));
         }
         if self.revocations != scanned.revocations {
             return Err(format!("revocations of {revocations} principals, not those of the records"));
@@ -165,6 +190,14 @@ fn range(sessions: &BTreeSet<(u64, SessionId)>, hash: u64) -> impl Iterator<Item
     sessions.range((hash, first)..=(hash, last)).map(|entry| entry.1)
 }
 
+fn of_family(
+    families: &BTreeSet<(SessionId, SessionId)>,
+    family: SessionId,
+) -> impl Iterator<Item = SessionId> + '_ {
+    let (first, last) = (SessionId::from_bytes([0; 16]), SessionId::from_bytes([0xff; 16]));
+    families.range((family, first)..=(family, last)).map(|entry| entry.1)
+}
+
 /// The name of a principal in this process's index.
 pub(super) fn principal_hash(principal: &str, key: u64) -> u64 {
     xxh3_64_with_seed(principal.as_bytes(), key ^ 0x7072_696e_6369_7061)
@@ -172,10 +205,16 @@ pub(super) fn principal_hash(principal: &str, key: u64) -> u64 {
 
 /// What a record binds; whether it is malformed.
 pub(super) fn binding(record: &Packed<'_>, origins: &[Origin], key: u64) -> (Binding, bool) {
+    if record.is_dead() {
+        return (Binding::Tombstone, false);
+    }
     let Some(bytes) = record.login_bytes() else { return (Binding::Nothing, record.is_revocation()) };
     let Some(login) = Login::parse(bytes) else { return (Binding::Nothing, true) };
     let hash = principal_hash(login.principal, key);
-    let Some(marker) = record.revoked_bytes() else { return (Binding::Session(hash), false) };
+    let Some(marker) = record.revoked_bytes() else {
+        let families = Lineage::of(record).unwrap_or_default().families;
+        return (Binding::Session(hash, families), false);
+    };
     let Some(Spared(spared)) = Spared::parse(marker) else { return (Binding::Nothing, true) };
     let ver = record.birth_ver();
     let revocation = Revocation {
@@ -194,13 +233,19 @@ impl Partition {
     /// it costs a flag.
     pub(super) fn note_binding(&mut self, id: SessionId, at: Option<u32>, new: Option<&Packed<'_>>) {
         let held = at.map(|slot| self.record(slot));
-        let unbound = |record: &Packed<'_>| record.login_bytes().is_none() && !record.is_revocation();
+        let unbound = |record: &Packed<'_>| {
+            !record.is_dead() && record.login_bytes().is_none() && !record.is_revocation()
+        };
         if held.as_ref().is_none_or(unbound) && new.is_none_or(unbound) {
             return;
         }
         let same = |held: &Packed<'_>, new: &Packed<'_>| {
             // A revocation is never written again: but for a second birth, it stays what it is.
-            held.login_bytes() == new.login_bytes() && !held.is_revocation() && !new.is_revocation()
+            held.login_bytes() == new.login_bytes()
+                && held.is_dead() == new.is_dead()
+                && !held.is_revocation()
+                && !new.is_revocation()
+                && held.reserved_field(LINEAGE_KEY) == new.reserved_field(LINEAGE_KEY)
         };
         if held.as_ref().zip(new).is_some_and(|(held, new)| same(held, new)) {
             return;

@@ -6,7 +6,8 @@ use super::store::{Lookup, Replica};
 use crate::core::limits::MAX_PRINCIPAL_BYTES;
 use crate::core::marks::Mark;
 use crate::core::session::{
-    Login, PRINCIPAL_KEY, REVOKED_KEY, SeenRevocations, SessionId, Spared, Ttl, is_reserved,
+    Lineage, Login, LoginId, PRINCIPAL_KEY, REVOKED_KEY, SeenRevocations, SessionId, Spared, Ttl, is_moved,
+    is_reserved,
 };
 use crate::core::time::Now;
 
@@ -19,6 +20,14 @@ pub struct Revoked {
     pub ended: Vec<SessionId>,
 }
 
+/// A log-in that is made now.
+pub(super) struct Made {
+    /// The bytes of its [`Login`].
+    pub login: Vec<u8>,
+    /// The bytes of its [`LoginId`], if it was given one.
+    pub which: Option<Vec<u8>>,
+}
+
 impl Replica {
     /// The visible sessions of a principal that are held here, the oldest first.
     pub fn sessions_of(&self, principal: &str, clock: impl Fn() -> Now) -> Vec<SessionId> {
@@ -26,7 +35,9 @@ impl Replica {
         let visible = |id: SessionId| match self.lookup(id, &clock) {
             Lookup::Found(view) => {
                 let login = view.packed().login_bytes().and_then(Login::parse)?;
-                (login.principal == principal).then(|| (view.packed().created_ms(), id))
+                // One that went on as another is that one.
+                let shown = login.principal == principal && !is_moved(&view.packed());
+                shown.then(|| (view.packed().created_ms(), id))
             }
             _ => None,
         };
@@ -36,7 +47,7 @@ impl Replica {
     }
 
     /// Ends all sessions of a principal, here at once and on every node as the revocation arrives, those among them
-    /// whose login had not seen it; but not `spared`. `id` names its record: random, and never used before.
+    /// whose login had not seen it; but not `spared`, a log-in. `id` names its record: random, and never used before.
     ///
     /// # Errors
     /// [`WriteError::Principal`] for one of impossible length; nothing changes then.
@@ -82,14 +93,26 @@ impl Replica {
         due.into_iter().filter(|id| self.end_revoked(*id, now)).collect()
     }
 
-    /// Ends a session if its login, as it stands now, had not seen a revocation held here.
+    /// Ends here what a log-out of this family ends: all sessions that grew from one by log-ins of one principal, but
+    /// for those that no node has sent yet. Returns who ended.
+    pub fn end_family(&self, family: SessionId, now: Now) -> Vec<SessionId> {
+        let due = self.principals.lock().take_due_of_family(family);
+        due.into_iter().filter(|id| self.end_revoked(*id, now)).collect()
+    }
+
+    /// Ends a session if its login, as it stands now, had not seen a revocation held here, or its family is over.
     fn end_revoked(&self, id: SessionId, now: Now) -> bool {
         let ix = id.partition(self.limits().partitions);
-        let bytes = |p: &super::Partition| p.get(id)?.login_bytes().map(<[u8]>::to_vec);
-        let Some(held) = self.shared(ix, bytes) else { return false };
+        let read = |p: &super::Partition| {
+            let record = p.get(id)?;
+            let families = Lineage::of(&record).unwrap_or_default().families;
+            Some((record.login_bytes()?.to_vec(), LoginId::of(&record).id, families))
+        };
+        let Some((held, which, families)) = self.shared(ix, read) else { return false };
         let Some(login) = Login::parse(&held) else { return false };
         let hash = principal_hash(login.principal, self.key());
-        if !self.principals.lock().ends(hash, id, &login) {
+        if !self.principals.lock().ends(hash, id, which, &login) && !families.iter().any(|f| self.is_over(*f))
+        {
             return false;
         }
         // A login that came in between was noted anew, and is looked at again.
@@ -105,6 +128,12 @@ impl Replica {
         ended.is_ok()
     }
 
+    fn is_over(&self, family: SessionId) -> bool {
+        self.shared(family.partition(self.limits().partitions), |p| {
+            p.get(family).is_some_and(|r| r.is_dead())
+        })
+    }
+
     fn seen_of(&self, hash: u64, principal: &str, now: Now) -> SeenRevocations {
         // Some node may keep a revocation that much longer.
         let over_ms = now.wall_ms.saturating_sub(self.limits().prune_after_ms());
@@ -115,7 +144,7 @@ impl Replica {
     ///
     /// # Errors
     /// [`WriteError::ReservedKey`] and [`WriteError::Principal`].
-    pub(super) fn login(&self, change: &Change<'_>, now: Now) -> Result<Option<Vec<u8>>, WriteError> {
+    pub(super) fn login(&self, change: &Change<'_>, now: Now) -> Result<Option<Made>, WriteError> {
         let keys = change.fields.iter().map(|f| f.0).chain(change.remove_seen.iter().map(|r| r.0));
         if keys.into_iter().any(is_reserved) {
             return Err(WriteError::ReservedKey);
@@ -124,7 +153,8 @@ impl Replica {
         check_principal(principal)?;
         let hash = principal_hash(principal, self.key());
         let seen = self.seen_of(hash, principal, now);
-        Ok(Some(Login { principal, seen }.to_bytes()))
+        let which = change.login_id.map(|id| LoginId { id, since_ms: now.wall_ms }.to_bytes());
+        Ok(Some(Made { login: Login { principal, seen }.to_bytes(), which }))
     }
 
     /// Compares the index with all records. Meaningful while nobody writes: for tests and the simulator.

@@ -10,10 +10,11 @@ use super::arena::Held;
 use super::local::{Change, Stamper, WriteError, Written};
 use super::partition::{Counts, Partition};
 use super::principals::Principals;
+use super::revoke::Made;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::marks::{Mark, Marks};
-use crate::core::session::{PRINCIPAL_KEY, Packed, SessionId, Ttl, deadline_ms};
+use crate::core::session::{LOGIN_ID_KEY, PRINCIPAL_KEY, Packed, SessionId, Ttl, deadline_ms};
 use crate::core::time::{HybridClock, Now};
 use crate::core::wall::Wall;
 
@@ -196,7 +197,7 @@ impl Replica {
         }
         let login = self.login(change, now)?;
         self.write(id, |partition, stamper| {
-            let change = &with_login(change, login.as_deref());
+            let change = &with_login(change, login.as_ref());
             partition.create(id, now.wall_ms, change, ttl, hard_ms, stamper)
         })
     }
@@ -228,7 +229,7 @@ impl Replica {
             if disputed_ms.is_some_and(|ms| over_at(ms) != over_at(now.wall_ms)) {
                 return Err(WriteError::NotServing(CLOCK_IN_DOUBT));
             }
-            partition.edit(id, now.wall_ms, &with_login(change, login.as_deref()), stamper)
+            partition.edit(id, now.wall_ms, &with_login(change, login.as_ref()), stamper)
         })
     }
 
@@ -403,14 +404,15 @@ impl Replica {
 }
 
 /// A change with the reserved fields it writes. One without any is passed on as it is.
-fn with_login<'a>(change: &'a Change<'a>, login: Option<&'a [u8]>) -> Cow<'a, Change<'a>> {
+fn with_login<'a>(change: &'a Change<'a>, login: Option<&'a Made>) -> Cow<'a, Change<'a>> {
     if change.principal.is_none() && change.reserved.is_empty() {
         return Cow::Borrowed(change);
     }
     let mut change = change.clone();
     if change.principal.is_some() {
-        change.fields.push((PRINCIPAL_KEY, login));
+        change.fields.push((PRINCIPAL_KEY, login.map(|made| made.login.as_slice())));
+        change.fields.push((LOGIN_ID_KEY, login.and_then(|made| made.which.as_deref())));
     }
-    change.fields.extend(change.reserved.iter().map(|(key, bytes)| (*key, Some(*bytes))));
+    change.fields.extend(change.reserved.iter().copied());
     Cow::Owned(change)
 }

@@ -4,6 +4,8 @@ mod context;
 mod dots;
 mod id;
 mod join;
+mod keys;
+mod lineage;
 mod packed;
 mod principal;
 mod state;
@@ -12,6 +14,10 @@ pub use context::{CUT, Saw, context_of, is_cut};
 pub use dots::Dots;
 pub use id::{LogHash, SessionId};
 pub use join::{Conflict, Findings, join};
+pub use keys::{HeldKey, KeyHash, Keys, Opens, SessionKey};
+pub use lineage::{
+    LINEAGE_KEY, LOGIN_ID_KEY, Lineage, LoginId, family, is_moved, moved_key, reserved_word, successors,
+};
 pub use packed::{Fields, Packed, encode};
 pub use principal::{
     Login, PRINCIPAL_KEY, RESERVED_PREFIX, REVOKED_KEY, ROTATED_KEY, SeenRevocations, Spared, is_reserved,

@@ -120,10 +120,13 @@ impl<'a> Packed<'a> {
         self.reserved(REVOCATION, REVOKED_KEY)
     }
 
+    /// The value of a reserved field. Only one key of an application's sorts before those.
+    pub fn reserved_field(&self, key: &str) -> Option<&'a [u8]> {
+        self.fields().take_while(|f| f.key <= key).find(|f| f.key == key)?.value
+    }
+
     fn reserved(&self, flag: u8, key: &str) -> Option<&'a [u8]> {
-        // Only one key of an application's sorts before the reserved ones.
-        let first = self.flag(flag).then(|| self.fields())?;
-        first.take_while(|f| f.key <= key).find(|f| f.key == key)?.value
+        if self.flag(flag) { self.reserved_field(key) } else { None }
     }
 
     /// The version of the creation; of the destroy, for a tombstone.

@@ -2,17 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::HeaderMap;
-use http::header::HOST;
-use tower_cookies::cookie::SameSite;
-use tower_cookies::{Cookie, CookieManager};
+use ::cookie::SameSite;
+use parking_lot::Mutex;
 use tower_layer::Layer;
 
+use super::headers::Attributes;
 use super::service::SessionService;
-use crate::host::is_loopback_name;
 use crate::mesh::{Expiry, Sessions};
+use crate::web::ration::Ration;
 
 /// What becomes of a request whose own writes this node cannot get hold of in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +26,8 @@ pub enum Behind {
 /// Whether the cookie is `Secure`: sent over HTTPS alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secure {
-    /// Unless the request's `Host` is a loopback one: a browser elsewhere never has such a host.
+    /// Unless the request's `Host` is a loopback one and no proxy says that the browser came by HTTPS
+    /// (`X-Forwarded-Proto`, `Forwarded`): a browser elsewhere never has such a host.
     Auto,
     /// Always.
     Always,
@@ -47,12 +47,10 @@ pub(super) struct Settings {
     pub patience: Duration,
     pub behind: Behind,
     pub grace: Duration,
-    name: String,
-    path: String,
-    domain: Option<String>,
-    same_site: SameSite,
-    secure: Secure,
-    persistent: bool,
+    pub attributes: Attributes,
+    pub persistent: bool,
+    /// Logouts of sessions that nobody here knows, under cookies that this cluster did not write.
+    pub strangers: Arc<Mutex<Ration>>,
 }
 
 impl SessionLayer {
@@ -64,12 +62,15 @@ impl SessionLayer {
             patience: Duration::from_millis(50),
             behind: Behind::Serve,
             grace: Duration::from_secs(10),
-            name: "session".into(),
-            path: "/".into(),
-            domain: None,
-            same_site: SameSite::Lax,
-            secure: Secure::Auto,
+            attributes: Attributes {
+                name: "session".into(),
+                path: "/".into(),
+                domain: None,
+                same_site: SameSite::Lax,
+                secure: Secure::Auto,
+            },
             persistent: false,
+            strangers: Arc::new(Mutex::new(Ration::new(Instant::now()))),
         }))
     }
 
@@ -94,34 +95,34 @@ impl SessionLayer {
         self.with(|s| s.behind = behind)
     }
 
-    /// How long the old id can be read after a rotation. Default: 10 s.
+    /// How long requests under way with the old key can use the session after a rotation. Default: 10 s.
     pub fn with_rotation_grace(self, grace: Duration) -> Self {
         self.with(|s| s.grace = grace)
     }
 
     /// The cookie's name. Default: `session`.
     pub fn with_name(self, name: impl Into<String>) -> Self {
-        self.with(|s| s.name = name.into())
+        self.with(|s| s.attributes.name = name.into())
     }
 
     /// The cookie's path. Default: `/`.
     pub fn with_path(self, path: impl Into<String>) -> Self {
-        self.with(|s| s.path = path.into())
+        self.with(|s| s.attributes.path = path.into())
     }
 
     /// The cookie's domain. Default: none, which is the host that set it and no other.
     pub fn with_domain(self, domain: impl Into<String>) -> Self {
-        self.with(|s| s.domain = Some(domain.into()))
+        self.with(|s| s.attributes.domain = Some(domain.into()))
     }
 
     /// Whether other sites' requests bring the cookie. Default: `Lax`.
     pub fn with_same_site(self, same_site: SameSite) -> Self {
-        self.with(|s| s.same_site = same_site)
+        self.with(|s| s.attributes.same_site = same_site)
     }
 
     /// Whether the cookie is sent over HTTPS alone. Default: except to loopback hosts.
     pub fn with_secure(self, secure: Secure) -> Self {
-        self.with(|s| s.secure = secure)
+        self.with(|s| s.attributes.secure = secure)
     }
 
     /// Whether the cookie outlives the browser, until the session ends. Default: no.
@@ -131,57 +132,21 @@ impl SessionLayer {
 }
 
 impl Settings {
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn persistent(&self) -> bool {
-        self.persistent
-    }
-
-    pub(super) fn keys(&self) -> &[[u8; 32]] {
+    pub(super) fn secrets(&self) -> &[[u8; 32]] {
         &self.sessions.mesh().shared().client_keys
-    }
-
-    /// A cookie of this value, as the request's host may have it.
-    pub(super) fn cookie(&self, value: String, secure: bool, max_age: Option<Duration>) -> Cookie<'static> {
-        let mut cookie = Cookie::build((self.name.clone(), value))
-            .path(self.path.clone())
-            .http_only(true)
-            .same_site(self.same_site)
-            .secure(secure)
-            .build();
-        if let Some(domain) = &self.domain {
-            cookie.set_domain(domain.clone());
-        }
-        if let Some(age) = max_age.and_then(|age| age.try_into().ok()) {
-            cookie.set_max_age(Some(age));
-        }
-        cookie
-    }
-
-    /// Whether the cookie of a request with these headers is `Secure`.
-    pub(super) fn secure(&self, headers: &HeaderMap) -> bool {
-        match self.secure {
-            Secure::Always => true,
-            Secure::Never => false,
-            Secure::Auto => {
-                !headers.get(HOST).and_then(|host| host.to_str().ok()).is_some_and(is_loopback_name)
-            }
-        }
     }
 }
 
 impl<S> Layer<S> for SessionLayer {
-    type Service = CookieManager<SessionService<S>>;
+    type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CookieManager::new(SessionService::new(inner, Arc::clone(&self.0)))
+        SessionService::new(inner, Arc::clone(&self.0))
     }
 }
 
 impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionLayer").field("cookie", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("SessionLayer").field("cookie", &self.0.attributes.name).finish_non_exhaustive()
     }
 }

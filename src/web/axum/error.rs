@@ -16,9 +16,10 @@ pub enum SessionError {
     /// The session ended while the request ran: by a logout elsewhere, or its deadline. 401.
     #[error("the session has ended")]
     Ended,
-    /// The request came with an id that has since been rotated away: it may read and not write. 409.
-    #[error("the session has a new id; this request still has the old one, and may only read")]
-    Rotated,
+    /// The request's cookie is that of before a log-in, or its key has ended: a write would be lost, and is refused. Its
+    /// client holds a newer one. 409.
+    #[error("the session goes on under another cookie since a log-in or a rotation; nothing was written")]
+    Stale,
     /// The node cannot know: it is joining, was frozen, or has stopped. Another may do better. 503.
     #[error("the session cannot be known here now: {0}")]
     Unavailable(&'static str),
@@ -31,6 +32,14 @@ pub enum SessionError {
     /// A broken limit, or a value that cannot be encoded. 500, and 503 if the node has stopped.
     #[error(transparent)]
     Write(Error),
+    /// What needs a cookie came after the answer had gone out, from a body that streams or a task. Nothing was done. 500.
+    #[error("too late: the answer has gone out, and no cookie can be set any more")]
+    TooLate,
+    /// The session was taken out of the request's extensions, and [`super::Session::ready`] not awaited. 500.
+    #[error(
+        "await Session::ready() before using a session from the request's extensions, or take it as an argument"
+    )]
+    NotReady,
     /// No [`super::SessionLayer`] is around this handler. 500.
     #[error("no session: add a SessionLayer around this route")]
     NoLayer,
@@ -40,6 +49,7 @@ impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
         match error {
             Error::Write(WriteError::Absent) => Self::Ended,
+            Error::Write(WriteError::Moved) => Self::Stale,
             Error::Write(WriteError::NotServing(why)) => Self::Unavailable(why),
             other => Self::Write(other),
         }
@@ -51,11 +61,13 @@ impl SessionError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Ended => StatusCode::UNAUTHORIZED,
-            Self::Rotated => StatusCode::CONFLICT,
+            Self::Stale => StatusCode::CONFLICT,
             Self::Unavailable(_) | Self::Behind | Self::Write(Error::Stopped(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Field(_) | Self::Write(_) | Self::NoLayer => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Field(_) | Self::Write(_) | Self::NoLayer | Self::NotReady | Self::TooLate => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 }

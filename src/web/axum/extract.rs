@@ -11,7 +11,7 @@ impl<S: Sync> FromRequestParts<S> for Session {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionError> {
         let session = parts.extensions.get::<Self>().cloned().ok_or(SessionError::NoLayer)?;
-        session.open().await?;
+        session.ready().await;
         Ok(session)
     }
 }

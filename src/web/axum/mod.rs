@@ -22,10 +22,13 @@
 //!   until it holds them ([`SessionLayer::with_patience`]), asking its peers for what does not come. If nobody can
 //!   bring it, the request is served what is here, or refused: [`Behind`].
 //! * **The answer waits for a second copy** of what was written, while another member is alive.
-//! * **The cookie** is `HttpOnly`, `SameSite=Lax`, and `Secure` unless the request came to a loopback host. Its session
-//!   id is never one that a client made up.
-//! * **[`Session::rotate`]** gives the session a new id, and those still under way with the old one a few seconds in
-//!   which they can read and not write.
+//! * **The cookie** is `HttpOnly`, `SameSite=Lax`, and `Secure` unless the request came to a loopback host. It names a
+//!   session and carries a key of it, neither of which a client made up. It is taken away for a session that is known to
+//!   have ended, and never replaced by that of another request that was slower.
+//! * **[`Session::rotate`]** gives the session a new key, and those still under way with the old one a few seconds.
+//!   **[`Session::login`]** begins a new session. Nothing of what the client holds is given up before the answer carries
+//!   what takes its place: a handler that panics, or a client that hangs up, leaves all as it was.
+//! * **[`Session::logout`]** ends all that log-ins made of the session, everywhere, for good.
 //!
 //! Writes made after the response began, from a body that streams, are written like any; they are not in the cookie.
 
@@ -33,11 +36,13 @@ mod config;
 mod cookie;
 mod error;
 mod extract;
+mod headers;
+mod hold;
 mod service;
 mod session;
 
+pub use ::cookie::SameSite;
 pub use config::{Behind, Secure, SessionLayer};
 pub use error::{Result, SessionError};
 pub use service::SessionService;
-pub use session::Session;
-pub use tower_cookies::cookie::SameSite;
+pub use session::{Carried, Session};

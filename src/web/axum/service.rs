@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use tower_cookies::Cookies;
 use tower_service::Service;
 
 use super::config::Settings;
+use super::headers;
 use super::session::Session;
 
 /// What [`super::SessionLayer`] makes of a service.
@@ -22,6 +22,15 @@ pub struct SessionService<S> {
 impl<S> SessionService<S> {
     pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
         Self { inner, settings }
+    }
+}
+
+/// Takes back what an answer that never went out would have told its client.
+struct Untold(Option<Session>);
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        self.0.iter().for_each(Session::abandon);
     }
 }
 
@@ -44,14 +53,18 @@ where
         // The one that was polled ready goes with this request; the next needs its own.
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
-        // The cookie manager around this service puts it there.
-        let cookies = request.extensions().get::<Cookies>().cloned().unwrap_or_default();
-        let secure = self.settings.secure(request.headers());
-        let session = Session::of_request(Arc::clone(&self.settings), &cookies, secure);
+        let session = Session::of_request(Arc::clone(&self.settings), request.headers());
         request.extensions_mut().insert(session.clone());
         Box::pin(async move {
-            let response = inner.call(request).await?;
-            session.finish(&cookies).await;
+            // Also of a handler that panics, and of a client that hangs up.
+            let mut untold = Untold(Some(session));
+            let mut response = inner.call(request).await?;
+            if let Some(session) = &untold.0
+                && let Some(set_cookie) = session.finish().await
+            {
+                headers::mark(response.headers_mut(), set_cookie);
+            }
+            untold.0 = None;
             Ok(response)
         })
     }

@@ -2,122 +2,99 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
+use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
-use tower_cookies::Cookies;
-use tracing::debug;
+use tracing::warn;
 
-use super::config::{Behind, Settings};
+use super::config::Settings;
 use super::cookie::{self, Content};
 use super::error::{Result, SessionError};
+use super::headers;
+use super::hold::{self, Hold, Outgoing, State, Step, known};
 use crate::SessionId;
-use crate::mesh::{self, CaughtUp, Expiry, Fields, Found, Receipt, Seen, second_copies};
+use crate::core::session::Lineage;
+use crate::mesh::{self, Expiry, Fields, Receipt, Standing, Ticket, second_copies};
 
 /// A request's session: an extractor, and cheap to clone. It comes into being with the first write.
+///
+/// A middleware that takes it out of the request's extensions awaits [`Session::ready`] first.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
 struct Inner {
     settings: Arc<Settings>,
     secure: bool,
-    came_with: Option<Content>,
+    came: Vec<Content>,
     opened: OnceCell<()>,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct State {
-    id: Option<SessionId>,
-    seen: Seen,
-    written: Vec<Receipt>,
-    cookie: Outgoing,
-}
-
-/// What becomes of the client's cookie.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Outgoing {
-    #[default]
-    Keep,
-    Set,
-    Remove,
-}
-
-impl State {
-    fn wrote(&mut self, receipt: Receipt) {
-        self.seen.add(&receipt);
-        if receipt.wrote() {
-            self.written.push(receipt);
-        }
-        self.cookie = Outgoing::Set;
-    }
+/// What a log-in took along of the session that it was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// All that its client has written, as far as the client knows; also if there was no session.
+    Whole,
+    /// What this node has, which may be older than what the client wrote on nodes that cannot be reached.
+    Behind,
 }
 
 impl Session {
-    /// What a request with these cookies has.
-    pub(super) fn of_request(settings: Arc<Settings>, cookies: &Cookies, secure: bool) -> Self {
-        let came_with = cookies.get(settings.name()).and_then(|c| cookie::read(c.value(), settings.keys()));
-        Self(Arc::new(Inner {
-            settings,
-            secure,
-            came_with,
-            opened: OnceCell::new(),
-            state: Mutex::default(),
-        }))
+    /// What a request with these headers has.
+    pub(super) fn of_request(settings: Arc<Settings>, headers: &HeaderMap) -> Self {
+        let values = headers::values(headers, &settings.attributes.name);
+        let came = values.filter_map(|value| cookie::read(value, settings.secrets())).collect();
+        let secure = settings.attributes.secure(headers);
+        Self(Arc::new(Inner { settings, secure, came, opened: OnceCell::new(), state: Mutex::default() }))
     }
 
-    /// Finds the session that the cookie names, once it is as new as its client knows it.
-    pub(super) async fn open(&self) -> Result<()> {
-        self.0.opened.get_or_try_init(|| self.find()).await.copied()
+    /// Finds the session that the request's cookie names, once it is as new as its client knows it. The extractor does
+    /// it; whoever takes a `Session` out of the request's extensions must, before anything else.
+    pub async fn ready(&self) {
+        let find = async {
+            if !self.0.came.is_empty() {
+                let found = hold::find(&self.0.settings, &self.0.came).await;
+                *self.0.state.lock() = found;
+            }
+        };
+        self.0.opened.get_or_init(|| find).await;
     }
 
-    async fn find(&self) -> Result<()> {
-        let Some(Content { id, seen, forged }) = &self.0.came_with else { return Ok(()) };
-        let Settings { sessions, patience, behind, .. } = &*self.0.settings;
-        if *forged {
-            debug!(
-                session = sessions.log_name(id),
-                "a cookie of another secret, or a forged one: taken for its id alone"
-            );
-        }
-        if !seen.is_empty()
-            && sessions.catch_up(id, seen, *patience).await == CaughtUp::Behind
-            && *behind == Behind::Refuse
-        {
-            return Err(SessionError::Behind);
-        }
-        let found = known(sessions.fetch(id).await)?;
-        let mut state = self.0.state.lock();
-        match found {
-            Some(_) => (state.id, state.seen) = (Some(*id), seen.clone()),
-            // Nobody reached has it. It may live on where this node does not reach, so that the client keeps its
-            // cookie, unless the session is known to have ended.
-            None if sessions.is_known(id) => state.cookie = Outgoing::Remove,
-            None => {}
-        }
-        Ok(())
+    /// Refuses a request whose cookie nobody has looked at.
+    fn looked(&self) -> Result<()> {
+        let looked = self.0.opened.initialized() || self.0.came.is_empty();
+        if looked { Ok(()) } else { Err(SessionError::NotReady) }
     }
 
-    /// The session as this node holds it now; `None` if there is none, not yet or no more.
+    /// The session as this node holds it now; `None` if there is none, not yet or no more, or if it is not this client's
+    /// any more.
     ///
     /// # Errors
-    /// [`SessionError::Unavailable`].
+    /// [`SessionError::Unavailable`], [`SessionError::Behind`]; [`SessionError::NotReady`] for a session taken out of the
+    /// request's extensions.
     pub fn snapshot(&self) -> Result<Option<mesh::Session>> {
-        let id = self.0.state.lock().id;
-        id.map_or(Ok(None), |id| self.look(&id))
-    }
-
-    fn look(&self, id: &SessionId) -> Result<Option<mesh::Session>> {
-        known(self.0.settings.sessions.get(id))
+        self.looked()?;
+        let state = self.0.state.lock();
+        match (&state.hold, state.trouble) {
+            (_, Some(trouble)) => Err(trouble.into()),
+            (Some(hold), None) if matches!(hold.standing, Standing::Holder | Standing::Late) => {
+                let id = hold.content.ticket.id;
+                drop(state);
+                let session = known(self.0.settings.sessions.get(&id))?;
+                Ok(session.filter(|session| !session.is_moved()))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The value of a field; `None` if it is not set.
     ///
     /// # Errors
-    /// [`SessionError::Field`] if it holds something else; [`SessionError::Unavailable`].
+    /// [`SessionError::Field`] if it holds something else; as [`Session::snapshot`].
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         match self.snapshot()? {
             Some(session) => Ok(session.get(key)?),
@@ -138,7 +115,8 @@ impl Session {
     /// # Errors
     /// See [`Session::edit`].
     pub fn remove(&self, key: &str) -> Result<()> {
-        if self.id().is_none() {
+        self.looked()?;
+        if self.0.state.lock().hold.is_none() {
             return Ok(());
         }
         self.edit(|fields| {
@@ -150,34 +128,45 @@ impl Session {
     /// Changes several fields, all together or not at all. Without a session, it begins one.
     ///
     /// # Errors
-    /// [`SessionError::Ended`] if the session has ended meanwhile; [`SessionError::Rotated`] if the request came with
-    /// its old id; [`SessionError::Write`] for a broken limit or a value that cannot be encoded.
+    /// [`SessionError::Ended`] if the session has ended meanwhile; [`SessionError::Stale`] if a log-in went on as another,
+    /// or the request's key has ended; [`SessionError::TooLate`] for the first write of a new session after the answer has
+    /// gone out; [`SessionError::Write`] for a broken limit or a value that cannot be encoded.
     pub fn edit(
         &self,
         change: impl FnOnce(&mut Fields) -> std::result::Result<(), mesh::Error>,
     ) -> Result<()> {
+        self.looked()?;
         let Settings { sessions, expiry, .. } = &*self.0.settings;
         // Before the lock: the closure may read this very session.
         let mut fields = Fields::default();
         change(&mut fields)?;
+        fields.unless_moved = true;
         let fill = |empty: &mut Fields| {
             *empty = fields;
             Ok(())
         };
         let mut state = self.0.state.lock();
-        let receipt = match state.id {
-            Some(id) => {
-                self.writable(&id)?;
-                sessions.edit(&id, fill)?
+        if let Some(trouble) = state.trouble {
+            return Err(trouble.into());
+        }
+        match &state.hold {
+            Some(hold) => {
+                writable(hold)?;
+                let receipt = sessions.edit(&hold.content.ticket.id, fill)?;
+                state.wrote(receipt);
             }
-            None => sessions.create(*expiry, fill)?,
-        };
-        state.id = Some(receipt.id());
-        state.wrote(receipt);
+            None if state.told => return Err(SessionError::TooLate),
+            None => {
+                let (receipt, ticket) = sessions.create_keyed(*expiry, fill)?;
+                state.steps.push(Step::Created(ticket));
+                state.take(Content::new(ticket, sessions.wall_ms()), receipt);
+            }
+        }
         Ok(())
     }
 
-    /// Changes when this session ends; the hard end chosen when it began stays.
+    /// Changes when this session ends; the hard end chosen when it began stays. As the first write of a request it
+    /// begins a session that ends so.
     ///
     /// # Errors
     /// See [`Session::edit`].
@@ -188,159 +177,223 @@ impl Session {
         })
     }
 
-    /// What may be written to; fails for a session that has ended or was rotated.
-    fn writable(&self, id: &SessionId) -> Result<mesh::Session> {
-        let session = self.look(id)?.ok_or(SessionError::Ended)?;
-        if session.rotated().is_some() { Err(SessionError::Rotated) } else { Ok(session) }
-    }
-
-    /// Gives the session a new id, to be done whenever its user gains rights: whoever knew the old one knows nothing
-    /// now. Requests under way with the old id can read what the session was, for `with_rotation_grace`, and not write.
+    /// Extends a sliding session now: for sockets and streams, whose request has long been answered. Every request
+    /// that uses the session does it by itself.
     ///
     /// # Errors
     /// See [`Session::edit`].
-    pub fn rotate(&self) -> Result<()> {
-        if self.id().is_some() { self.renew(None) } else { Ok(()) }
+    pub fn touch(&self) -> Result<()> {
+        self.looked()?;
+        let mut state = self.0.state.lock();
+        if let Some(trouble) = state.trouble {
+            return Err(trouble.into());
+        }
+        let Some(hold) = &state.hold else { return Ok(()) };
+        writable(hold)?;
+        let receipt = self.0.settings.sessions.touch(&hold.content.ticket.id)?;
+        if receipt.wrote() {
+            state.written.push(receipt);
+        }
+        Ok(())
     }
 
-    /// Logs in: the session is this principal's, a user as a rule, under a new id ([`Session::rotate`]). It is listed
-    /// by [`Sessions::of`](mesh::Sessions::of) and ends with [`Sessions::revoke_all`](mesh::Sessions::revoke_all).
+    /// Gives the session a new key, to be done whenever its user gains rights without logging in: whoever knew the old
+    /// one knows nothing once `with_rotation_grace` has passed. The session itself stays what it is: its fields, whose
+    /// it is, and when it ends. The old key goes on being good if the answer does not go out.
     ///
     /// # Errors
-    /// See [`Session::edit`]; [`SessionError::Write`] for a principal that is empty or longer than 255 bytes.
-    pub fn login(&self, principal: &str) -> Result<()> {
-        self.renew(Some(principal))
+    /// See [`Session::edit`]; [`SessionError::TooLate`] after the answer has gone out.
+    pub fn rotate(&self) -> Result<()> {
+        self.looked()?;
+        let mut state = self.0.state.lock();
+        if let Some(trouble) = state.trouble {
+            return Err(trouble.into());
+        }
+        let Some(hold) = &state.hold else { return Ok(()) };
+        writable(hold)?;
+        if state.told {
+            return Err(SessionError::TooLate);
+        }
+        // What this request began has a new key.
+        if state.is_new(&hold.content.ticket) {
+            return Ok(());
+        }
+        let (receipt, ticket, superseded) = self.0.settings.sessions.add_key(&hold.content.ticket)?;
+        let content = Content { ticket, ..hold.content.clone() };
+        state.steps.push(Step::Key(ticket, superseded));
+        state.take(content, receipt);
+        Ok(())
+    }
+
+    /// Logs in: from here on the request has a new session, this principal's, a user as a rule. What the one before had
+    /// comes along, and that one is nobody's: two people who log in with one planted cookie share nothing. It ends as the
+    /// one before was to end, its longest life counted from now. It is listed by
+    /// [`Sessions::of`](mesh::Sessions::of) and ends with [`Sessions::revoke_all`](mesh::Sessions::revoke_all). The session
+    /// before goes on as it was if the answer does not go out.
+    ///
+    /// # Errors
+    /// See [`Session::edit`], but it works where a read would be refused; [`SessionError::TooLate`] after the answer has
+    /// gone out; [`SessionError::Write`] for a principal that is empty or longer than 255 bytes.
+    pub fn login(&self, principal: &str) -> Result<Carried> {
+        self.looked()?;
+        let Settings { sessions, expiry, .. } = &*self.0.settings;
+        let mut state = self.0.state.lock();
+        if state.told {
+            return Err(SessionError::TooLate);
+        }
+        if let Some(hold) = &state.hold
+            && state.is_new(&hold.content.ticket)
+            && !state.steps.iter().any(|step| matches!(step, Step::Login(_)))
+        {
+            let receipt = sessions.edit(&hold.content.ticket.id, |fields| {
+                fields.set_principal(principal);
+                Ok(())
+            })?;
+            state.wrote(receipt);
+            return Ok(Carried::Whole);
+        }
+        let from = self.login_from(&state);
+        let begun = sessions.begin_login(from.as_ref(), principal, *expiry)?;
+        let mut content = Content::new(begun.ticket, sessions.wall_ms());
+        content.lineage = begun.lineage().clone();
+        let carried = if begun.copied && !state.behind { Carried::Whole } else { Carried::Behind };
+        (state.trouble, state.behind) = (None, false);
+        let receipt = begun.receipt.clone();
+        state.steps.push(Step::Login(begun));
+        state.take(content, receipt);
+        Ok(carried)
+    }
+
+    /// The session that a log-in is made from: not one whose key this client has no more, or of which that is not known,
+    /// unless this cluster signed for it.
+    fn login_from(&self, state: &State) -> Option<Ticket> {
+        let sessions = &self.0.settings.sessions;
+        match &state.hold {
+            Some(Hold { standing: Standing::Ended | Standing::Unknown, .. }) => None,
+            Some(hold) => {
+                let room = sessions.get(&hold.content.ticket.id).session().is_none_or(|held| held.can_move());
+                room.then_some(hold.content.ticket)
+            }
+            None if state.trouble.is_some() => {
+                self.0.came.iter().find(|c| c.ours).map(|content| content.ticket)
+            }
+            None => None,
+        }
     }
 
     /// Whose session it is, if somebody has logged in.
     ///
     /// # Errors
-    /// [`SessionError::Unavailable`].
+    /// As [`Session::snapshot`].
     pub fn principal(&self) -> Result<Option<String>> {
         Ok(self.snapshot()?.and_then(|session| session.principal().map(str::to_owned)))
     }
 
-    fn renew(&self, principal: Option<&str>) -> Result<()> {
-        let mut state = self.0.state.lock();
-        let old = state.id.map(|id| Ok::<_, SessionError>((id, self.writable(&id)?))).transpose()?;
-        let Settings { sessions, expiry, grace, .. } = &*self.0.settings;
-        let created = sessions.create(*expiry, |fields| {
-            if let Some((_, session)) = &old {
-                fields.copy(session);
-            }
-            if let Some(principal) = principal {
-                fields.set_principal(principal);
-            }
-            Ok(())
-        })?;
-        if let Some((old, _)) = old {
-            match self.retire(&old, created.id(), *grace) {
-                Ok(receipt) => state.written.push(receipt),
-                Err(error) => {
-                    // It ended in between, and its successor must not outlive it.
-                    sessions.destroy(&created.id())?;
-                    return Err(error);
-                }
-            }
-        }
-        (state.id, state.seen) = (Some(created.id()), Seen::default());
-        state.wrote(created);
-        Ok(())
-    }
-
-    /// Leaves the old session to be read for a while, or ends it at once.
-    fn retire(&self, old: &SessionId, new: SessionId, grace: Duration) -> Result<Receipt> {
-        let sessions = &self.0.settings.sessions;
-        if grace.is_zero() {
-            return Ok(sessions.destroy(old)?);
-        }
-        let ends_ms = sessions.wall_ms() + u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        Ok(sessions.edit(old, |fields| {
-            fields.rotated_to(new);
-            fields.set_expiry(Expiry::at_ms(ends_ms));
-            Ok(())
-        })?)
-    }
-
-    /// Ends the session for good, on every node, and takes the client's cookie away. A request that came with an id
-    /// since rotated away ends the session under its new one too.
+    /// Ends the session for good, on every node, with those that it was logged in from and those that it went on as, and
+    /// takes the client's cookie away. It works where nothing is known of the session, and whatever this node lacks.
     ///
     /// # Errors
-    /// [`SessionError::Write`] if the node has stopped.
+    /// [`SessionError::Write`] if the node has stopped; [`SessionError::Unavailable`] if the cookie is none that this
+    /// cluster signed, nobody who could be asked knows the session, and there were too many of these lately: it may go on
+    /// on nodes that cannot be reached. The cookie is taken away all the same.
     pub fn logout(&self) -> Result<()> {
+        self.looked()?;
+        let sessions = &self.0.settings.sessions;
         let mut state = self.0.state.lock();
-        let Some(id) = state.id.take() else { return Ok(()) };
-        let successor = self.look(&id)?.and_then(|session| session.rotated());
-        for id in std::iter::once(id).chain(successor) {
-            match self.0.settings.sessions.destroy(&id) {
-                Ok(receipt) => state.written.push(receipt),
-                // Ended already, and nothing of it is known here any more.
-                Err(mesh::Error::Write(crate::WriteError::Absent)) => {}
-                Err(error) => return Err(error.into()),
-            }
+        state.cookie = Outgoing::Remove;
+        let hold = state.hold.take();
+        state.steps.clear();
+        state.trouble = None;
+        let mut ended = Vec::new();
+        if let Some(hold) = &hold {
+            ended.extend(sessions.logout_told(&hold.content.ticket.id, &hold.content.lineage)?);
         }
-        (state.seen, state.cookie) = (Seen::default(), Outgoing::Remove);
+        for content in &self.0.came {
+            if hold.as_ref().is_some_and(|hold| hold.content.ticket.id == content.ticket.id) {
+                continue;
+            }
+            ended.extend(self.logout_unheld(content)?);
+        }
+        state.written.extend(ended.into_iter().filter(Receipt::wrote));
         Ok(())
     }
 
-    /// The session's id; `None` before the first write of a new one.
-    pub fn id(&self) -> Option<SessionId> {
-        self.0.state.lock().id
+    /// Logs out what a cookie names that is not in hand: unknown here, or not with this key, or the last session's of a
+    /// request that has logged in.
+    fn logout_unheld(&self, content: &Content) -> Result<Vec<Receipt>> {
+        let sessions = &self.0.settings.sessions;
+        let id = &content.ticket.id;
+        if content.ours {
+            return Ok(sessions.logout_told(id, &content.lineage)?);
+        }
+        // Of another secret: it ends nothing but what its key opens, or what nobody here knows.
+        if let Some(session) = sessions.get(id).session() {
+            let opens = sessions.standing(&session, &content.ticket.key) != Standing::Unknown;
+            return if opens { Ok(sessions.logout_told(id, &Lineage::default())?) } else { Ok(Vec::new()) };
+        }
+        if sessions.is_known(id) || !sessions.somebody_is_missing() {
+            return Ok(Vec::new());
+        }
+        if !self.0.settings.strangers.lock().take(Instant::now()) {
+            warn!(
+                session = sessions.log_name(id),
+                "a logout of an unknown session while members are out of reach: too many, not recorded"
+            );
+            return Err(SessionError::Unavailable(
+                "the session is not on this node and members are out of reach: it may still be there",
+            ));
+        }
+        Ok(sessions.logout_told(id, &Lineage::default())?)
     }
 
-    /// Before the answer goes out: touches a session that was only read, waits for second copies, sets the cookie.
-    pub(super) async fn finish(&self, cookies: &Cookies) {
-        if !self.0.opened.initialized() {
-            return;
-        }
+    /// Where the session lies; `None` before the first write of a new one. It opens nothing: the cookie has a key besides.
+    pub fn id(&self) -> Option<SessionId> {
+        self.0.state.lock().hold.as_ref().map(|hold| hold.content.ticket.id)
+    }
+
+    /// Before the answer goes out: touches a session that was only read, waits for second copies, finishes what the
+    /// answer tells. `None` if the request had nothing to do with a session; else what it sets.
+    pub(super) async fn finish(&self) -> Option<Option<HeaderValue>> {
         let settings = &*self.0.settings;
-        let written = self.touched();
+        let (used, written) = {
+            let mut state = self.0.state.lock();
+            let used = self.0.opened.initialized() || state.hold.is_some();
+            self.touch_if_read(&mut state);
+            (used, std::mem::take(&mut state.written))
+        };
         second_copies(&written).await;
         let mut state = self.0.state.lock();
-        match (std::mem::take(&mut state.cookie), state.id) {
-            (Outgoing::Set, Some(id)) => {
-                let value = cookie::write(id, &state.seen, settings.keys());
-                cookies.add(settings.cookie(value, self.0.secure, self.max_age(&id)));
-            }
-            (Outgoing::Remove, _) => cookies.remove(settings.cookie(String::new(), self.0.secure, None)),
-            (Outgoing::Keep | Outgoing::Set, _) => {}
-        }
+        hold::keep(settings, &mut state);
+        used.then(|| hold::set_cookie(settings, &state, self.0.secure))
     }
 
-    /// What was written; a session that was only read is touched, which seldom costs anything.
-    fn touched(&self) -> Vec<Receipt> {
-        let mut state = self.0.state.lock();
+    /// Takes back what the client is never told.
+    pub(super) fn abandon(&self) {
+        hold::take_back(&self.0.settings, &mut self.0.state.lock());
+    }
+
+    /// A session that was only read is touched, which seldom costs anything.
+    fn touch_if_read(&self, state: &mut State) {
         if state.written.is_empty()
-            && let Some(id) = state.id
+            && let Some(hold) = &state.hold
+            && writable(hold).is_ok()
             // One that has ended meanwhile needs none.
-            && let Ok(receipt) = self.0.settings.sessions.touch(&id)
+            && let Ok(receipt) = self.0.settings.sessions.touch(&hold.content.ticket.id)
             && receipt.wrote()
-            && self.0.settings.persistent()
         {
-            state.cookie = Outgoing::Set;
+            if self.0.settings.persistent && hold.standing == Standing::Holder {
+                state.cookie = Outgoing::Set;
+            }
+            state.written.push(receipt);
         }
-        std::mem::take(&mut state.written)
-    }
-
-    fn max_age(&self, id: &SessionId) -> Option<Duration> {
-        let session = self.0.settings.persistent().then(|| self.look(id).ok().flatten())??;
-        let left_ms = session.deadline_ms().saturating_sub(self.0.settings.sessions.wall_ms());
-        // Up to the second: the browser shall not forget it first.
-        Some(Duration::from_secs(left_ms.div_ceil(1_000)))
     }
 }
 
-/// A session that is or is not there, or why that is not known.
-fn known(found: Found) -> Result<Option<mesh::Session>> {
-    match found {
-        Found::Session(session) => Ok(Some(session)),
-        Found::Absent => Ok(None),
-        Found::NotYetKnown => {
-            Err(SessionError::Unavailable("it is not on this node, and nobody who may have it has answered"))
-        }
-        Found::Fenced => Err(SessionError::Unavailable(
-            "this node was frozen or has stopped, and may have missed a logout",
-        )),
+/// Refuses to write to what is not the client's any more.
+fn writable(hold: &Hold) -> Result<()> {
+    match hold.standing {
+        Standing::Holder | Standing::Late => Ok(()),
+        Standing::Ended | Standing::Moved | Standing::Unknown => Err(SessionError::Stale),
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tracing::{debug, warn};
 
-use super::blind::Ration;
 use super::error::{MergeError, Result};
 use super::expiry::{self, Asked, Held};
 use super::plan::{Given, Plan};
@@ -17,6 +16,7 @@ use super::request::{MapName, Request};
 use super::token::{Carried, HIDDEN_KEY, SeenKey, Token};
 use super::whose;
 use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Versioned};
+use crate::web::ration::Ration;
 use crate::{SessionId, WriteError};
 
 /// Ids tried by one create. The first random one is free; more than a few taken ones are no accident.

@@ -10,16 +10,6 @@ use crate::mesh::{Asked, Error, Receipt};
 use crate::{SessionId, WriteError};
 
 impl Merge {
-    /// Whether a session nobody here knows may live on a node out of reach: this one has not caught up, or a member
-    /// that did not say goodbye is not linked. A name counts once: after a restart its old life is dead for good.
-    fn somebody_is_missing(&self) -> bool {
-        let mesh = self.sessions().mesh();
-        let members = mesh.members();
-        let linked = |name: &str| members.iter().any(|m| m.node == name && m.linked);
-        let missing = |name: &str| name != mesh.node() && !linked(name);
-        !mesh.readiness().0 || members.iter().any(|m| m.state != "left" && missing(&m.node))
-    }
-
     /// Destroys a session for good. `None`: nobody who could be asked has it.
     pub async fn destroy(&self, id: &SessionId) -> Result<Option<Receipt>> {
         if let Some(receipt) = found(self.sessions().destroy(id))? {
@@ -29,7 +19,7 @@ impl Merge {
         if let Some(receipt) = found(self.sessions().destroy(id))? {
             return Ok(Some(receipt));
         }
-        if asked == Asked::All && !self.somebody_is_missing() {
+        if asked == Asked::All && !self.sessions().somebody_is_missing() {
             return Ok(None);
         }
         let session = self.sessions().log_name(id);

@@ -5,7 +5,6 @@
 //! ([`plan`]), and a logout is final ([`logout`]). [`Merge`] does this on encoded values; an adapter translates ids,
 //! values and errors.
 
-mod blind;
 mod engine;
 mod error;
 pub mod expiry;

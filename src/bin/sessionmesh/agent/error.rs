@@ -76,6 +76,8 @@ fn refused_write(refused: &WriteError) -> (StatusCode, &'static str) {
     match refused {
         WriteError::Absent => (StatusCode::NOT_FOUND, "absent"),
         WriteError::IdTaken => (StatusCode::CONFLICT, "id_taken"),
+        WriteError::Moved => (StatusCode::CONFLICT, "moved"),
+        WriteError::TooManyKeys { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_keys"),
         WriteError::KeyLength { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "key_length"),
         WriteError::ReservedKey => (StatusCode::UNPROCESSABLE_ENTITY, "reserved_key"),
         WriteError::Principal { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "principal_length"),

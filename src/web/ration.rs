@@ -14,7 +14,7 @@ const BURST: u32 = 64;
 const REFILL: Duration = Duration::from_secs(10);
 
 /// A bucket of permits.
-pub(super) struct Ration {
+pub(crate) struct Ration {
     left: u32,
     filled: Instant,
 }

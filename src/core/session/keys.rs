@@ -1,0 +1,191 @@
+//! What a client holds of a session, and what the record keeps of it: keys, as reserved fields.
+//!
+//! A session lies under its id, the *locator*; who may use it is decided by a *key*, of which the record holds a hash.
+//! Each key is a register of its own, and its end another that is named by the moment it ends, so that ends only ever
+//! add up and the least of them counts: an edit elsewhere cannot lengthen one. Nothing here needs a join of its own
+//! (`docs/ALGORITHM.md` §13).
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::SessionId;
+use super::packed::Packed;
+
+/// The field of a key: this, and its hash. The value is since when (ms), eight bytes.
+const HELD: &str = "\0\0k";
+/// The field of a key's end: this, the key's hash, and the moment it ends (ms, 12 hex digits). Without a value.
+const ENDS: &str = "\0\0j";
+/// Hex digits of a hash: 96 bits. To find a key for it takes as many guesses as to find the session's.
+const HASH_DIGITS: usize = 24;
+const MOMENT_DIGITS: usize = 12;
+
+/// The proof that a client holds a session: 128 random bits. A bearer secret, which is kept nowhere in the mesh.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionKey([u8; 16]);
+
+impl SessionKey {
+    /// What a client holds that came with an id alone, as clients of versions before did.
+    pub const NONE: Self = Self([0; 16]);
+
+    /// Wraps 16 bytes, which must be unguessable.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes. Secret.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// Its hash in the record of `id`, and nowhere else: a hash that is copied to another record opens nothing.
+    pub fn hash(&self, id: SessionId) -> KeyHash {
+        let digest =
+            Sha256::new_with_prefix(b"sessionmesh key\0").chain_update(id.as_bytes()).chain_update(self.0);
+        let mut text = [0; HASH_DIGITS];
+        hex(&digest.finalize()[..HASH_DIGITS / 2], &mut text);
+        KeyHash(text)
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(secret)")
+    }
+}
+
+fn hex(bytes: &[u8], out: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (byte, pair) in bytes.iter().zip(out.chunks_exact_mut(2)) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
+
+/// A key's hash, as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHash([u8; HASH_DIGITS]);
+
+impl KeyHash {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The name of its field.
+    pub fn held(&self) -> String {
+        format!("{HELD}{}", self.text())
+    }
+
+    /// The name of the field that ends it at `ms`.
+    pub fn ends(&self, ms: u64) -> String {
+        // Later than twelve digits can say is for ever.
+        format!("{ENDS}{}{:012x}", self.text(), ms.min((1 << (4 * MOMENT_DIGITS)) - 1))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        text.as_bytes().try_into().ok().map(Self)
+    }
+
+    /// Equal or not, in a time that tells nothing.
+    fn is(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).fold(0, |unlike, (a, b)| unlike | (a ^ b)) == 0
+    }
+}
+
+/// One key of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldKey {
+    /// Its hash.
+    pub hash: KeyHash,
+    /// The least of its ends (ms), if it has any.
+    pub ends_ms: Option<u64>,
+}
+
+/// All keys of a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Those that are held.
+    pub held: Vec<HeldKey>,
+    /// Names of fields of keys and ends, removed ones too: what the record grows by with every rotation.
+    pub marks: usize,
+    /// The ends of keys, whether those are held or not: of what a client holds without a key, too.
+    ends: Vec<(KeyHash, u64)>,
+}
+
+/// What a key opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// It is a key of the session.
+    Held,
+    /// It is, until this moment (ms): the session has another since.
+    Until(u64),
+    /// It was one.
+    Ended,
+    /// It is none that is known here.
+    Unknown,
+}
+
+impl Keys {
+    /// Reads them out of a record.
+    pub fn of(record: &Packed<'_>) -> Self {
+        let (mut keys, mut ends) = (Self::default(), Vec::new());
+        // Reserved fields come first, but for one key of an application's.
+        let reserved = record.fields().take_while(|f| f.key < "\0\0l").filter(|f| f.key >= ENDS);
+        for field in reserved {
+            if let Some(text) = field.key.strip_prefix(HELD)
+                && let Some(hash) = KeyHash::parse(text)
+            {
+                keys.marks += 1;
+                if field.value.is_some() {
+                    keys.held.push(HeldKey { hash, ends_ms: None });
+                }
+            } else if let Some(text) = field.key.strip_prefix(ENDS)
+                && let Some((hash, moment)) = text.split_at_checked(HASH_DIGITS)
+                && let (Some(hash), Ok(ms)) = (KeyHash::parse(hash), u64::from_str_radix(moment, 16))
+            {
+                keys.marks += 1;
+                if field.value.is_some() {
+                    ends.push((hash, ms));
+                }
+            }
+        }
+        for key in &mut keys.held {
+            key.ends_ms = ends.iter().filter(|(hash, _)| *hash == key.hash).map(|(_, ms)| *ms).min();
+        }
+        keys.ends = ends;
+        keys
+    }
+
+    /// What the key with this hash opens at `now_ms`. Every key is compared, and each of them whole.
+    pub fn opens(&self, hash: &KeyHash, now_ms: u64) -> Opens {
+        let found = self.held.iter().filter(|key| key.hash.is(hash)).last();
+        match found {
+            Some(HeldKey { ends_ms: None, .. }) => Opens::Held,
+            Some(HeldKey { ends_ms: Some(ms), .. }) if *ms > now_ms => Opens::Until(*ms),
+            Some(_) => Opens::Ended,
+            None => Opens::Unknown,
+        }
+    }
+
+    /// What an id without a key opens: a record of a version before, which has none, until it is given one.
+    pub fn opens_bare(&self, id: SessionId, now_ms: u64) -> Opens {
+        let bare = SessionKey::NONE.hash(id);
+        let end = self.ends.iter().filter(|(hash, _)| *hash == bare).map(|(_, ms)| *ms).min();
+        match end {
+            None if self.marks == 0 => Opens::Held,
+            Some(ms) if ms > now_ms => Opens::Until(ms),
+            Some(_) => Opens::Ended,
+            None => Opens::Unknown,
+        }
+    }
+
+    /// The fields of keys that ended before `before_ms`: they may go.
+    pub fn over(&self, before_ms: u64) -> Vec<String> {
+        let over = self.held.iter().filter(|key| key.ends_ms.is_some_and(|ms| ms < before_ms));
+        over.flat_map(|key| {
+            let ends = self.ends.iter().filter(|(hash, _)| *hash == key.hash);
+            std::iter::once(key.hash.held()).chain(ends.map(|(hash, ms)| hash.ends(*ms)))
+        })
+        .collect()
+    }
+}

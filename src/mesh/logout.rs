@@ -1,0 +1,87 @@
+//! Logging out: the end of a session and of all that it came from and grew into.
+
+use std::collections::BTreeSet;
+
+use super::Error;
+use super::receipt::Receipt;
+use super::sessions::Sessions;
+use crate::core::replica::Happened;
+use crate::core::session::{Lineage, SessionId, successors};
+
+/// Records that one logout looks at: more than honest log-ins make of one session.
+const MAX_RELATIVES: usize = 256;
+
+/// What a logout ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Relatives {
+    /// Sessions: this one, its predecessors, and, if it went on as others, those.
+    pub sessions: BTreeSet<SessionId>,
+    /// Families.
+    pub families: BTreeSet<SessionId>,
+}
+
+impl Sessions {
+    /// Logs out: ends the session, those that it was logged in from, those that it went on as, and what else one
+    /// principal's log-ins made of one session (a double click's other half), on every node, whatever this one lacks.
+    /// The id must be one that the mesh gave out; a session that is not here costs a tombstone.
+    ///
+    /// # Errors
+    /// As [`Sessions::destroy_blind`].
+    pub fn logout(&self, id: &SessionId) -> Result<Vec<Receipt>, Error> {
+        self.logout_told(id, &Lineage::default())
+    }
+
+    /// As [`Sessions::logout`]; what the client carries of the session's lineage counts where the session is not here.
+    pub(crate) fn logout_told(&self, id: &SessionId, told: &Lineage) -> Result<Vec<Receipt>, Error> {
+        let relatives = self.relatives(id, told);
+        let mut receipts = Vec::new();
+        for id in relatives.sessions.iter().chain(&relatives.families) {
+            receipts.push(self.destroy_with(id, true)?);
+        }
+        let shared = self.running()?;
+        for family in &relatives.families {
+            for id in shared.replica.end_family(*family, shared.clock.now()) {
+                // Nobody watching is no error.
+                let _ = shared.events.send(Happened::Destroyed(id));
+            }
+        }
+        shared.wrote();
+        Ok(receipts)
+    }
+
+    /// Whom a logout of `id` ends, as far as is known here.
+    pub(crate) fn relatives(&self, id: &SessionId, told: &Lineage) -> Relatives {
+        let mut out = Relatives {
+            sessions: told.ancestors.iter().copied().collect(),
+            families: told.families.iter().copied().collect(),
+        };
+        // What a session went on as ends with it; what else its predecessors went on as does not.
+        let (mut next, mut read) = (vec![*id], BTreeSet::new());
+        while let Some(id) = next.pop() {
+            if read.len() == MAX_RELATIVES || !read.insert(id) {
+                continue;
+            }
+            out.sessions.insert(id);
+            let look =
+                self.record(&id, |record| (Lineage::of(record).unwrap_or_default(), successors(record)));
+            let (lineage, successors) = look.unwrap_or_default();
+            out.families.extend(lineage.families);
+            out.sessions.extend(lineage.ancestors);
+            for (successor, families) in successors {
+                out.families.extend(families);
+                next.push(successor);
+            }
+        }
+        out
+    }
+
+    /// Whether somebody may hold what this node does not: it has not caught up, or a member that did not say goodbye is
+    /// not linked. A name counts once: after a restart its old life is dead for good.
+    pub(crate) fn somebody_is_missing(&self) -> bool {
+        let mesh = self.mesh();
+        let members = mesh.members();
+        let linked = |name: &str| members.iter().any(|m| m.node == name && m.linked);
+        let missing = |name: &str| name != mesh.node() && !linked(name);
+        !mesh.readiness().0 || members.iter().any(|m| m.state != "left" && missing(&m.node))
+    }
+}

@@ -1,0 +1,278 @@
+//! What one request has of a session, from its cookie to its answer: how it is found, and what is kept or taken back.
+//!
+//! Nothing of what the client holds is given up before the answer carries what takes its place: a new key, a new
+//! session. Those are [`Step`]s, finished as the answer goes out, and taken back if it never does.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use tracing::debug;
+
+use super::config::{Behind, Settings};
+use super::cookie::{self, Content};
+use super::error::{Result, SessionError};
+use crate::core::session::SessionKey;
+use crate::mesh::{self, BegunLogin, CaughtUp, Opened, Receipt, Standing, Superseded, Ticket};
+
+/// A cookie's list of writes is taken for old after this long (minutes): what a node that nobody knows has written since
+/// then is not waited for.
+const SPANS_AGE_MINUTES: u64 = 10;
+
+/// What a request has.
+#[derive(Default)]
+pub(super) struct State {
+    /// The session it has in hand, as its cookie would name it.
+    pub hold: Option<Hold>,
+    /// Why nothing can be read, or written, if that is so.
+    pub trouble: Option<Trouble>,
+    /// Whether what is here may be older than what its client has written.
+    pub behind: bool,
+    pub written: Vec<Receipt>,
+    pub cookie: Outgoing,
+    pub steps: Vec<Step>,
+    /// The answer has gone out: no cookie can be set any more.
+    pub told: bool,
+}
+
+/// A session in hand.
+pub(super) struct Hold {
+    pub content: Content,
+    pub standing: Standing,
+}
+
+/// Why a session cannot be used. Log-in and logout can do without.
+#[derive(Clone, Copy)]
+pub(super) enum Trouble {
+    Behind,
+    Unsure(&'static str),
+}
+
+/// What becomes of the client's cookie.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Outgoing {
+    #[default]
+    Keep,
+    Set,
+    Remove,
+}
+
+/// Something that is whole once the client has been told.
+pub(super) enum Step {
+    /// A session was begun.
+    Created(Ticket),
+    /// A key was added, which takes the place of others.
+    Key(Ticket, Superseded),
+    /// A log-in began a session.
+    Login(BegunLogin),
+}
+
+impl From<Trouble> for SessionError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Behind => Self::Behind,
+            Trouble::Unsure(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+impl State {
+    /// Notes a write to the session in hand.
+    pub fn wrote(&mut self, receipt: Receipt) {
+        if let Some(hold) = &mut self.hold {
+            hold.content.seen.add(&receipt);
+            // A late request's client has another key by now.
+            if hold.standing == Standing::Holder {
+                self.cookie = Outgoing::Set;
+            }
+        }
+        if receipt.wrote() {
+            self.written.push(receipt);
+        }
+    }
+
+    /// Takes another session, or another key, in hand.
+    pub fn take(&mut self, content: Content, receipt: Receipt) {
+        self.hold = Some(Hold { content, standing: Standing::Holder });
+        self.wrote(receipt);
+        self.cookie = Outgoing::Set;
+    }
+
+    /// The session in hand, if this request began it: nobody else can have it.
+    pub fn is_new(&self, ticket: &Ticket) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::Created(new) => new == ticket,
+            Step::Login(begun) => begun.ticket == *ticket,
+            Step::Key(..) => false,
+        })
+    }
+}
+
+/// Finds the session that one of these cookies names, once it is as new as its client knows it.
+pub(super) async fn find(settings: &Settings, came: &[Content]) -> State {
+    let mut found = State::default();
+    for content in came {
+        let state = find_one(settings, content).await;
+        // A cookie of another path may name a session that was: what lives counts, then what is known of.
+        let rank = |state: &State| match (&state.hold, state.trouble) {
+            (Some(Hold { standing: Standing::Holder | Standing::Late, .. }), _) => 3,
+            (Some(_), _) => 2,
+            (None, Some(_)) => 1,
+            (None, None) => 0,
+        };
+        let removed = found.cookie == Outgoing::Remove || state.cookie == Outgoing::Remove;
+        if rank(&state) > rank(&found) {
+            found = state;
+        } else if rank(&found) == 0 && removed {
+            found.cookie = Outgoing::Remove;
+        }
+        if rank(&found) == 3 {
+            break;
+        }
+    }
+    found
+}
+
+async fn find_one(settings: &Settings, content: &Content) -> State {
+    let sessions = &settings.sessions;
+    let (ticket, mut content) = (content.ticket, content.clone());
+    if !content.ours {
+        debug!(
+            session = sessions.log_name(&ticket.id),
+            "a cookie that this cluster's secret did not sign: taken for its ticket alone"
+        );
+    }
+    let mut state = State::default();
+    if !content.seen.is_empty() {
+        let age_minutes = (sessions.wall_ms() / 60_000).saturating_sub(content.minutes.into());
+        let settled = sessions.settled(&content.seen, age_minutes >= SPANS_AGE_MINUTES);
+        if settled != content.seen {
+            (content.seen, state.cookie) = (settled, Outgoing::Set);
+        }
+        let caught_up = sessions.catch_up(&ticket.id, &content.seen, settings.patience).await;
+        state.behind = caught_up == CaughtUp::Behind;
+        if state.behind && settings.behind == Behind::Refuse {
+            state.trouble = Some(Trouble::Behind);
+        }
+    }
+    match sessions.open(&ticket).await {
+        Opened::Here(Standing::Unknown) => state.cookie = Outgoing::Keep,
+        Opened::Here(standing) => {
+            if standing != Standing::Holder {
+                state.cookie = Outgoing::Keep;
+            }
+            state.hold = Some(Hold { content, standing });
+            upgrade(settings, &mut state);
+        }
+        Opened::Gone => {
+            let nobody_has_it = !sessions.is_known(&ticket.id) && !sessions.somebody_is_missing();
+            let over = sessions.is_ended(&ticket.id) || nobody_has_it;
+            state =
+                State { cookie: if over { Outgoing::Remove } else { Outgoing::Keep }, ..State::default() };
+        }
+        Opened::Unsure(why) => (state.trouble, state.cookie) = (Some(Trouble::Unsure(why)), Outgoing::Keep),
+    }
+    state
+}
+
+/// A session of a version before, whose client has an id alone, is given a key.
+fn upgrade(settings: &Settings, state: &mut State) {
+    let Some(Hold { content, standing: Standing::Holder }) = &state.hold else { return };
+    if content.ticket.key != SessionKey::NONE {
+        return;
+    }
+    // Where that is refused, the id goes on being good.
+    if let Ok((receipt, ticket, superseded)) = settings.sessions.add_key(&content.ticket) {
+        state.steps.push(Step::Key(ticket, superseded));
+        let content = Content { ticket, ..content.clone() };
+        state.take(content, receipt);
+    }
+}
+
+/// Finishes what the answer is about to tell; returns what else was written.
+pub(super) fn keep(settings: &Settings, state: &mut State) {
+    let sessions = &settings.sessions;
+    for step in std::mem::take(&mut state.steps) {
+        let done = match &step {
+            Step::Created(_) => continue,
+            Step::Key(ticket, superseded) => {
+                sessions.end_keys(&ticket.id, superseded, settings.grace).map(drop)
+            }
+            Step::Login(begun) => sessions.finish_login(begun, settings.grace).map(|receipts| {
+                let new = |receipt: &&Receipt| receipt.id() == begun.ticket.id;
+                if let Some(hold) =
+                    state.hold.as_mut().filter(|hold| hold.content.ticket.id == begun.ticket.id)
+                {
+                    receipts.iter().filter(new).for_each(|receipt| hold.content.seen.add(receipt));
+                }
+            }),
+        };
+        if let Err(error) = done {
+            // It ended while the request ran: then there is nothing to hold.
+            debug!(%error, "a new key or log-in was not finished");
+        }
+    }
+    // A key that has been superseded while the request ran is not put back into the browser.
+    if state.cookie == Outgoing::Set
+        && !state.hold.as_ref().is_some_and(|hold| holds(sessions, &hold.content))
+    {
+        state.cookie = Outgoing::Keep;
+    }
+    state.told = true;
+}
+
+fn holds(sessions: &mesh::Sessions, content: &Content) -> bool {
+    let session = sessions.get(&content.ticket.id).session();
+    session.is_some_and(|session| sessions.standing(&session, &content.ticket.key) == Standing::Holder)
+}
+
+/// Takes back what the client will never be told.
+pub(super) fn take_back(settings: &Settings, state: &mut State) {
+    let sessions = &settings.sessions;
+    for step in std::mem::take(&mut state.steps).into_iter().rev() {
+        // What has ended meanwhile needs no taking back, and a node that has stopped cannot.
+        let _ = match step {
+            Step::Created(ticket) => sessions.destroy(&ticket.id),
+            Step::Key(ticket, _) => sessions.take_back_key(&ticket),
+            Step::Login(begun) => sessions.abandon_login(&begun),
+        };
+    }
+    state.told = true;
+}
+
+/// The header that tells the client, if it is to be told anything.
+pub(super) fn set_cookie(settings: &Settings, state: &State, secure: bool) -> Option<HeaderValue> {
+    match (state.cookie, &state.hold) {
+        (Outgoing::Set, Some(hold)) => {
+            let wall_ms = settings.sessions.wall_ms();
+            let content = Content {
+                minutes: Content::new(hold.content.ticket, wall_ms).minutes,
+                ..hold.content.clone()
+            };
+            let value = cookie::write(&content, settings.secrets());
+            settings.attributes.set_cookie(Some(value), secure, max_age(settings, &content))
+        }
+        (Outgoing::Remove, _) => settings.attributes.set_cookie(None, secure, None),
+        (Outgoing::Keep | Outgoing::Set, _) => None,
+    }
+}
+
+fn max_age(settings: &Settings, content: &Content) -> Option<Duration> {
+    let session = settings.persistent.then(|| settings.sessions.get(&content.ticket.id).session())??;
+    let left_ms = session.deadline_ms().saturating_sub(settings.sessions.wall_ms());
+    // Up to the second: the browser shall not forget it first.
+    Some(Duration::from_secs(left_ms.div_ceil(1_000)))
+}
+
+/// A session that is or is not there, or why that is not known.
+pub(super) fn known(found: mesh::Found) -> Result<Option<mesh::Session>> {
+    match found {
+        mesh::Found::Session(session) => Ok(Some(session)),
+        mesh::Found::Absent => Ok(None),
+        mesh::Found::NotYetKnown => {
+            Err(SessionError::Unavailable("it is not on this node, and nobody who may have it has answered"))
+        }
+        mesh::Found::Fenced => Err(SessionError::Unavailable(
+            "this node was frozen or has stopped, and may have missed a logout",
+        )),
+    }
+}
