@@ -44,10 +44,12 @@ impl Sessions {
         &self.mesh
     }
 
-    /// Creates a session under a fresh unguessable id, which the receipt names.
+    /// Creates a session under a fresh unguessable id, which the receipt names. It ends as `expiry` says, unless the closure
+    /// says otherwise ([`Fields::set_expiry`]).
     ///
     /// # Errors
-    /// [`Error::Write`] for a broken limit, [`Error::Encode`] from the closure; nothing is created then.
+    /// [`Error::Write`] for a broken limit or an end that is over, [`Error::Encode`] from the closure; nothing is created
+    /// then.
     pub fn create(
         &self,
         expiry: Expiry,
@@ -77,10 +79,10 @@ impl Sessions {
         let mut fields = Fields::default();
         fill(&mut fields)?;
         let shared = self.running()?;
-        let now = shared.now();
-        let ends = expiry.at_most_ms.min(shared.replica.limits().max_lifetime_ms);
-        let written =
-            shared.replica.create(id, now, &fields.change(), expiry.ttl, now.wall_ms.saturating_add(ends))?;
+        let (now, expiry) = (shared.now(), fields.expiry_or(expiry));
+        // The replica cuts it to `max_lifetime_ms`.
+        let hard_ms = expiry.bound.at(now.wall_ms).unwrap_or(u64::MAX);
+        let written = shared.replica.create(id, now, &fields.change(), expiry.ttl, hard_ms)?;
         Ok(self.wrote(id, written, Happened::Created(id)))
     }
 

@@ -8,6 +8,7 @@ mod arena;
 mod audit;
 mod context;
 mod dump;
+mod ends;
 mod local;
 mod merge;
 mod page;

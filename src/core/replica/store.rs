@@ -189,7 +189,7 @@ impl Replica {
             return Err(WriteError::MemoryFull { bytes });
         }
         let (raw, now) = (now, self.wall.believe(now));
-        let hard_ms = hard_ms.min(now.wall_ms + self.limits.max_lifetime_ms);
+        let hard_ms = hard_ms.min(now.wall_ms.saturating_add(self.limits.max_lifetime_ms));
         let ends_ms = deadline_ms(hard_ms, now.wall_ms, ttl.bounded());
         if ends_ms > now.wall_ms && self.wall.disputed_ms(raw).is_some_and(|ms| ends_ms <= ms) {
             return Err(WriteError::NotServing(CLOCK_IN_DOUBT));
