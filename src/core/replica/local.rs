@@ -3,6 +3,7 @@
 use super::ends::{check_ends, new_end, put_end};
 use super::partition::{Partition, Recent};
 use super::size::{Extent, check_create, check_edit};
+use super::tell::{Happened, changed};
 use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::Limits;
 use crate::core::marks::Mark as Rare;
@@ -190,6 +191,9 @@ impl Partition {
         };
         let slot = self.store(id, None, &State::Live(live)).unwrap_or_default();
         self.own_op(ver, slot, (true, true), hard_ms);
+        if !self.record(slot).is_revocation() {
+            self.tell(Happened::Created(id), None);
+        }
         Ok(self.written(ver, true, deadline_ms))
     }
 
@@ -242,7 +246,9 @@ impl Partition {
             high_absolute,
             fields,
         });
-        let (joined, _) = join(&old, &part, &self.origins, &|_| true);
+        let (joined, findings) = join(&old, &part, &self.origins, &|_| true);
+        let told = (self.told(slot), now_ms);
+        let event = self.watched.then(|| changed(id, (&old, &joined), &findings, told)).flatten();
         let deadline_ms = match &joined {
             State::Live(live) => live.deadline_ms().unwrap_or(hard_ms),
             State::Dead(dead) => dead.hard_ms,
@@ -252,6 +258,7 @@ impl Partition {
         drop((old, joined));
         self.store_bytes(id, Some(slot), &bytes);
         self.own_op(ver, slot, (touch, new_ttl.is_some()), hard_ms);
+        event.into_iter().for_each(|event| self.tell(event, None));
         Ok(self.written(ver, true, deadline_ms))
     }
 
@@ -284,10 +291,12 @@ impl Partition {
             }
             None => return Err(WriteError::Absent),
         };
-        Ok(self.bury(id, slot, (now_ms, hard_ms), stamper))
+        let written = self.bury(id, slot, (now_ms, hard_ms), stamper);
+        self.tell(Happened::Destroyed(id), None);
+        Ok(written)
     }
 
-    /// Ends a live session because it was revoked.
+    /// Ends a live session because it was revoked. Whoever asks for it tells watchers.
     ///
     /// # Errors
     /// [`WriteError::Absent`] if no live record is here.

@@ -20,6 +20,7 @@ mod revived;
 mod revoke;
 mod size;
 mod store;
+mod tell;
 
 pub use arena::{Arena, Held, Place};
 pub use audit::{Sifted, bucket_of};
@@ -28,7 +29,8 @@ pub use local::{Change, Seen, Stamper, WriteError, Written, touch_quantum_ms};
 pub use page::{Base, EntrySink, PageOut, PushOut};
 pub use partition::{Counts, Partition};
 pub use reap::{GONE, gone_is_over};
-pub use remote::{Claim, ConflictEvent, Entry, Gate, Happened, PageIn, PageOutcome, Refusal};
+pub use remote::{Claim, Entry, Gate, PageIn, PageOutcome, Refusal};
 pub use revoke::Revoked;
 pub use size::Extent;
 pub use store::{Lookup, Replica, Serving, View};
+pub use tell::{ConflictEvent, Happened, Watchers};

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
@@ -10,6 +11,7 @@ use super::arena::Held;
 use super::local::{Change, Stamper, WriteError, Written};
 use super::partition::{Counts, Partition};
 use super::principals::Principals;
+use super::tell::Watchers;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::marks::{Mark, Marks};
@@ -82,6 +84,7 @@ pub struct Replica {
     last_beat_ms: AtomicU64,
     record_bytes: AtomicU64,
     pub(super) principals: Mutex<Principals>,
+    pub(super) watchers: OnceLock<Box<dyn Watchers>>,
     /// Whether the index may know sessions to be ended: spares its lock on every input.
     any_due: AtomicBool,
     marks: Marks,
@@ -103,6 +106,7 @@ impl Replica {
             last_beat_ms: AtomicU64::new(now.mono_ms),
             record_bytes: AtomicU64::new(0),
             principals: Mutex::default(),
+            watchers: OnceLock::new(),
             any_due: AtomicBool::new(false),
             marks: Marks::default(),
             limits,
@@ -280,7 +284,15 @@ impl Replica {
     pub fn locked<T>(&self, ix: u16, f: impl FnOnce(&mut Partition) -> T) -> T {
         let mut partition = self.partitions[usize::from(ix)].write();
         let before = partition.reserved_bytes();
+        let watchers = self.watchers.get().filter(|watchers| watchers.any());
+        partition.watched = watchers.is_some();
         let out = f(&mut partition);
+        // Still under the lock: in the order in which it happened.
+        for event in partition.events.drain(..) {
+            if let Some(watchers) = watchers {
+                watchers.tell(event);
+            }
+        }
         let notes = partition.take_notes();
         if !notes.is_empty() {
             let mut principals = self.principals.lock();
