@@ -162,6 +162,14 @@ impl Sessions {
             // Nobody can bring it.
             return CaughtUp::Behind;
         }
+        tokio::select! {
+            outcome = self.catching_up(id, seen, deadline) => outcome,
+            // Nothing arrives at a node that runs no more.
+            _ = self.mesh().shared().not_running() => CaughtUp::Behind,
+        }
+    }
+
+    async fn catching_up(&self, id: &SessionId, seen: &Seen, deadline: Instant) -> CaughtUp {
         let ask_at = deadline.min(Instant::now() + Duration::from_millis(ASK_AFTER_MS));
         if timeout_at(ask_at, self.arrival(id, seen)).await.is_ok() {
             return CaughtUp::Waited;
