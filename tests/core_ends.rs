@@ -1,8 +1,10 @@
 //! The end that an edit set: it meets other edits as any register does, hides at once, and lets nothing go that another
 //! member may still think alive.
 
-use sessionmesh::core::replica::{Change, WriteError};
+use sessionmesh::core::limits::Limits;
+use sessionmesh::core::replica::{Change, Replica, Serving, WriteError};
 use sessionmesh::core::session::{Bound, NEVER_MS, Ttl};
+use sessionmesh::core::time::Now;
 use sessionmesh_sim::origin;
 use sessionmesh_sim::{Life, change, id};
 
@@ -126,5 +128,26 @@ fn what_would_end_it_at_once_is_refused_and_changes_nothing() {
         let refused = a.edit(id(1), &change);
         assert!(matches!(refused, Err(WriteError::Expired { .. })), "{refused:?}");
         assert_eq!(a.spelled(), before);
+    }
+}
+
+#[test]
+fn a_date_that_one_of_two_clocks_calls_over_is_neither_taken_nor_called_over() {
+    let at = |minutes: i64, mono_ms: u64| Now {
+        wall_ms: WALL_MS.saturating_add_signed(minutes * MINUTE_MS as i64),
+        mono_ms,
+    };
+    let replica = Replica::new(Limits::default(), origin('A'), 7, at(0, 0));
+    replica.set_serving(Serving::Ready);
+    let ttl = Ttl::Sliding(60 * MINUTE_MS);
+    replica.create(id(1), at(0, 0), &Change::default(), ttl, u64::MAX).expect("created");
+    let until =
+        |minutes: i64| Change { ttl: Some(Ttl::Absolute(at(minutes, 0).wall_ms)), ..Change::default() };
+    // The clock steps forward, and back: nobody has said yet which is right.
+    for (stepped, date) in [(20, 10), (-20, -10)] {
+        let refused = replica.edit(id(1), at(stepped, 1), &until(date));
+        assert!(matches!(refused, Err(WriteError::NotServing(_))), "{refused:?}");
+        assert!(replica.edit(id(1), at(stepped, 1), &until(30)).is_ok(), "over by neither");
+        replica.edit(id(1), at(0, 2), &Change { ttl: Some(ttl), ..Change::default() }).expect("as it was");
     }
 }

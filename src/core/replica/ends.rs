@@ -1,7 +1,15 @@
 //! What an edit may say of a session's end.
 
-use super::local::WriteError;
+use super::local::{Change, WriteError};
 use crate::core::session::{ENDS_KEY, Field, Packed, Ttl, deadline_ms};
+
+impl Change<'_> {
+    /// Whether a date it names is over at `wall_ms`.
+    pub(super) fn dates_over(&self, wall_ms: u64) -> bool {
+        let date_ms = if let Some(Ttl::Absolute(date_ms)) = self.ttl { date_ms } else { u64::MAX };
+        date_ms.min(self.bound.until_ms) <= wall_ms
+    }
+}
 
 /// Refuses what would end a session at once: that is what a destroy is for, and an idle time of nothing is a mistake.
 pub(super) fn check_ends(ttl: Option<Ttl>, end_ms: Option<u64>, now_ms: u64) -> Result<(), WriteError> {

@@ -228,7 +228,9 @@ impl Replica {
         self.write(id, |partition, stamper| {
             let raw = self.unfenced(clock())?;
             let (now, disputed_ms) = (self.wall.believe(raw), self.wall.disputed_ms(raw));
-            let over_at = |wall_ms: u64| partition.get(id).is_some_and(|held| !held.visible(wall_ms));
+            let over_at = |wall_ms: u64| {
+                change.dates_over(wall_ms) || partition.get(id).is_some_and(|held| !held.visible(wall_ms))
+            };
             if disputed_ms.is_some_and(|ms| over_at(ms) != over_at(now.wall_ms)) {
                 return Err(WriteError::NotServing(CLOCK_IN_DOUBT));
             }
