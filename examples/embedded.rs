@@ -65,6 +65,9 @@ async fn tell(sessions: Sessions, mut events: Watch) {
             SessionEvent::Changed(id, keys) => println!("{} has changed: {}", name(&id), keys.join(", ")),
             SessionEvent::Destroyed(id) => println!("{} was ended", name(&id)),
             SessionEvent::Expired(id) => println!("{} has expired", name(&id)),
+            SessionEvent::Returned(id) => {
+                println!("{} is back: it was used elsewhere before it expired", name(&id))
+            }
             SessionEvent::Conflict(conflict) => {
                 println!("{}: two writes met, one was kept", name(&conflict.id))
             }

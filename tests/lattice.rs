@@ -10,7 +10,7 @@ use sessionmesh::core::replication::{
     Bases, EntryReader, EntryWriter, Message, PageHeader, decode, encode_page,
 };
 use sessionmesh::core::session::{
-    Birth, CUT, Dead, Field, Live, Mark, Op, Packed, SessionId, State, Ttl, TtlReg, encode, join,
+    Birth, Bound, CUT, Dead, Field, Live, Mark, Op, Packed, SessionId, State, Ttl, TtlReg, encode, join,
 };
 use sessionmesh::core::time::Hlc;
 use sessionmesh_sim::{Life, id, origin, spell};
@@ -297,6 +297,7 @@ enum Step {
     Create(bool, u64),
     Set(bool, u64, usize, usize),
     Ttl(bool, u64, u64),
+    Bound(bool, u64, u64),
     Destroy(bool, u64),
     Push(bool),
     Pull(bool),
@@ -309,6 +310,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (who(), sid()).prop_map(|(w, s)| Step::Create(w, s)),
         8 => (who(), sid(), 0usize..4, 0usize..4).prop_map(|(w, s, k, v)| Step::Set(w, s, k, v)),
         2 => (who(), sid(), 1u64..4).prop_map(|(w, s, t)| Step::Ttl(w, s, t)),
+        2 => (who(), sid(), 1u64..16).prop_map(|(w, s, t)| Step::Bound(w, s, t)),
         1 => (who(), sid()).prop_map(|(w, s)| Step::Destroy(w, s)),
         2 => who().prop_map(Step::Push),
         1 => who().prop_map(Step::Pull),
@@ -340,6 +342,10 @@ fn two_lives(steps: &[Step]) -> [Life; 2] {
             Step::Ttl(w, s, t) => {
                 let ttl = if t == 3 { Ttl::Absolute(WALL_MS + 1_000_000) } else { Ttl::Sliding(t * 500_000) };
                 let _ = two(&mut lives, w).0.edit(id(s), &Change { ttl: Some(ttl), ..Change::default() });
+            }
+            Step::Bound(w, s, t) => {
+                let bound = Bound { within_ms: t * 300_000, ..Bound::default() };
+                let _ = two(&mut lives, w).0.edit(id(s), &Change { bound, ..Change::default() });
             }
             Step::Destroy(w, s) => _ = two(&mut lives, w).0.destroy(id(s)),
             Step::Push(w) => {

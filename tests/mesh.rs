@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sessionmesh::mesh::{CaughtUp, Seen};
 use sessionmesh::{Error, Expiry, Found, Mesh, SessionEvent, WriteError};
 
 const SECRET: &str = "an example secret of at least thirty-two bytes";
@@ -135,4 +136,21 @@ async fn without_a_secret_only_loopback_is_possible() {
     let local = Mesh::builder().start().await.unwrap();
     within("ready", local.ready()).await.unwrap();
     assert!(local.sessions().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_write_that_never_comes_waits_no_longer_than_the_node_runs() {
+    let [a, _b, _c] = three("waiting").await;
+    let sessions = a.sessions();
+    let id = sessions.create(half_hour(), |_| Ok(())).unwrap().id();
+    // Writes of a life that nobody knows.
+    let seen = Seen::from_bytes(&[1, 2, 3, 4, 0xac, 2, 0xc8, 1]).unwrap();
+    let mut waiting = std::pin::pin!(sessions.catch_up(&id, &seen, Duration::from_secs(3_600)));
+    tokio::select! {
+        biased;
+        early = &mut waiting => panic!("it waits: {early:?}"),
+        () = tokio::task::yield_now() => {}
+    }
+    let both = async { tokio::join!(waiting, a.leave()) };
+    assert_eq!(within("told", both).await.0, CaughtUp::Behind);
 }

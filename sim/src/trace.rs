@@ -252,6 +252,7 @@ fn event_line(world: &World, history: &History, at: usize, event: &Happened, cau
         Happened::Changed(id, keys) => ("changed", *id, keys.join(" ")),
         Happened::Destroyed(id) => ("destroyed", *id, String::new()),
         Happened::Expired(id) => ("expired", *id, String::new()),
+        Happened::Returned(id) => ("returned", *id, String::new()),
         Happened::Conflict(c) => {
             let value = |v: &Option<Vec<u8>>| v.as_deref().map(|v| String::from_utf8_lossy(v).into_owned());
             let text = format!("{}: kept {:?}, lost {:?}", c.key, value(&c.kept.2), value(&c.lost.2));

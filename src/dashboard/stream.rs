@@ -17,6 +17,9 @@ use super::board::{Board, Frame};
 use super::limits::{STREAM_NEWS, STREAMS};
 use super::values::{Showing, event};
 
+/// A proxy that collects an answer before it passes it on (nginx does) would let a stream stand still.
+const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
+
 /// One client.
 struct Client {
     board: Arc<Board>,
@@ -52,11 +55,11 @@ pub(super) async fn stream(State(board): State<Arc<Board>>) -> Response {
         board,
         _slot: slot,
     };
-    Stream::new(unfold(client, |mut client| async {
+    let messages = Stream::new(unfold(client, |mut client| async {
         let message = client.next().await?;
         Some((Ok::<Sse, Infallible>(message), client))
-    }))
-    .into_response()
+    }));
+    (UNBUFFERED, messages).into_response()
 }
 
 /// Waits until the server is about to close.

@@ -7,7 +7,7 @@ use super::board::{Event, Met};
 use super::limits::{DIFFERING, SHOWN_HEX_BYTES, SHOWN_JSON_BYTES};
 use crate::core::causality::Origin;
 use crate::core::replica::{Dumped, DumpedLive, Stamp};
-use crate::core::session::{SessionId, is_reserved, reserved_word};
+use crate::core::session::{ENDS_KEY, SessionId, end_in, is_reserved, reserved_word};
 use crate::core::time::Hlc;
 use crate::mesh::observe::Gathered;
 
@@ -152,7 +152,8 @@ pub(super) fn state(copy: &Dumped, wall_ms: u64) -> &'static str {
 /// As `core::session::deadline_ms`, from the spelled-out form.
 fn deadline_ms(live: &DumpedLive, hard_ms: u64) -> u64 {
     let soft = if live.ttl.0 { live.touch.0.saturating_add(live.ttl.1) } else { live.ttl.1 };
-    soft.min(hard_ms)
+    let end = live.fields.get(ENDS_KEY).and_then(|(hex, _)| hex.as_deref()).map(unhex);
+    soft.min(hard_ms).min(end_in(end.as_deref()))
 }
 
 /// The components in which two copies differ; empty if they are the same.

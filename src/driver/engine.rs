@@ -22,6 +22,7 @@ use super::pulse::{Pulse, watch_pulse, with_pulse};
 use super::refusals::Refusals;
 use super::shared::{Asker, CaughtUpCounts, Command, Numbers, Shared, Stopped};
 use super::trace::Tracer;
+use super::watchers::told_of;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::membership::{self, Detector, Listed};
@@ -35,8 +36,6 @@ use crate::discovery::{
 };
 use crate::transport::{self, Drill, Event, Identity, Transport, TransportConfig, TransportError};
 
-/// Events watchers may lag behind before they are told to resync.
-const WATCH_EVENTS: usize = 4_096;
 /// Gossip packets that may wait for discovery; more are dropped, as gossip may be.
 const GOSSIP_QUEUE: usize = 256;
 /// The engine looks around at least this often (ms): the beat that freezes are measured against.
@@ -159,6 +158,7 @@ impl Engine {
         let remembered = Remembered::default();
         let life =
             start_life(&config, (clock, &replica), &remembered.over, node.origin(), config.bind, 0).await?;
+        let events = told_of(&replica);
         let holds = Holds::new(life.discovery.seed_addresses());
         let (commands, receiver) = mpsc::channel(1_024);
         let shared = Arc::new(Shared {
@@ -174,7 +174,7 @@ impl Engine {
             leaving: false.into(),
             news: Notify::new(),
             commands,
-            events: broadcast::channel(WATCH_EVENTS).0,
+            events,
             arrived: watch::channel(()).0,
             caught_up: CaughtUpCounts::default(),
             serving: watch::channel((Serving::Joining, String::new())).0,
@@ -308,11 +308,8 @@ impl Engine {
             Output::Datagram { peer, packet } => self.life.transport.datagram(peer, &packet),
             Output::Member(change) => self.member_changed(change),
             Output::Publish { key, value } => self.life.discovery.publish_fact(key, value),
-            Output::Event(event) => {
-                self.note_conflict(&event);
-                // Nobody watching is no error.
-                let _ = self.shared.events.send(event);
-            }
+            // Watchers were told when it happened.
+            Output::Event(event) => self.note_conflict(&event),
             Output::Adopted { peer, partition, lo, hi } => {
                 self.shared.acks.adopted(peer, partition, lo, hi);
                 self.time_adopted(peer, partition, (lo, hi));

@@ -15,6 +15,7 @@ mod refusals;
 mod roster;
 mod shared;
 mod trace;
+mod watchers;
 
 pub use engine::StartError;
 pub(crate) use engine::{Engine, EngineConfig};

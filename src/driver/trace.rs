@@ -190,6 +190,7 @@ fn happened(event: &Happened, key: u64) -> String {
         }
         Happened::Destroyed(id) => format!("\"event\":\"destroyed\",\"session\":{}", session(*id, key)),
         Happened::Expired(id) => format!("\"event\":\"expired\",\"session\":{}", session(*id, key)),
+        Happened::Returned(id) => format!("\"event\":\"returned\",\"session\":{}", session(*id, key)),
         Happened::Conflict(c) => {
             let side = |(origin, hlc, v): &(Origin, crate::core::time::Hlc, Option<Vec<u8>>)| {
                 format!(

@@ -7,44 +7,55 @@ use serde::Serialize;
 use super::Error;
 use crate::core::causality::Dot;
 use crate::core::replica::{Change, Extent};
-use crate::core::session::{SessionId, Ttl};
+use crate::core::session::{Bound, NEVER_MS, SessionId, Ttl};
 
-/// When a session ends.
+/// When a session ends: after an idle time, or at a date; and a bound on both ([`Expiry::at_most`]). It means the same for
+/// a new session and in an edit; the table of all cases is in `docs/EMBEDDING.md`, "When a session ends".
+///
+/// Times count in whole milliseconds, from the moment of the write. A time of nothing and a date that is over are refused
+/// ([`crate::WriteError::Expired`]); one longer than the cluster's `max_lifetime_ms` is cut to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     pub(crate) ttl: Ttl,
-    pub(crate) at_most_ms: u64,
+    pub(crate) bound: Bound,
 }
 
 impl Expiry {
     /// This long after the last touch.
     pub fn sliding(idle: Duration) -> Self {
-        Self { ttl: Ttl::Sliding(ms(idle)), at_most_ms: u64::MAX }
+        Self { ttl: Ttl::Sliding(ms(idle)), bound: Bound::default() }
     }
 
     /// Never by itself: it lives as long as the cluster's `max_lifetime_ms` lets it.
     pub fn none() -> Self {
-        Self { ttl: Ttl::Sliding(u64::MAX >> 16), at_most_ms: u64::MAX }
+        Self { ttl: Ttl::Sliding(NEVER_MS), bound: Bound::default() }
     }
 
-    /// This long after now, touched or not. (Computed against the wall clock at the write.)
+    /// This long after the write, touched or not.
     pub fn after(life: Duration) -> Self {
         Self::none().at_most(life)
     }
 
     /// At this wall time (ms since the epoch), touched or not.
     pub fn at_ms(wall_ms: u64) -> Self {
-        Self { ttl: Ttl::Absolute(wall_ms), at_most_ms: u64::MAX }
+        Self { ttl: Ttl::Absolute(wall_ms), bound: Bound::default() }
     }
 
-    /// Never longer than this, however often it is touched. Clamped to the cluster's `max_lifetime_ms`.
+    /// Never later than this after the write, however often it is touched. It stays when a later edit names another idle
+    /// time or date. What a session is created with is its hard end, which no edit moves; what an edit names may be moved
+    /// by a later one, up to the hard end.
+    #[must_use]
     pub fn at_most(self, life: Duration) -> Self {
-        Self { at_most_ms: self.at_most_ms.min(ms(life)), ..self }
+        Self { bound: self.bound.and(within(life)), ..self }
     }
 }
 
+fn within(life: Duration) -> Bound {
+    Bound { within_ms: ms(life), ..Bound::default() }
+}
+
 fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Collects the changes of one edit. Everything in one edit appears together.
@@ -53,7 +64,9 @@ pub struct Fields {
     pub(crate) fields: Vec<(String, Option<Vec<u8>>)>,
     pub(crate) remove_seen: Vec<(String, Dot)>,
     pub(crate) expiry: Option<Expiry>,
+    pub(crate) bound: Bound,
     pub(crate) clear: bool,
+    pub(crate) clear_fields: bool,
     pub(crate) skip_unchanged: bool,
     pub(crate) principal: Option<Option<String>>,
     pub(crate) login_id: Option<SessionId>,
@@ -91,9 +104,28 @@ impl Fields {
         self.clear = true;
     }
 
-    /// Changes when the session ends: its idle time or its date. The hard end chosen at creation stays.
+    /// As [`Fields::clear`], but whose session it is stays.
+    pub fn clear_fields(&mut self) {
+        self.clear_fields = true;
+    }
+
+    /// Says when the session ends. For a new one it takes the place of what it is created with. In an edit the idle time
+    /// or date takes the place of the one before, and a bound ([`Expiry::at_most`]) that of the one an edit set before; the
+    /// hard end that the session was created with stays.
     pub fn set_expiry(&mut self, expiry: Expiry) {
         self.expiry = Some(expiry);
+    }
+
+    /// Bounds how long the session lives from this write on, as [`Expiry::at_most`] does; its idle time or date stays. Of
+    /// this, and of a bound that is set in the same edit by [`Fields::set_expiry`], the earlier one counts.
+    pub fn set_at_most(&mut self, life: Duration) {
+        self.bound = within(life);
+    }
+
+    /// What a new session ends by, if `asked` is what it was to be created with.
+    pub(crate) fn expiry_or(&self, asked: Expiry) -> Expiry {
+        let expiry = self.expiry.unwrap_or(asked);
+        Expiry { bound: expiry.bound.and(self.bound), ..expiry }
     }
 
     /// Writes nothing for fields whose value would not change. Right for savers of whole maps; wrong for
@@ -115,7 +147,9 @@ impl Fields {
             remove_seen: self.remove_seen.iter().map(|(k, dot)| (k.as_str(), *dot)).collect(),
             skip_unchanged: self.skip_unchanged,
             ttl: self.expiry.map(|e| e.ttl),
+            bound: self.expiry.map_or(self.bound, |e| e.bound.and(self.bound)),
             clear: self.clear,
+            clear_fields: self.clear_fields,
             principal: self.principal.as_ref().map(Option::as_deref),
             login_id: self.login_id,
             reserved: self.reserved.iter().map(|(key, bytes)| (key.as_str(), bytes.as_deref())).collect(),

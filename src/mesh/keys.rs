@@ -20,7 +20,7 @@ use crate::WriteError;
 use crate::core::limits::{MAX_KEY_MARKS, MAX_SUCCESSORS};
 use crate::core::replica::Extent;
 use crate::core::session::{
-    KeyHash, Keys, LINEAGE_KEY, Lineage, Opens, SessionId, SessionKey, is_moved, moved_key, successors,
+    Bound, KeyHash, Keys, LINEAGE_KEY, Lineage, Opens, SessionId, SessionKey, is_moved, moved_key, successors,
 };
 
 /// What a client holds: where its session lies, and the proof that it is its.
@@ -329,10 +329,10 @@ impl Session {
         is_moved(&self.0.packed())
     }
 
-    /// The expiry it was given, counted from now.
+    /// The expiry it was given, its longest life counted from now.
     fn expiry_anew(&self) -> Expiry {
-        let record = self.0.packed();
-        Expiry { ttl: record.ttl(), at_most_ms: record.hard_ms().saturating_sub(record.created_ms()) }
+        let within_ms = self.hard_deadline_ms().saturating_sub(self.created_ms());
+        Expiry { ttl: self.0.packed().ttl(), bound: Bound { within_ms, ..Bound::default() } }
     }
 
     /// Whether a log-in can still be made from it: it remembers so many that were.

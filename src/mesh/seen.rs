@@ -172,6 +172,14 @@ impl Sessions {
             // Nobody can bring it.
             return CaughtUp::Behind;
         }
+        tokio::select! {
+            outcome = self.catching_up(id, seen, deadline) => outcome,
+            // Nothing arrives at a node that runs no more.
+            _ = self.mesh().shared().not_running() => CaughtUp::Behind,
+        }
+    }
+
+    async fn catching_up(&self, id: &SessionId, seen: &Seen, deadline: Instant) -> CaughtUp {
         // What a life that is not linked wrote comes through others or not at all: they are asked once.
         let linked = self.linked_lives();
         let coming = seen.without_those(|short| !linked.contains(&short));

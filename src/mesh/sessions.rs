@@ -13,7 +13,7 @@ use super::receipt::Receipt;
 use super::view::{Found, Session};
 use super::watch::{SessionEvent, Watch};
 use super::{Error, Mesh};
-use crate::core::replica::{Change, Happened, Lookup, WriteError, Written};
+use crate::core::replica::{Change, Lookup, WriteError, Written};
 use crate::core::session::SessionId;
 use crate::driver::{Answers, Asker, Command, Shared, Stopped};
 
@@ -44,10 +44,12 @@ impl Sessions {
         &self.mesh
     }
 
-    /// Creates a session under a fresh unguessable id, which the receipt names.
+    /// Creates a session under a fresh unguessable id, which the receipt names. It ends as `expiry` says, unless the closure
+    /// says otherwise ([`Fields::set_expiry`]).
     ///
     /// # Errors
-    /// [`Error::Write`] for a broken limit, [`Error::Encode`] from the closure; nothing is created then.
+    /// [`Error::Write`] for a broken limit or an end that is over, [`Error::Encode`] from the closure; nothing is created
+    /// then.
     pub fn create(
         &self,
         expiry: Expiry,
@@ -78,11 +80,11 @@ impl Sessions {
         fill(&mut fields)?;
         fields.name_login()?;
         let shared = self.running()?;
-        let now = shared.now();
-        let ends = expiry.at_most_ms.min(shared.replica.limits().max_lifetime_ms);
-        let written =
-            shared.replica.create(id, now, &fields.change(), expiry.ttl, now.wall_ms.saturating_add(ends))?;
-        Ok(self.wrote(id, written, Happened::Created(id)))
+        let (now, expiry) = (shared.now(), fields.expiry_or(expiry));
+        // The replica cuts it to `max_lifetime_ms`.
+        let hard_ms = expiry.bound.at(now.wall_ms).unwrap_or(u64::MAX);
+        let written = shared.replica.create(id, now, &fields.change(), expiry.ttl, hard_ms)?;
+        Ok(self.wrote(id, written))
     }
 
     /// Reads a session: a lookup and a reference count.
@@ -173,13 +175,7 @@ impl Sessions {
     pub(crate) fn apply(&self, id: &SessionId, change: &Change<'_>) -> Result<Receipt, Error> {
         let shared = self.running()?;
         let written = shared.replica.edit_at(*id, || shared.clock.now(), change)?;
-        let keys = if shared.events.receiver_count() > 0 {
-            let removed = change.remove_seen.iter().map(|r| r.0);
-            change.fields.iter().map(|f| f.0).chain(removed).map(str::to_owned).collect()
-        } else {
-            Vec::new()
-        };
-        Ok(self.wrote(*id, written, Happened::Changed(*id, keys)))
+        Ok(self.wrote(*id, written))
     }
 
     /// Ends a session for good, on every node: nothing written concurrently can bring it back.
@@ -203,7 +199,7 @@ impl Sessions {
     pub(super) fn destroy_with(&self, id: &SessionId, blind: bool) -> Result<Receipt, Error> {
         let shared = self.running()?;
         let written = shared.replica.destroy(*id, shared.clock.now(), blind)?;
-        Ok(self.wrote(*id, written, Happened::Destroyed(*id)))
+        Ok(self.wrote(*id, written))
     }
 
     /// What writes go through. A node that has stopped has nobody to pass a write to: to take it would lose it.
@@ -220,18 +216,17 @@ impl Sessions {
         }
     }
 
-    fn wrote(&self, id: SessionId, written: Written, event: Happened) -> Receipt {
+    fn wrote(&self, id: SessionId, written: Written) -> Receipt {
         let shared = self.mesh.shared();
         if written.wrote {
             shared.wrote();
             shared.delays.wrote(&written, &shared.acks);
-            // Nobody watching is no error.
-            let _ = shared.events.send(event);
         }
         Receipt::new(self.mesh.clone(), id, written)
     }
 
-    /// Everything that happens to sessions on this node from now on, written here or elsewhere.
+    /// Everything that happens to sessions on this node from now on, written here or elsewhere: of each session in the order
+    /// in which it happened here.
     pub fn watch(&self) -> Watch {
         let shared = self.mesh.shared();
         Watch::new(shared.events.subscribe(), shared.stopped.subscribe())

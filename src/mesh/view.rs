@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
+use super::edit::Expiry;
 use crate::core::replica::View;
-use crate::core::session::is_reserved;
+use crate::core::session::{Bound, is_reserved};
 
 /// What a node can say about a session.
 #[derive(Clone, Debug)]
@@ -70,9 +71,16 @@ impl Session {
         self.0.packed().deadline_ms()
     }
 
-    /// When it ends whatever happens (ms since the epoch).
+    /// When it ends whatever happens (ms since the epoch): no touch moves this, and an edit only as far as it has itself
+    /// bounded the session before.
     pub fn hard_deadline_ms(&self) -> u64 {
-        self.0.packed().hard_ms()
+        self.0.packed().last_ms()
+    }
+
+    /// How it ends, for another session that shall end alike: its idle time or date, and its end as a date.
+    pub fn expiry(&self) -> Expiry {
+        let (packed, within_ms) = (self.0.packed(), u64::MAX);
+        Expiry { ttl: packed.ttl(), bound: Bound { within_ms, until_ms: packed.last_ms() } }
     }
 
     /// When it was created (ms since the epoch).

@@ -1,4 +1,6 @@
 //! Watching sessions. A watcher that falls behind is told to resync; writers never wait for it.
+//!
+//! What is told comes from what a write or a merge has changed here, and of one session in the order in which it did.
 
 use tokio::sync::{broadcast, watch};
 
@@ -7,16 +9,23 @@ use crate::core::session::SessionId;
 use crate::driver::Stopped;
 
 /// Something that happened to a session on this node.
+///
+/// A session is `Created` first. Then it may be `Changed`; `Expired`, after which nothing is told of it unless it has
+/// `Returned` or was destroyed; and last of all `Destroyed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionEvent {
     /// It appeared here.
     Created(SessionId),
-    /// These fields changed; none, if only its deadline did.
+    /// The values of these fields are others now, or they are gone; none, if only its deadline moved, or whose it is. To set
+    /// the value that a field has already is no change.
     Changed(SessionId, Vec<String>),
-    /// It ended by a logout.
+    /// It ended by a logout. Told of a session that was never seen here, too, if its end is heard of.
     Destroyed(SessionId),
     /// It reached its deadline (told within a second or two).
     Expired(SessionId),
+    /// It had reached its deadline here and is alive again: somebody used it before then on a node that could not say so
+    /// until now. Any of its fields may be another one: read it again.
+    Returned(SessionId),
     /// Two writes of which neither had seen the other met; one value was kept, one lost.
     Conflict(Box<ConflictEvent>),
     /// This watcher was too slow and missed this many events: read what matters again.
@@ -27,7 +36,8 @@ impl SessionEvent {
     /// The session it concerns.
     pub fn id(&self) -> Option<SessionId> {
         match self {
-            Self::Created(id) | Self::Changed(id, _) | Self::Destroyed(id) | Self::Expired(id) => Some(*id),
+            Self::Created(id) | Self::Changed(id, _) | Self::Destroyed(id) => Some(*id),
+            Self::Expired(id) | Self::Returned(id) => Some(*id),
             Self::Conflict(conflict) => Some(conflict.id),
             Self::Resync(_) => None,
         }
@@ -62,6 +72,7 @@ impl Watch {
             Ok(Happened::Changed(id, keys)) => Some(SessionEvent::Changed(id, keys)),
             Ok(Happened::Destroyed(id)) => Some(SessionEvent::Destroyed(id)),
             Ok(Happened::Expired(id)) => Some(SessionEvent::Expired(id)),
+            Ok(Happened::Returned(id)) => Some(SessionEvent::Returned(id)),
             Ok(Happened::Conflict(conflict)) => Some(SessionEvent::Conflict(conflict)),
             Err(broadcast::error::RecvError::Lagged(missed)) => Some(SessionEvent::Resync(missed)),
             Err(broadcast::error::RecvError::Closed) => None,

@@ -58,3 +58,31 @@ fn a_principals_sessions_are_listed_and_revoked() {
     assert_eq!((all.status, &all.body["ended"]), (200, &json!(1)));
     assert_eq!(agent.read(&laptop).status, 404);
 }
+
+#[test]
+fn a_clear_leaves_the_log_in_and_a_field_said_twice_is_one() {
+    let agent = Agent::launch("a").args(["--set", "max_fields=2"]).start();
+    agent.ready();
+    let id = create(&agent, "ada");
+    assert_eq!(agent.patch(&id, &json!({ "set": { "cart": [1], "note": "x" } })).status, 200);
+    let cleared = agent.patch(&id, &json!({ "clear": true, "set": { "n": 1 } }));
+    assert_eq!(cleared.status, 200, "{cleared:?}");
+    assert_eq!(agent.read(&id).body["fields"], json!({ "n": 1 }));
+    assert_eq!(agent.read(&id).body["principal"], "ada");
+    let both = agent.patch(&id, &json!({ "clear": true, "principal": "bob" }));
+    assert_eq!((both.status, &agent.read(&id).body["principal"]), (200, &json!("bob")));
+    assert_eq!(
+        agent.patch(&id, &json!({ "clear": true })).body["wrote"],
+        false,
+        "there is nothing to remove"
+    );
+
+    let twice = r#"{"set": {"a": 1, "b": 1, "a": 2}, "remove": ["n", "n"]}"#;
+    let headers = [("session-id", id.as_str()), ("content-type", "application/json")];
+    let twice = agent.http.request("PATCH", "/v1/session", &headers, twice.as_bytes()).unwrap();
+    assert_eq!(twice.status, 200, "two fields, as the caps count them: {twice:?}");
+    assert_eq!(agent.read(&id).body["fields"], json!({ "a": 2, "b": 1 }), "as it was said last");
+
+    let ended = agent.request("POST", "/v1/principals/bob/revoke", &[], None);
+    assert_eq!(ended.body["ended"], 1, "a session that was cleared is still its user's: {ended:?}");
+}

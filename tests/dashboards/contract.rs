@@ -117,6 +117,7 @@ async fn every_answer_has_the_shape_of_the_contract_and_every_path_is_answered()
 async fn first_messages(router: &Router) -> Vec<Value> {
     let response = router.clone().oneshot(request("/api/v1/stream")).await.unwrap();
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    assert_eq!(response.headers()["x-accel-buffering"], "no", "nginx passes it on as it comes");
     let mut body = response.into_body().into_data_stream();
     let (mut text, mut messages) = (String::new(), Vec::new());
     let read = async {

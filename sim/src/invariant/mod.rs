@@ -391,6 +391,7 @@ fn stamp(ver: &Ver, origins: &[Origin]) -> Stamp {
 fn session_of(event: &Happened) -> Option<SessionId> {
     match event {
         Happened::Created(id) | Happened::Changed(id, _) | Happened::Destroyed(id) => Some(*id),
+        Happened::Returned(id) => Some(*id),
         Happened::Expired(_) | Happened::Conflict(_) => None,
     }
 }

@@ -173,5 +173,6 @@ async fn stream(State(stage): State<Arc<Stage>>, Path(node): Path<String>) -> Re
         let sse = Sse::default().event(kind).data(message.to_string());
         Some((Ok::<Sse, Infallible>(sse), (stage, node, Some(seen_event))))
     });
-    Stream::new(messages).into_response()
+    // As the dashboard does: or a proxy collects the stream before it passes it on.
+    ([("x-accel-buffering", "no")], Stream::new(messages)).into_response()
 }

@@ -44,7 +44,7 @@ use super::histogram::{Histogram, ROUND_BOUNDS_S};
 use super::limits::{Limits, MAX_ENDED_PER_STEP};
 use super::marks::{Mark, Marks};
 use super::membership::{self, Detector, Listed};
-use super::replica::{GONE, Gate, Happened, Refusal, Replica, gone_is_over};
+use super::replica::{GONE, Gate, Refusal, Replica, gone_is_over};
 use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode, is_marked_incomplete};
 use super::session::SessionId;
 use super::time::Now;
@@ -288,9 +288,7 @@ impl Node {
         if ended.is_empty() {
             return;
         }
-        if self.watched {
-            self.outputs.extend(ended.into_iter().map(|id| Output::Event(Happened::Destroyed(id))));
-        }
+        ended.into_iter().for_each(|id| self.tell_ended(id));
         self.news(now);
     }
 

@@ -5,6 +5,7 @@
 
 use super::{Node, Output};
 use crate::core::replica::Happened;
+use crate::core::session::SessionId;
 use crate::core::time::Now;
 
 impl Node {
@@ -14,10 +15,18 @@ impl Node {
             return;
         }
         for id in std::mem::take(&mut self.overgrown) {
-            if self.replica.end(id, now).is_ok() && self.watched {
-                self.outputs.push_back(Output::Event(Happened::Destroyed(id)));
+            if self.replica.end(id, now).is_ok() {
+                self.tell_ended(id);
             }
         }
         self.news(now);
+    }
+
+    /// Tells that a session was ended here.
+    pub(super) fn tell_ended(&mut self, id: SessionId) {
+        self.replica.tell(Happened::Destroyed(id));
+        if self.watched {
+            self.outputs.push_back(Output::Event(Happened::Destroyed(id)));
+        }
     }
 }

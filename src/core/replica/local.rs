@@ -1,13 +1,15 @@
 //! Local operations: create, edit, touch, destroy. One op is one dot on one session, atomically.
 
+use super::ends::{check_ends, new_end, put_end};
 use super::partition::{Partition, Recent};
 use super::size::{Extent, check_create, check_edit};
+use super::tell::{Happened, changed};
 use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::Limits;
 use crate::core::marks::Mark as Rare;
 use crate::core::session::{
-    Birth, Dead, Field, LOGIN_ID_KEY, Live, Login, Mark, Op, PRINCIPAL_KEY, Packed, SessionId, State, Ttl,
-    TtlReg, deadline_ms, encode, high_marks, is_moved, is_reserved, join,
+    Birth, Bound, Dead, Field, LOGIN_ID_KEY, Live, Login, Mark, Op, PRINCIPAL_KEY, Packed, SessionId, State, Ttl,
+    TtlReg, asked, deadline_ms, encode, high_marks, is_moved, is_reserved, join,
 };
 use crate::core::time::{Hlc, HybridClock};
 
@@ -24,6 +26,9 @@ pub struct Change<'a> {
     pub skip_unchanged: bool,
     /// A new time-to-live. An unchanged one writes nothing: adapters of every kind say it again on every save.
     pub ttl: Option<Ttl>,
+    /// How long the session may live from now on, at most, whatever its time-to-live. For edits: what bounds a new
+    /// session is its hard end.
+    pub bound: Bound,
     /// Log in as this principal, or out (`None`). A log-in says again what revocations it has seen, even if the
     /// session is the principal's already, unless `skip_unchanged`. Served by [`super::Replica`], which knows those.
     pub principal: Option<Option<&'a str>>,
@@ -36,6 +41,8 @@ pub struct Change<'a> {
     pub clear: bool,
     /// Refuse a session that went on as another: [`WriteError::Moved`].
     pub unless_moved: bool,
+    /// As `clear`, but whose session it is stays.
+    pub clear_fields: bool,
     /// How large the session is that a new one is a copy of: a merge may have made it larger than any cap, and its user
     /// must be able to log in all the same.
     pub copied: Extent,
@@ -109,7 +116,7 @@ pub enum WriteError {
         /// The bound.
         max: usize,
     },
-    /// The session would be born expired.
+    /// The session would end at once: a time of nothing, or a date that is over. To end one, destroy it.
     #[error("deadline {deadline_ms} ms is not in the future ({now_ms} ms)")]
     Expired {
         /// The requested deadline.
@@ -200,6 +207,9 @@ impl Partition {
         };
         let slot = self.store(id, None, &State::Live(live)).unwrap_or_default();
         self.own_op(ver, slot, (true, true), hard_ms);
+        if !self.record(slot).is_revocation() {
+            self.tell(Happened::Created(id), None);
+        }
         Ok(self.written(ver, true, deadline_ms))
     }
 
@@ -226,8 +236,11 @@ impl Partition {
             return Err(WriteError::Moved);
         }
         let (ttl, hard_ms) = (packed.ttl(), packed.hard_ms());
-        let fields = changed_fields(&packed, change, &self.origins);
-        let new_ttl = change.ttl.map(Ttl::bounded).filter(|&wanted| wanted != ttl);
+        let (new_ttl, end_ms) = asked(change.ttl.map(Ttl::bounded), change.bound, now_ms);
+        check_ends(new_ttl, end_ms, now_ms).inspect_err(|_| self.marks.hit(Rare::BornExpired))?;
+        let (new_ttl, end) = (new_ttl.filter(|&wanted| wanted != ttl), new_end(&packed, end_ms));
+        let mut fields = changed_fields(&packed, change, &self.origins);
+        put_end(&mut fields, end.as_ref());
         let touch = new_ttl.is_some()
             || !mutant!(EditsNeverTouch)
                 && now_ms.saturating_sub(packed.touch_ms())
@@ -252,7 +265,9 @@ impl Partition {
             high_absolute,
             fields,
         });
-        let (joined, _) = join(&old, &part, &self.origins, &|_| true);
+        let (joined, findings) = join(&old, &part, &self.origins, &|_| true);
+        let told = (self.told(slot), now_ms);
+        let event = self.watched.then(|| changed(id, (&old, &joined), &findings, told)).flatten();
         let deadline_ms = match &joined {
             State::Live(live) => live.deadline_ms().unwrap_or(hard_ms),
             State::Dead(dead) => dead.hard_ms,
@@ -262,6 +277,7 @@ impl Partition {
         drop((old, joined));
         self.store_bytes(id, Some(slot), &bytes);
         self.own_op(ver, slot, (touch, new_ttl.is_some()), hard_ms);
+        event.into_iter().for_each(|event| self.tell(event, None));
         Ok(self.written(ver, true, deadline_ms))
     }
 
@@ -294,10 +310,12 @@ impl Partition {
             }
             None => return Err(WriteError::Absent),
         };
-        Ok(self.bury(id, slot, (now_ms, hard_ms), stamper))
+        let written = self.bury(id, slot, (now_ms, hard_ms), stamper);
+        self.tell(Happened::Destroyed(id), None);
+        Ok(written)
     }
 
-    /// Ends a live session because it was revoked.
+    /// Ends a live session because it was revoked. Whoever asks for it tells watchers.
     ///
     /// # Errors
     /// [`WriteError::Absent`] if no live record is here.
@@ -359,7 +377,7 @@ impl Partition {
         if !touch {
             self.marks.hit(Rare::EditWithoutTouch);
         }
-        let ends = |ttl: Ttl| deadline_ms(packed.hard_ms(), now_ms, ttl);
+        let ends = |ttl: Ttl| deadline_ms(packed.last_ms(), now_ms, ttl);
         if new_ttl.is_some_and(|ttl| ends(ttl) < ends(packed.ttl())) {
             self.marks.hit(Rare::TtlShortened);
         }
@@ -425,7 +443,8 @@ fn packed_len_hint(state: &State<'_>) -> usize {
 /// else is asked: or a set that is skipped would leave standing the one it was to replace.
 fn changed_fields<'a>(packed: &Packed<'a>, change: &Change<'a>, origins: &[Origin]) -> Vec<Field<'a>> {
     let mut fields = sorted_fields(change.fields.iter().copied(), 0);
-    let said: Vec<&str> = if change.clear { fields.iter().map(|f| f.key).collect() } else { Vec::new() };
+    let clears = change.clear || change.clear_fields;
+    let said: Vec<&str> = if clears { fields.iter().map(|f| f.key).collect() } else { Vec::new() };
     fields.retain(|f| match f.value {
         Some(_) if !change.skip_unchanged || mutant!(UnchangedSaveWrites) => true,
         Some(new) if f.key == PRINCIPAL_KEY => {
@@ -448,11 +467,12 @@ fn changed_fields<'a>(packed: &Packed<'a>, change: &Change<'a>, origins: &[Origi
         };
         removed.extend(present().filter(seen).map(removal));
     }
-    if change.clear {
-        // Whose it is goes; who holds it, where it came from and where it went stay.
-        let clears = |f: &Field<'_>| !is_reserved(f.key) || f.key == PRINCIPAL_KEY || f.key == LOGIN_ID_KEY;
-        let unsaid = |f: &Field<'_>| said.binary_search(&f.key).is_err();
-        removed.extend(present().filter(|f| clears(f) && unsaid(f)).map(removal));
+    if clears {
+        // Of what is the mesh's own, only the log-in is the application's to end.
+        let login = |key: &str| key == PRINCIPAL_KEY || key == LOGIN_ID_KEY;
+        let spared = |key: &str| is_reserved(key) && (!login(key) || change.clear_fields);
+        let cleared = present().filter(|f| said.binary_search(&f.key).is_err() && !spared(f.key));
+        removed.extend(cleared.map(removal));
     }
     if removed.is_empty() {
         return fields;

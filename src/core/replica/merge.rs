@@ -1,32 +1,35 @@
 //! An admitted entry meets what is held: the join, what watchers are told, and what is counted.
 
 use super::partition::Partition;
-use super::remote::{ConflictEvent, Gate, Happened, Refusal};
+use super::remote::{Gate, Refusal};
+use super::tell::{ConflictEvent, Happened, changed};
 use crate::core::causality::{Ver, origin_at};
 use crate::core::limits::{MAX_CONFLICT_EVENTS, MAX_RANGES};
 use crate::core::marks::Mark;
 use crate::core::session::{Conflict, Findings, SessionId, State, encode, is_reserved, join};
 
 impl Partition {
+    /// Joins what came in with what is held. `back`: the session had been here before, and was reaped.
     pub(super) fn merge(
         &mut self,
-        id: SessionId,
-        slot: Option<u32>,
+        (id, slot): (SessionId, Option<u32>),
         state: &State<'_>,
+        back: bool,
         gate: &mut Gate<'_>,
     ) -> Result<(), Refusal> {
         let Some(at) = slot else {
             if matches!(state, State::Dead(_)) {
                 self.marks.hit(Mark::DeadForUnknown);
             }
-            let slot = self.store(id, None, state);
-            self.tell_inserted(id, state, slot, gate);
+            if let Some(slot) = self.store(id, None, state) {
+                self.tell_inserted((id, slot), (gate.wall_ms, back), gate.events.as_deref_mut());
+            }
             return Ok(());
         };
-        let was_visible = self.record(at).visible(gate.wall_ms);
-        let told = gate.events.is_some() && !self.record(at).is_revocation();
+        let told = (self.told(at), gate.wall_ms);
+        let heard = (self.watched || gate.events.is_some()) && !self.record(at).is_revocation();
         let mut bytes = Vec::new();
-        let (mut events, beaten) = {
+        let (events, beaten) = {
             let old = self.record(at).state();
             let covered =
                 |ver: &Ver| self.known.get(ver.origin as usize).is_some_and(|k| k.cov.contains(ver.counter));
@@ -42,9 +45,9 @@ impl Partition {
                 if len > max && len > self.record(at).bytes_len() {
                     return Err(Refusal::Overgrown { id, bytes: len, max });
                 }
-                events.extend(told.then(|| changed_event(id, &old, &joined, &findings)).flatten());
+                events.extend(heard.then(|| changed(id, (&old, &joined), &findings, told)).flatten());
             }
-            let shown = findings.conflicts.iter().filter(|c| told && !is_reserved(c.key));
+            let shown = findings.conflicts.iter().filter(|c| heard && !is_reserved(c.key));
             events.extend(shown.take(MAX_CONFLICT_EVENTS).map(|c| self.conflict_event(id, c)));
             let Findings { conflicts, unlabelled, violations, beaten, .. } = findings;
             self.counts.conflicts += conflicts.len() as u64;
@@ -58,14 +61,12 @@ impl Partition {
             self.counts.merged += 1;
             self.store_bytes(id, Some(at), &bytes);
             self.set_stub(at, false);
-            if !was_visible && self.record(at).visible(gate.wall_ms) {
-                self.untell_expired(at);
+            if self.record(at).visible(gate.wall_ms) {
+                self.shown_again(at);
             }
         }
         self.cover_beaten(at, &beaten);
-        if let Some(out) = &mut gate.events {
-            out.append(&mut events);
-        }
+        events.into_iter().for_each(|event| self.tell(event, gate.events.as_deref_mut()));
         Ok(())
     }
 
@@ -112,41 +113,5 @@ impl Partition {
             kept: side(c.kept),
             lost: side(c.lost),
         }))
-    }
-
-    fn tell_inserted(&self, id: SessionId, state: &State<'_>, slot: Option<u32>, gate: &mut Gate<'_>) {
-        let (Some(slot), Some(out)) = (slot, &mut gate.events) else { return };
-        match state {
-            State::Dead(_) => out.push(Happened::Destroyed(id)),
-            State::Live(_) if self.record(slot).is_revocation() => {}
-            State::Live(_) if self.record(slot).visible(gate.wall_ms) => out.push(Happened::Created(id)),
-            State::Live(_) => {}
-        }
-    }
-
-    fn untell_expired(&mut self, slot: u32) {
-        let slot = &mut self.slots[slot as usize];
-        if slot.told_expired {
-            self.marks.hit(Mark::ExpiryUntold);
-            slot.told_expired = false;
-            self.counts.expired_retained = self.counts.expired_retained.saturating_sub(1);
-        }
-    }
-}
-
-/// What watchers are told of a record that a join changed.
-fn changed_event(
-    id: SessionId,
-    old: &State<'_>,
-    joined: &State<'_>,
-    findings: &Findings<'_>,
-) -> Option<Happened> {
-    match (old, joined) {
-        (State::Live(_), State::Dead(_)) => Some(Happened::Destroyed(id)),
-        (_, State::Live(_)) => {
-            let keys = findings.changed.iter().filter(|k| !is_reserved(k));
-            Some(Happened::Changed(id, keys.map(|k| (*k).to_owned()).collect()))
-        }
-        _ => None,
     }
 }

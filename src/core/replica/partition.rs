@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 use super::arena::{Arena, Held, Place};
 use super::principals::Note;
 use super::revived::Revived;
+use super::tell::Happened;
 use crate::core::causality::{Origin, OriginIx, RangeSet, Ver, short_origin};
 use crate::core::limits::{MAX_RANGES, RECENT_OPS};
 use crate::core::marks::{Mark, Marks};
@@ -37,6 +38,8 @@ pub(super) struct Slot {
     pub wheel: u32,
     pub used: bool,
     pub told_expired: bool,
+    /// It was over when it came in: watchers know nothing of it.
+    pub untold: bool,
     /// Only what nobody may bring back is left of the session (`revived.rs`).
     pub stub: bool,
 }
@@ -139,6 +142,10 @@ pub struct Partition {
     changes: u64,
     pub(super) counts: Counts,
     pub(in crate::core) marks: Marks,
+    /// Whether somebody is told what happens here.
+    pub(super) watched: bool,
+    /// What watchers are told when the lock is given back.
+    pub(super) events: Vec<Happened>,
     /// Records that bind another principal than before, until the index has taken it over.
     pub(super) notes: Vec<Note>,
     scratch: Vec<u8>,
@@ -173,6 +180,8 @@ impl Partition {
             changes: 0,
             counts: Counts::default(),
             marks: Marks::default(),
+            watched: false,
+            events: Vec::new(),
             notes: Vec::new(),
             scratch: Vec::new(),
         };
@@ -203,6 +212,7 @@ impl Partition {
             if self.slots[slot].used {
                 self.slots[slot].wheel = 0;
                 self.queue(slot as u32, wall_ms);
+                self.tell_shown_by_clock(slot as u32, wall_ms);
             }
         }
     }

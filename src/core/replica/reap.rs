@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::partition::{Partition, tombstone_due_ms};
-use super::remote::Happened;
+use super::tell::{Happened, Told};
 use crate::core::causality::{Origin, OriginIx, RangeSet, origin_at};
 use crate::core::limits::Limits;
 use crate::core::marks::Mark;
@@ -90,9 +90,11 @@ impl Partition {
             return self.requeue(slot, deadline_ms, now_ms);
         }
         if !self.slots[slot as usize].told_expired && !record.is_revocation() {
+            if self.told(slot) == Told::Here {
+                self.tell(Happened::Expired(id), Some(events));
+            }
             self.slots[slot as usize].told_expired = true;
             self.counts.expired_retained += 1;
-            events.push(Happened::Expired(id));
         }
         if mutant!(ExpiryWrittenAsDelete) {
             let newest = self.record(slot).vers().max_by(|a, b| a.cmp(b, &self.origins));

@@ -7,45 +7,18 @@
 use std::collections::BTreeMap;
 
 use super::partition::{Partition, Pending, Taught};
+use super::tell::Happened;
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::{Limits, MAX_FORCED, MAX_TAUGHT};
 use crate::core::marks::Mark;
 use crate::core::session::{SessionId, State};
-use crate::core::time::{Hlc, HybridClock};
+use crate::core::time::HybridClock;
 
 /// One session's state, or a part of it, as it came in, its origins already mapped to this partition's table.
 pub type Entry<'a> = (SessionId, State<'a>);
 
 /// One origin's claimed counters, and until when (ms) what they wrote can matter.
 pub type Claim = (Origin, RangeSet, u64);
-
-/// Something watchers are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happened {
-    /// A session appeared here.
-    Created(SessionId),
-    /// Fields of a session changed here, or its deadline moved (no keys).
-    Changed(SessionId, Vec<String>),
-    /// A session was destroyed.
-    Destroyed(SessionId),
-    /// A session reached its deadline.
-    Expired(SessionId),
-    /// Two concurrent writes met; one value was kept, one lost.
-    Conflict(Box<ConflictEvent>),
-}
-
-/// A concurrent overwrite with both values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConflictEvent {
-    /// The session.
-    pub id: SessionId,
-    /// The field.
-    pub key: String,
-    /// Who wrote the value kept, when, and the value (`None`: removed).
-    pub kept: (Origin, Hlc, Option<Vec<u8>>),
-    /// The same of the value lost.
-    pub lost: (Origin, Hlc, Option<Vec<u8>>),
-}
 
 /// Why a page or push was not taken in. Entries joined before the refusal stay: the join is always safe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,7 +81,7 @@ pub struct Gate<'a> {
     pub own_counter: u64,
     /// The node's freshness vector: its keys are the members.
     pub inc: &'a BTreeMap<Origin, u64>,
-    /// Where events go; `None` if nobody watches.
+    /// Who collects what happened, beside the watchers that are told of it at once.
     pub events: Option<&'a mut Vec<Happened>>,
 }
 
@@ -375,7 +348,7 @@ impl Partition {
                     return Ok(Admitted::Yes);
                 }
                 if gate.wall_ms <= dead.hard_ms + 2 * gate.limits.max_drift_ms {
-                    self.merge(*id, slot, state, gate)?;
+                    self.merge((*id, slot), state, was_reaped, gate)?;
                 } else {
                     self.marks.hit(Mark::TombstoneTooOld);
                 }
@@ -406,7 +379,7 @@ impl Partition {
                 }
                 // Inserted even if idle-expired: a later entry may extend it; the reaper decides.
                 _ => {
-                    self.merge(*id, slot, state, gate)?;
+                    self.merge((*id, slot), state, was_reaped, gate)?;
                     if was_reaped { Admitted::Back } else { Admitted::Yes }
                 }
             },

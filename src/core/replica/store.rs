@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
@@ -11,6 +12,7 @@ use super::local::{Change, Stamper, WriteError, Written};
 use super::partition::{Counts, Partition};
 use super::principals::Principals;
 use super::revoke::Made;
+use super::tell::Watchers;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::marks::{Mark, Marks};
@@ -83,6 +85,7 @@ pub struct Replica {
     last_beat_ms: AtomicU64,
     record_bytes: AtomicU64,
     pub(super) principals: Mutex<Principals>,
+    pub(super) watchers: OnceLock<Box<dyn Watchers>>,
     /// Whether the index may know sessions to be ended: spares its lock on every input.
     any_due: AtomicBool,
     marks: Marks,
@@ -104,6 +107,7 @@ impl Replica {
             last_beat_ms: AtomicU64::new(now.mono_ms),
             record_bytes: AtomicU64::new(0),
             principals: Mutex::default(),
+            watchers: OnceLock::new(),
             any_due: AtomicBool::new(false),
             marks: Marks::default(),
             limits,
@@ -190,7 +194,7 @@ impl Replica {
             return Err(WriteError::MemoryFull { bytes });
         }
         let (raw, now) = (now, self.wall.believe(now));
-        let hard_ms = hard_ms.min(now.wall_ms + self.limits.max_lifetime_ms);
+        let hard_ms = hard_ms.min(now.wall_ms.saturating_add(self.limits.max_lifetime_ms));
         let ends_ms = deadline_ms(hard_ms, now.wall_ms, ttl.bounded());
         if ends_ms > now.wall_ms && self.wall.disputed_ms(raw).is_some_and(|ms| ends_ms <= ms) {
             return Err(WriteError::NotServing(CLOCK_IN_DOUBT));
@@ -225,7 +229,9 @@ impl Replica {
         self.write(id, |partition, stamper| {
             let raw = self.unfenced(clock())?;
             let (now, disputed_ms) = (self.wall.believe(raw), self.wall.disputed_ms(raw));
-            let over_at = |wall_ms: u64| partition.get(id).is_some_and(|held| !held.visible(wall_ms));
+            let over_at = |wall_ms: u64| {
+                change.dates_over(wall_ms) || partition.get(id).is_some_and(|held| !held.visible(wall_ms))
+            };
             if disputed_ms.is_some_and(|ms| over_at(ms) != over_at(now.wall_ms)) {
                 return Err(WriteError::NotServing(CLOCK_IN_DOUBT));
             }
@@ -281,7 +287,15 @@ impl Replica {
     pub fn locked<T>(&self, ix: u16, f: impl FnOnce(&mut Partition) -> T) -> T {
         let mut partition = self.partitions[usize::from(ix)].write();
         let before = partition.reserved_bytes();
+        let watchers = self.watchers.get().filter(|watchers| watchers.any());
+        partition.watched = watchers.is_some();
         let out = f(&mut partition);
+        // Still under the lock: in the order in which it happened.
+        for event in partition.events.drain(..) {
+            if let Some(watchers) = watchers {
+                watchers.tell(event);
+            }
+        }
         let notes = partition.take_notes();
         if !notes.is_empty() {
             let mut principals = self.principals.lock();

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::SessionId;
+use super::ends::ENDS_KEY;
 use super::packed::Packed;
 use super::principal::{PRINCIPAL_KEY, REVOKED_KEY, ROTATED_KEY};
 use crate::core::limits::MAX_ANCESTORS;
@@ -147,6 +148,7 @@ pub fn reserved_word(key: &str) -> &'static str {
         REVOKED_KEY => "(revocation)",
         LINEAGE_KEY => "(where it came from)",
         LOGIN_ID_KEY => "(which log-in)",
+        ENDS_KEY => "(ends at the latest)",
         key if key.starts_with(MOVED) || key == ROTATED_KEY => "(went on as another)",
         key if key.starts_with("\0\0k") => "(key)",
         key if key.starts_with("\0\0j") => "(end of a key)",

@@ -2,6 +2,7 @@
 
 mod context;
 mod dots;
+mod ends;
 mod id;
 mod join;
 mod keys;
@@ -12,6 +13,7 @@ mod state;
 
 pub use context::{CUT, Saw, context_of, is_cut};
 pub use dots::Dots;
+pub use ends::{Bound, ENDS_KEY, NEVER_MS, asked, end_in, end_of};
 pub use id::{LogHash, SessionId};
 pub use join::{Conflict, Findings, join};
 pub use keys::{HeldKey, KeyHash, Keys, Opens, SessionKey};

@@ -11,11 +11,12 @@
 //!       context: op u16 (wide: u32) · n u8 · n × (short origin u32 · counter u64)
 //!       fields:  op u16 (wide: u32) · key bytes u8 · value bytes u32 (all ones: removed) · key · value, sorted by key
 //! flags bit 0: the ttl is absolute · 1: has a login · 2: is a revocation (`principal.rs`) · 3: wide, a merge of many
-//!       sides made more ops or fields than 16 bits count
+//!       sides made more ops or fields than 16 bits count · 4: has an end of its own (`ends.rs`)
 //! dead  kind u8=2 · zeros 15 · id 16 · hard u64 · origin u32 · hlc u64 · counter u64
 //! ```
 
 use super::SessionId;
+use super::ends::{ENDS_KEY, end_in};
 use super::principal::{PRINCIPAL_KEY, REVOKED_KEY, is_reserved};
 use super::state::{Birth, Dead, Field, Live, Mark, Op, State, Ttl, TtlReg, deadline_ms, stable_deadline_ms};
 use crate::core::causality::Ver;
@@ -27,6 +28,7 @@ const ABSOLUTE: u8 = 1;
 const LOGIN: u8 = 2;
 const REVOCATION: u8 = 4;
 const WIDE: u8 = 8;
+const ENDS: u8 = 16;
 /// Counts and ops in the head, from byte 2 on; of a wide record their upper halves lie behind the rest of the head.
 const COUNTS: usize = 7;
 const OPS_AT: usize = 2;
@@ -145,7 +147,17 @@ impl<'a> Packed<'a> {
 
     /// When the session ends if nobody touches it (ms). Past it the session is invisible.
     pub fn deadline_ms(&self) -> u64 {
-        deadline_ms(self.hard_ms(), self.touch_ms(), self.ttl())
+        deadline_ms(self.last_ms(), self.touch_ms(), self.ttl())
+    }
+
+    /// The end that an edit set (ms), if one did; of a record without one a flag says so.
+    pub fn end_ms(&self) -> u64 {
+        end_in(self.reserved(ENDS, ENDS_KEY))
+    }
+
+    /// When the session ends whatever happens (ms), as things are now: no touch moves this.
+    pub fn last_ms(&self) -> u64 {
+        self.hard_ms().min(self.end_ms())
     }
 
     /// Whether a reader at this wall time may see the session.
@@ -294,6 +306,7 @@ pub fn encode(id: SessionId, state: &State<'_>, out: &mut Vec<u8>) -> bool {
     let flags = reserved.filter(|f| f.value.is_some()).fold(ttl_kind, |flags, f| match f.key {
         PRINCIPAL_KEY => flags | LOGIN,
         REVOKED_KEY => flags | REVOCATION,
+        ENDS_KEY => flags | ENDS,
         _ => flags,
     });
     // Of the numbers of 16 bits the last means "no op".

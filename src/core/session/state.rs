@@ -3,6 +3,7 @@
 //! `Live` is a product of total-order maxima; every `Dead` stands above every `Live` (ordinal sum), so a
 //! destroy is absorbing. `docs/ALGORITHM.md` §2 has the proof; `join.rs` is the join.
 
+use super::ends::end_of;
 use crate::core::causality::Ver;
 
 /// One write event as a session's record keeps it: its version and the conflict context it was made in.
@@ -121,7 +122,7 @@ impl Live<'_> {
     /// When the session ends if nobody touches it again (ms); `None` for a partial state.
     pub fn deadline_ms(&self) -> Option<u64> {
         let (birth, touch, ttl) = (self.birth?, self.touch?, self.ttl?);
-        Some(deadline_ms(birth.hard_ms, touch.ms, ttl.ttl))
+        Some(deadline_ms(birth.hard_ms.min(end_of(&self.fields)), touch.ms, ttl.ttl))
     }
 }
 

@@ -62,12 +62,17 @@ impl MeshStore {
         // A token here is that of the session this one was renewed from: of no meaning for a new one, which takes all
         // keys.
         let carried = carried(hidden(state).as_ref())?;
-        let expiry = Expiry::sliding(std::time::Duration::from_millis(self.merge.clamp(millis(ttl))));
-        let principal = self.whose.as_ref().and_then(|whose| whose(state));
+        let idle_ms = self.merge.clamp(millis(ttl));
         let id = Sessions::random_id()?;
+        if idle_ms == 0 {
+            // Born expired: nobody can ever load it.
+            return key_of(id);
+        }
+        let expiry = Expiry::sliding(std::time::Duration::from_millis(idle_ms));
+        let principal = self.whose.as_ref().and_then(|whose| whose(state));
         let receipt = self.merge.create(id, expiry, (&carried, &given(state)?), principal.as_deref())?;
         receipt.replicated().await;
-        receipt.id().to_text().try_into().map_err(|_| MergeError::Backend("no session key".into()))
+        key_of(receipt.id())
     }
 
     async fn update_id(&self, id: SessionId, state: &State, ttl: &Duration) -> Result<()> {
@@ -132,6 +137,10 @@ impl fmt::Debug for MeshStore {
     }
 }
 
+fn key_of(id: SessionId) -> Result<SessionKey> {
+    id.to_text().try_into().map_err(|_| MergeError::Backend("no session key".into()))
+}
+
 /// The session a key names. A key that another store made names none: its cookie is still good, its session is not
 /// here.
 fn session_id(key: &SessionKey) -> Option<SessionId> {
@@ -151,7 +160,7 @@ fn given(state: &State) -> Result<Vec<Given<'_>>> {
         .collect()
 }
 
-/// A time to live in milliseconds; one that has passed ends the session at once.
+/// A time to live in milliseconds; none, if it has passed.
 fn millis(ttl: &Duration) -> u64 {
     u64::try_from(ttl.whole_milliseconds().max(0)).unwrap_or(u64::MAX)
 }

@@ -172,6 +172,9 @@ impl Merge {
         if let Some(saver) = request.saver {
             self.recent.lock().overlay(Instant::now(), saver, &mut request.seen);
         }
+        if save.asked.is_over(request.ends_ms) {
+            return alive(self.sessions.destroy(&id));
+        }
         let new_expiry = self.new_expiry(save.asked, request.ends_ms, &current);
         let plan = Plan::diff(save.given, &request.seen, request.basis);
         let saved = self.sessions.edit(&id, |fields| {
@@ -192,10 +195,13 @@ impl Merge {
         Ok(receipt)
     }
 
-    /// Extends a session and changes nothing else. `None`: it is gone.
+    /// Extends a session and changes nothing else; ends it, if by nothing. `None`: it is gone.
     pub async fn touch(&self, id: SessionId, idle_ms: u64) -> Result<Option<Receipt>> {
         if self.find(&id).await?.is_none() {
             return Ok(None);
+        }
+        if Asked::Idle(idle_ms).is_over(None) {
+            return alive(self.sessions.destroy(&id));
         }
         let idle = self.exactly(idle_ms);
         alive(self.sessions.edit(&id, |fields| {

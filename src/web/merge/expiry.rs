@@ -3,6 +3,9 @@
 //! tower-sessions turns `OnInactivity(ttl)` into *now + ttl* before each save, so that only a date reaches the store. The
 //! ttl is found again by subtraction, rounded to the second: an unchanged one is a touch, which costs nothing until it
 //! moves the deadline by a sixteenth; a changed one is a write. actix-session hands over the ttl itself.
+//!
+//! A time of nothing and a date that has passed end a session, as they do in every store of these frameworks: one that is
+//! to be created is not, one that is saved is destroyed.
 
 use std::time::Duration;
 
@@ -26,6 +29,16 @@ pub enum Asked {
     },
     /// An idle time (ms).
     Idle(u64),
+}
+
+impl Asked {
+    /// Whether it asks for a session that is over. `given_ms` is the date that the request was shown.
+    pub(super) fn is_over(self, given_ms: Option<i64>) -> bool {
+        match self {
+            Self::Date { date_ms, left_ms } => left_ms == 0 && given_ms != Some(date_ms),
+            Self::Idle(ms) => ms == 0,
+        }
+    }
 }
 
 /// The idle time that `left_ms` stands for. Under a second it is kept as it is: rounded, it would be none.

@@ -37,7 +37,6 @@ impl Ends {
     /// # Errors
     /// An idle time of nothing, or a date that is not in the future.
     pub fn expiry(self, now_ms: u64) -> Result<Expiry, Refusal> {
-        let expired = |detail| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "expired_deadline", detail);
         match self {
             Self::SlidingMs(0) => Err(expired("expiry.sliding_ms: 0: must be at least 1".to_owned())),
             Self::SlidingMs(ms) => Ok(Expiry::sliding(Duration::from_millis(ms))),
@@ -49,13 +48,28 @@ impl Ends {
     }
 }
 
+/// What `at_most_ms` says.
+///
+/// # Errors
+/// A life of nothing.
+pub fn at_most(ms: Option<u64>) -> Result<Option<Duration>, Refusal> {
+    match ms {
+        Some(0) => Err(expired("at_most_ms: 0: must be at least 1".to_owned())),
+        ms => Ok(ms.map(Duration::from_millis)),
+    }
+}
+
+fn expired(detail: String) -> Refusal {
+    Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "expired_deadline", detail)
+}
+
 /// The body of `POST /v1/sessions`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// When it ends.
     pub expiry: Ends,
-    /// Its longest life, however often it is touched (ms).
+    /// Its longest life, however often it is touched (ms): its hard end.
     pub at_most_ms: Option<u64>,
     /// Its first fields.
     #[serde(default)]
@@ -74,12 +88,14 @@ pub struct Patch {
     pub set: BTreeMap<String, Value>,
     /// Fields to remove.
     pub remove: Vec<String>,
-    /// Remove every field not set here.
+    /// Remove every field not set here; whose session it is stays.
     pub clear: bool,
     /// Write nothing for values that would not change.
     pub skip_unchanged: bool,
     /// When it ends from now on.
     pub expiry: Option<Ends>,
+    /// Its longest life from now on (ms), within its hard end.
+    pub at_most_ms: Option<u64>,
     /// Log in, or out with null; left out, whose session it is stays.
     #[serde(deserialize_with = "given")]
     pub principal: Option<Option<String>>,

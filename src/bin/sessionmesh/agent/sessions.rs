@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sessionmesh::{Error, Receipt, Session, SessionId};
 
 use super::app::{App, Shared};
-use super::body::{self, Create, Naming, Patch, session_id};
+use super::body::{self, Create, Naming, Patch, at_most, session_id};
 use super::error::{Refusal, found};
 
 type Answer = Result<(StatusCode, Json<Value>), Refusal>;
@@ -18,11 +18,11 @@ type Answer = Result<(StatusCode, Json<Value>), Refusal>;
 /// `POST /v1/sessions`
 pub async fn create(State(app): State<Shared>, headers: HeaderMap, body: Body) -> Answer {
     let wanted: Create = body::json(&app, &headers, body).await?;
-    let mut expiry = wanted.expiry.expiry(app.wall_ms())?;
-    if let Some(ms) = wanted.at_most_ms {
-        expiry = expiry.at_most(std::time::Duration::from_millis(ms));
-    }
+    let (expiry, at_most) = (wanted.expiry.expiry(app.wall_ms())?, at_most(wanted.at_most_ms)?);
     let receipt = app.sessions.create(expiry, |session| {
+        if let Some(life) = at_most {
+            session.set_at_most(life);
+        }
         if let Some(principal) = &wanted.principal {
             session.set_principal(principal);
         }
@@ -75,18 +75,22 @@ pub async fn patch(State(app): State<Shared>, headers: HeaderMap, body: Body) ->
         return Err(Refusal::bad("bad_json", format!("field {key:?} is both in set and in remove")));
     }
     let expiry = wanted.expiry.map(|ends| ends.expiry(app.wall_ms())).transpose()?;
+    let at_most = at_most(wanted.at_most_ms)?;
     bring_here(&app, &id).await?;
     let receipt = app.sessions.edit(&id, |session| {
         wanted.set.iter().try_for_each(|(key, value)| session.set(key, value))?;
         wanted.remove.iter().for_each(|key| session.remove(key));
         if wanted.clear {
-            session.clear();
+            session.clear_fields();
         }
         if wanted.skip_unchanged {
             session.skip_unchanged();
         }
         if let Some(expiry) = expiry {
             session.set_expiry(expiry);
+        }
+        if let Some(life) = at_most {
+            session.set_at_most(life);
         }
         match &wanted.principal {
             Some(Some(principal)) => session.set_principal(principal),
