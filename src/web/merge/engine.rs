@@ -12,11 +12,11 @@ use super::blind::Ration;
 use super::error::{MergeError, Result};
 use super::expiry::{self, Asked, Held};
 use super::plan::{Given, Plan};
-use super::recent::Recent;
+use super::recent::{Recent, Saved};
 use super::request::{MapName, Request};
 use super::token::{Carried, HIDDEN_KEY, SeenKey, Token};
 use super::whose;
-use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Versioned};
+use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Version, Versioned};
 use crate::{SessionId, WriteError};
 
 /// Ids tried by one create. The first random one is free; more than a few taken ones are no accident.
@@ -169,9 +169,7 @@ impl Merge {
     pub async fn save(&self, id: SessionId, save: Save<'_>) -> Result<Option<Receipt>> {
         let Some(current) = self.find(&id).await? else { return Ok(None) };
         let mut request = Request::of(save.carried, save.map, id, current.birth);
-        if let Some(saver) = request.saver {
-            self.recent.lock().overlay(Instant::now(), saver, &mut request.seen);
-        }
+        self.recent.lock().overlay(Instant::now(), &mut request);
         let new_expiry = self.new_expiry(save.asked, request.ends_ms, &current);
         let plan = Plan::diff(save.given, &request.seen, request.basis);
         let saved = self.sessions.edit(&id, |fields| {
@@ -187,9 +185,26 @@ impl Merge {
         });
         let receipt = alive(saved)?;
         if let (Some(receipt), Some(saver)) = (&receipt, request.saver) {
-            self.recent.lock().note(Instant::now(), saver, plan.wrote(receipt.version()));
+            let wrote = plan.wrote(receipt.version(), self.kept(&id, &current));
+            let principal =
+                save.principal.as_ref().map_or(request.principal, |now| whose::shown(now.as_deref()));
+            let ends_ms = match save.asked {
+                Asked::Date { date_ms, .. } => Some(date_ms),
+                Asked::Idle(_) => request.ends_ms,
+            };
+            self.recent.lock().note(Instant::now(), saver, Saved { wrote, principal, ends_ms });
         }
         Ok(receipt)
+    }
+
+    /// Which write a key is that a save found as it wanted it: the one from before the save, if it is there still.
+    /// Anything else is the save's own, or written since by another.
+    fn kept(&self, id: &SessionId, before: &Versioned) -> impl Fn(&Given<'_>) -> Option<Version> {
+        let after = self.sessions.versioned(id).ok();
+        move |given| {
+            let version = |held: &Versioned| held.fields().find(|f| f.0 == given.key).map(|f| f.2);
+            version(before).filter(|v| after.as_ref().and_then(version) == Some(*v))
+        }
     }
 
     /// Extends a session and changes nothing else. `None`: it is gone.
