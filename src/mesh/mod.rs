@@ -4,6 +4,8 @@ mod builder;
 mod config;
 mod edit;
 mod error;
+#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+mod json;
 #[cfg(feature = "dashboard")]
 pub(crate) mod observe;
 mod principals;
@@ -13,6 +15,7 @@ mod rotate;
 mod seen;
 mod sessions;
 mod status;
+pub(crate) mod value;
 #[cfg(feature = "_merge")]
 mod version;
 mod view;
@@ -28,6 +31,8 @@ pub use builder::Builder;
 pub use config::{Config, ConfigError, SecretSource};
 pub use edit::{Expiry, Fields};
 pub use error::Error;
+#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+pub use json::AsJson;
 pub use principals::Revocation;
 #[cfg(feature = "axum")]
 pub(crate) use receipt::second_copies;

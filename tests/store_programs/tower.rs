@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sessionmesh::web::tower_sessions::{MeshStore, mesh_id};
 use sessionmesh::{Error, Mesh, SessionId};
 
-use super::tower::Session;
+use super::tower::{Session, SessionStore};
 use crate::meshes;
 use crate::model::{KEYS, Request, Step, World, programs};
 
@@ -195,5 +195,27 @@ fn a_store_s_session_can_be_the_one_that_is_kept() {
         let [here, _there] = [log_in().await, log_in().await];
         let revoked = mesh.sessions().revoke_all_except("1", &here).unwrap();
         assert_eq!((revoked.ended(), mesh.sessions().of("1")), (1, vec![here]));
+    });
+}
+
+/// A date, too, is compared with the one saved last: one that a request took back is not kept.
+#[test]
+fn a_date_that_a_request_takes_back_is_taken_back() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mesh = runtime.block_on(meshes::alone("dates"));
+    let store = MeshStore::new(mesh.sessions());
+    runtime.block_on(async {
+        let expiry = sessionmesh::Expiry::sliding(std::time::Duration::from_secs(600));
+        let id = mesh.sessions().create(expiry, |_| Ok(())).unwrap().id();
+        let name = super::tower::session::Id(i128::from_le_bytes(*id.as_bytes()));
+        let mut record = store.load(&name).await.unwrap().unwrap();
+        let loaded = record.expiry_date;
+        let deadline_ms = || mesh.sessions().get(&id).session().unwrap().deadline_ms();
+        let before_ms = deadline_ms();
+        for later_s in [3_600, 0] {
+            record.expiry_date = loaded + std::time::Duration::from_secs(later_s);
+            store.save(&record).await.unwrap();
+        }
+        assert!(deadline_ms() < before_ms + 1_800_000, "{} {before_ms}", deadline_ms());
     });
 }

@@ -53,6 +53,7 @@ pub struct Merge {
     recent: Mutex<Recent>,
     pub(super) blind: Mutex<Ration>,
     warned_clamped: AtomicBool,
+    warned_left_out: AtomicBool,
 }
 
 impl Merge {
@@ -63,6 +64,7 @@ impl Merge {
             recent: Mutex::default(),
             blind: Mutex::new(Ration::new(Instant::now())),
             warned_clamped: AtomicBool::new(false),
+            warned_left_out: AtomicBool::new(false),
         }
     }
 
@@ -154,7 +156,7 @@ impl Merge {
         for (key, bytes, version) in versioned.fields().filter(|f| f.0 != HIDDEN_KEY) {
             let Some((value, hash)) = show(key, bytes)? else {
                 // Never shown to the request, so nothing it does can touch it.
-                debug!(session = self.sessions.log_name(&id), key, "no JSON value: left out");
+                self.say_left_out(&id, key);
                 continue;
             };
             seen.insert(key.to_owned(), SeenKey { version: version.to_text(), hash });
@@ -163,6 +165,16 @@ impl Merge {
         let mut token = Token::new(id, versioned.birth, ends_ms, seen);
         token.principal = whose::shown(versioned.session.principal());
         Ok(Shown { data, token })
+    }
+
+    /// Tells of a field that a framework is not shown.
+    fn say_left_out(&self, id: &SessionId, key: &str) {
+        let session = self.sessions.log_name(id);
+        if self.warned_left_out.swap(true, Ordering::Relaxed) {
+            debug!(session, key, "no JSON value: left out");
+        } else {
+            warn!(session, key, "a field holds what JSON cannot say, and is left out here; said once");
+        }
     }
 
     /// Writes what a map changes. `None`: the session is gone, and a save does not bring it back.
