@@ -12,13 +12,15 @@
 //! 4. A save whose user is not that of its last logs in or out; so does the first one after a clear, in any case.
 //! 5. A save without an id makes a session of its whole map. One of a session that was ended changes nothing.
 
+// One text for each version of tower-sessions, on purpose.
+#![allow(clippy::duplicate_mod)]
+
 // Its own tests use the rest.
 #[path = "store_programs/actix.rs"]
 mod actix;
 #[allow(dead_code)]
 #[path = "actix/kit.rs"]
 mod actix_kit;
-#[allow(dead_code)]
 #[path = "meshes/mod.rs"]
 mod meshes;
 #[path = "store_programs/model.rs"]

@@ -4,7 +4,6 @@
 #[allow(dead_code)]
 #[path = "actix/kit.rs"]
 mod actix_kit;
-#[allow(dead_code)]
 #[path = "meshes/mod.rs"]
 mod meshes;
 
