@@ -30,6 +30,8 @@ pub mod web;
 pub use crate::core::replica::WriteError;
 pub use crate::core::session::{LogHash, SessionId};
 pub use crate::driver::{ForgetError, StartError, Stopped};
+#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+pub use mesh::AsJson;
 pub use mesh::{
     Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt,
     RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,

@@ -142,7 +142,7 @@ async fn fields_are_those_of_the_plain_api_and_of_tower_sessions() {
     mesh.sessions()
         .edit(&mesh_id(&key), |s| {
             s.set("n", &7u8)?;
-            s.set_bytes("raw", [0xc4, 2, 0, 1]);
+            s.set_bytes("raw", *b"raw");
             Ok(())
         })
         .unwrap();
@@ -151,7 +151,7 @@ async fn fields_are_those_of_the_plain_api_and_of_tower_sessions() {
     let mut seen = load(&store, &key).await;
     assert_eq!(seen["huge"], u128::MAX.to_string(), "to the last digit");
     assert_eq!(seen["n"], "7");
-    assert!(!seen.contains_key("raw"), "bytes have no place in JSON");
+    assert!(!seen.contains_key("raw"), "raw bytes are no JSON");
 
     let tower = sessionmesh::web::tower_sessions::MeshStore::new(mesh.sessions());
     let id = tower_sessions::session::Id(i128::from_le_bytes(*mesh_id(&key).as_bytes()));

@@ -174,7 +174,7 @@ pub(super) fn differing(ours: &Dumped, theirs: &Dumped) -> Vec<String> {
 }
 
 fn decode(bytes: &[u8]) -> Option<Value> {
-    rmp_serde::from_slice(bytes).ok()
+    crate::mesh::value::decode(bytes).ok().map(|crate::mesh::AsJson(value)| value)
 }
 
 fn unhex(hex: &str) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Error;
+use super::{Error, value};
 use crate::core::causality::Dot;
 use crate::core::replica::{Change, Extent};
 use crate::core::session::{Bound, NEVER_MS, SessionId, Ttl};
@@ -76,13 +76,13 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Sets a field to any value serde can encode (as MessagePack with named struct fields).
+    /// Sets a field to any value serde can encode (as MessagePack with named struct fields, in serde's human-readable
+    /// form: other ways in see the same).
     ///
     /// # Errors
     /// [`Error::Encode`] if serde cannot.
     pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Error> {
-        let bytes = rmp_serde::to_vec_named(value)
-            .map_err(|e| Error::Encode { key: key.to_owned(), cause: e.to_string() })?;
+        let bytes = value::encode(value).map_err(|cause| Error::Encode { key: key.to_owned(), cause })?;
         self.set_bytes(key, bytes);
         Ok(())
     }

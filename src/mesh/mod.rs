@@ -4,6 +4,8 @@ mod builder;
 mod config;
 mod edit;
 mod error;
+#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+mod json;
 #[cfg_attr(not(feature = "axum"), allow(dead_code))]
 mod keys;
 mod logout;
@@ -14,6 +16,7 @@ mod receipt;
 mod seen;
 mod sessions;
 mod status;
+pub(crate) mod value;
 #[cfg(feature = "_merge")]
 mod version;
 mod view;
@@ -29,6 +32,8 @@ pub use builder::Builder;
 pub use config::{Config, ConfigError, SecretSource};
 pub use edit::{Expiry, Fields};
 pub use error::Error;
+#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+pub use json::AsJson;
 #[cfg(feature = "axum")]
 pub(crate) use keys::Opened;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};

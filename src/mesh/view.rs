@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::edit::Expiry;
+use super::value;
 use crate::core::replica::View;
 use crate::core::session::{Bound, is_reserved};
 
@@ -35,7 +36,7 @@ impl Found {
 pub struct FieldError {
     /// The field.
     pub key: String,
-    /// serde's words.
+    /// Which kind of value it holds and which type was asked for; not the value.
     pub cause: String,
 }
 
@@ -47,11 +48,9 @@ impl Session {
     /// The value of a field; `None` if it is not set. Strings and byte slices are borrowed, not copied.
     ///
     /// # Errors
-    /// [`FieldError`] if the bytes do not decode as `T`.
+    /// [`FieldError`] if the bytes do not decode as `T`, to the last of them.
     pub fn get<'a, T: Deserialize<'a>>(&'a self, key: &str) -> Result<Option<T>, FieldError> {
-        let decode = |bytes| {
-            rmp_serde::from_slice(bytes).map_err(|e| FieldError { key: key.to_owned(), cause: e.to_string() })
-        };
+        let decode = |bytes| value::decode(bytes).map_err(|cause| FieldError { key: key.to_owned(), cause });
         self.bytes(key).map(decode).transpose()
     }
 

@@ -8,8 +8,8 @@ use crate::core::causality::{Dot, Origin, RangeSet, Ver, origin_at};
 use crate::core::limits::Limits;
 use crate::core::marks::Mark as Rare;
 use crate::core::session::{
-    Birth, Bound, Dead, Field, LOGIN_ID_KEY, Live, Login, Mark, Op, PRINCIPAL_KEY, Packed, SessionId, State, Ttl,
-    TtlReg, asked, deadline_ms, encode, high_marks, is_moved, is_reserved, join,
+    Birth, Bound, Dead, Field, LOGIN_ID_KEY, Live, Login, Mark, Op, PRINCIPAL_KEY, Packed, SessionId, State,
+    Ttl, TtlReg, asked, deadline_ms, encode, high_marks, is_moved, is_reserved, join,
 };
 use crate::core::time::{Hlc, HybridClock};
 

@@ -17,8 +17,10 @@
 //! * **A load** of an unknown key asks the peers before it says `None`, since that logs the user out. A node that cannot
 //!   know answers with an error instead, which actix-session turns into an empty 500.
 //! * **Values** are JSON text here and MessagePack in the mesh, so that a field saved by this store reads in the plain
-//!   API and through tower-sessions. A value with a number that would not survive this to the last bit (integers of
-//!   more than 64 bits, a few fractions) is kept as text that only this store reads.
+//!   API and through tower-sessions. A value with an integer of more than 64 bits is kept as text that only this
+//!   store reads.
+//! * **No handler sees its session's key**: actix-session keeps it to its middleware, so that there is no way from a
+//!   session to [`crate::mesh::Sessions::revoke_all_except`] here.
 //! * **`Session::entries()`** shows one key more, `"\0mesh"`, which belongs to the store. An application that sets it
 //!   gets an error.
 

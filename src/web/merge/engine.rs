@@ -11,11 +11,11 @@ use tracing::{debug, warn};
 use super::error::{MergeError, Result};
 use super::expiry::{self, Asked, Held};
 use super::plan::{Given, Plan};
-use super::recent::Recent;
+use super::recent::{Recent, Saved};
 use super::request::{MapName, Request};
 use super::token::{Carried, HIDDEN_KEY, SeenKey, Token};
 use super::whose;
-use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Versioned};
+use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Version, Versioned};
 use crate::web::ration::Ration;
 use crate::{SessionId, WriteError};
 
@@ -53,6 +53,7 @@ pub struct Merge {
     recent: Mutex<Recent>,
     pub(super) blind: Mutex<Ration>,
     warned_clamped: AtomicBool,
+    warned_left_out: AtomicBool,
 }
 
 impl Merge {
@@ -63,6 +64,7 @@ impl Merge {
             recent: Mutex::default(),
             blind: Mutex::new(Ration::new(Instant::now())),
             warned_clamped: AtomicBool::new(false),
+            warned_left_out: AtomicBool::new(false),
         }
     }
 
@@ -154,7 +156,7 @@ impl Merge {
         for (key, bytes, version) in versioned.fields().filter(|f| f.0 != HIDDEN_KEY) {
             let Some((value, hash)) = show(key, bytes)? else {
                 // Never shown to the request, so nothing it does can touch it.
-                debug!(session = self.sessions.log_name(&id), key, "no JSON value: left out");
+                self.say_left_out(&id, key);
                 continue;
             };
             seen.insert(key.to_owned(), SeenKey { version: version.to_text(), hash });
@@ -165,13 +167,21 @@ impl Merge {
         Ok(Shown { data, token })
     }
 
+    /// Tells of a field that a framework is not shown.
+    fn say_left_out(&self, id: &SessionId, key: &str) {
+        let session = self.sessions.log_name(id);
+        if self.warned_left_out.swap(true, Ordering::Relaxed) {
+            debug!(session, key, "no JSON value: left out");
+        } else {
+            warn!(session, key, "a field holds what JSON cannot say, and is left out here; said once");
+        }
+    }
+
     /// Writes what a map changes. `None`: the session is gone, and a save does not bring it back.
     pub async fn save(&self, id: SessionId, save: Save<'_>) -> Result<Option<Receipt>> {
         let Some(current) = self.find(&id).await? else { return Ok(None) };
         let mut request = Request::of(save.carried, save.map, id, current.birth);
-        if let Some(saver) = request.saver {
-            self.recent.lock().overlay(Instant::now(), saver, &mut request.seen);
-        }
+        self.recent.lock().overlay(Instant::now(), &mut request);
         if save.asked.is_over(request.ends_ms) {
             return alive(self.sessions.destroy(&id));
         }
@@ -190,9 +200,26 @@ impl Merge {
         });
         let receipt = alive(saved)?;
         if let (Some(receipt), Some(saver)) = (&receipt, request.saver) {
-            self.recent.lock().note(Instant::now(), saver, plan.wrote(receipt.version()));
+            let wrote = plan.wrote(receipt.version(), self.kept(&id, &current));
+            let principal =
+                save.principal.as_ref().map_or(request.principal, |now| whose::shown(now.as_deref()));
+            let ends_ms = match save.asked {
+                Asked::Date { date_ms, .. } => Some(date_ms),
+                Asked::Idle(_) => request.ends_ms,
+            };
+            self.recent.lock().note(Instant::now(), saver, Saved { wrote, principal, ends_ms });
         }
         Ok(receipt)
+    }
+
+    /// Which write a key is that a save found as it wanted it: the one from before the save, if it is there still.
+    /// Anything else is the save's own, or written since by another.
+    fn kept(&self, id: &SessionId, before: &Versioned) -> impl Fn(&Given<'_>) -> Option<Version> {
+        let after = self.sessions.versioned(id).ok();
+        move |given| {
+            let version = |held: &Versioned| held.fields().find(|f| f.0 == given.key).map(|f| f.2);
+            version(before).filter(|v| after.as_ref().and_then(version) == Some(*v))
+        }
     }
 
     /// Extends a session and changes nothing else; ends it, if by nothing. `None`: it is gone.

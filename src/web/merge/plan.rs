@@ -45,16 +45,15 @@ pub(super) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// The changes between what was seen and `given`. A token that says nothing about this session removes nothing. A
-    /// map without one was cleared: the session is emptied of what is held here, then the new keys are put; but
-    /// only by the first save after the clear, since later ones know what this request has written.
+    /// map without one was cleared: the session is emptied of what is held here, then the new keys are put. (A later
+    /// save of such a map is compared with the one before, as [`super::recent`] remembers it.)
     pub fn diff(given: Vec<Given<'a>>, seen: &BTreeMap<String, SeenKey>, basis: Basis) -> Self {
         let there: BTreeSet<&str> = given.iter().map(|g| g.key).collect();
         let gone = seen.iter().filter(|(key, _)| !there.contains(key.as_str()));
         let removes = gone.map(|(key, s)| (key.clone(), Version::parse(&s.version))).collect();
-        let clear = basis == Basis::Cleared && (seen.is_empty() || given.is_empty());
         let changed = |g: &Given<'_>| seen.get(g.key).is_none_or(|s| s.hash != g.hash);
         let sets = given.into_iter().filter(changed).collect();
-        Self { sets, removes, clear, skip_unchanged: basis != Basis::Seen }
+        Self { sets, removes, clear: basis == Basis::Cleared, skip_unchanged: basis != Basis::Seen }
     }
 
     /// Puts the changes into an edit.
@@ -75,11 +74,12 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What the save leaves behind for this request's next one.
-    pub fn wrote(self, version: Version) -> Wrote {
-        let version = version.to_text();
+    /// What the save leaves behind for this request's next one. `own` is the save's own write; `kept` says which write
+    /// a key still is that was as given and so was not written again.
+    pub fn wrote(self, own: Version, kept: impl Fn(&Given<'_>) -> Option<Version>) -> Wrote {
         let sets = self.sets.into_iter().map(|given| {
-            let seen = SeenKey { version: version.clone(), hash: given.hash };
+            let kept = if self.skip_unchanged { kept(&given) } else { None };
+            let seen = SeenKey { version: kept.unwrap_or(own).to_text(), hash: given.hash };
             (given.key.to_owned(), Some(seen))
         });
         sets.chain(self.removes.into_iter().map(|(key, _)| (key, None))).collect()

@@ -1,16 +1,19 @@
-//! A short memory of what saves wrote.
+//! A short memory of saves.
 //!
 //! A save cannot put a new token into the map that it was given, so after *insert k, save, remove k, save* in one request
-//! the token still says that k was never seen, and the removal would be lost. What the first save wrote is
-//! remembered here until the second one asks.
+//! the token still says that k was never seen, and the removal would be lost. And a map that was cleared has no token
+//! at all: its second save would clear again, what others wrote since too. So what the first save left is remembered
+//! here until the second one asks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::plan::Basis;
+use super::request::Request;
 use super::token::SeenKey;
 
 /// How long a save is remembered. Only a request that saves more than once asks, and few requests take longer. One
-/// that does keeps a key it wanted removed, if it had inserted that key itself.
+/// that does keeps a key it wanted removed, if it had inserted that key itself; and if it had cleared, it clears again.
 const REMEMBER: Duration = Duration::from_secs(60);
 /// Keys remembered over all saves. A key of 255 bytes with its version and hash takes under 400 bytes, so this
 /// bounds the memory at about 25 MB, and at typical keys at a third of that.
@@ -25,42 +28,55 @@ pub(super) type Saver = (u64, usize);
 /// What saves left behind: `None` for a key they removed.
 pub(super) type Wrote = BTreeMap<String, Option<SeenKey>>;
 
+/// What a save leaves for the next one of the same request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Saved {
+    /// The keys it wrote, and those it found as it wanted them.
+    pub wrote: Wrote,
+    /// The hash of the principal that its map named.
+    pub principal: Option<String>,
+    /// The expiry date that it came with (ms since the epoch), if it came with one.
+    pub ends_ms: Option<i64>,
+}
+
 /// The memory of one store.
 #[derive(Default)]
 pub(super) struct Recent {
-    savers: BTreeMap<Saver, (Instant, Wrote)>,
+    savers: BTreeMap<Saver, (Instant, Saved)>,
     /// Oldest first. A saver that saved again appears again; only its newest entry counts.
     order: VecDeque<(Instant, Saver)>,
     keys: usize,
 }
 
 impl Recent {
-    /// Adds what a save wrote.
-    pub fn note(&mut self, now: Instant, saver: Saver, wrote: Wrote) {
-        if wrote.is_empty() {
-            return;
-        }
-        let (at, held) = self.savers.entry(saver).or_insert_with(|| (now, Wrote::new()));
-        let before = held.len();
+    /// Adds what a save left.
+    pub fn note(&mut self, now: Instant, saver: Saver, saved: Saved) {
+        let (at, held) = self.savers.entry(saver).or_insert_with(|| (now, Saved::default()));
+        let before = held.wrote.len();
         *at = now;
-        held.extend(wrote);
-        self.keys += held.len() - before;
+        held.wrote.extend(saved.wrote);
+        (held.principal, held.ends_ms) = (saved.principal, saved.ends_ms);
+        self.keys += held.wrote.len() - before;
         self.order.push_back((now, saver));
         self.forget(now);
     }
 
-    /// Brings what a token says up to what this saver's saves wrote since.
-    pub fn overlay(&self, now: Instant, saver: Saver, seen: &mut BTreeMap<String, SeenKey>) {
-        let Some((at, wrote)) = self.savers.get(&saver) else { return };
+    /// Brings what a request's map says up to what its saves left since: from then on it is compared with the last
+    /// of them, and not cleared a second time.
+    pub fn overlay(&self, now: Instant, request: &mut Request) {
+        let Some((at, saved)) = request.saver.and_then(|saver| self.savers.get(&saver)) else { return };
         if now.duration_since(*at) > REMEMBER {
             return;
         }
-        for (key, written) in wrote {
+        for (key, written) in &saved.wrote {
             match written {
-                Some(key_seen) => seen.insert(key.clone(), key_seen.clone()),
-                None => seen.remove(key),
+                Some(key_seen) => request.seen.insert(key.clone(), key_seen.clone()),
+                None => request.seen.remove(key),
             };
         }
+        request.basis = Basis::Seen;
+        request.principal.clone_from(&saved.principal);
+        request.ends_ms = saved.ends_ms;
     }
 
     fn forget(&mut self, now: Instant) {
@@ -72,9 +88,9 @@ impl Recent {
             }
             self.order.pop_front();
             if self.savers.get(&saver).is_some_and(|held| held.0 == at)
-                && let Some((_, wrote)) = self.savers.remove(&saver)
+                && let Some((_, saved)) = self.savers.remove(&saver)
             {
-                self.keys -= wrote.len();
+                self.keys -= saved.wrote.len();
             }
         }
     }
@@ -88,36 +104,54 @@ mod tests {
         SeenKey { version: version.to_owned(), hash: String::new() }
     }
 
-    fn wrote(keys: &[(&str, Option<&str>)]) -> Wrote {
-        keys.iter().map(|(k, v)| ((*k).to_owned(), v.map(key_seen))).collect()
+    fn saved(keys: &[(&str, Option<&str>)]) -> Saved {
+        let wrote = keys.iter().map(|(k, v)| ((*k).to_owned(), v.map(key_seen))).collect();
+        Saved { wrote, ..Saved::default() }
+    }
+
+    fn request(saver: Saver) -> Request {
+        let seen = BTreeMap::from([("b".to_owned(), key_seen("0.1"))]);
+        Request { saver: Some(saver), basis: Basis::Cleared, seen, principal: None, ends_ms: None }
     }
 
     #[test]
     fn what_one_saver_wrote_is_remembered_for_that_saver_and_for_a_while() {
         let (mut recent, now) = (Recent::default(), Instant::now());
-        recent.note(now, (1, 1), wrote(&[("a", Some("1.1")), ("b", None)]));
+        recent.note(now, (1, 1), saved(&[("a", Some("1.1")), ("b", None)]));
         let seen = |recent: &Recent, at, saver| {
-            let mut seen = BTreeMap::from([("b".to_owned(), key_seen("0.1"))]);
-            recent.overlay(at, saver, &mut seen);
-            seen.into_keys().collect::<Vec<_>>()
+            let mut request = request(saver);
+            recent.overlay(at, &mut request);
+            request.seen.into_keys().collect::<Vec<_>>()
         };
         assert_eq!(seen(&recent, now, (1, 1)), ["a"]);
         assert_eq!(seen(&recent, now, (1, 2)), ["b"], "a copy of the record is another request's");
         assert_eq!(seen(&recent, now + REMEMBER * 2, (1, 1)), ["b"]);
-        recent.note(now + REMEMBER * 2, (2, 2), wrote(&[("c", None)]));
+        recent.note(now + REMEMBER * 2, (2, 2), saved(&[("c", None)]));
         assert_eq!((recent.savers.len(), recent.order.len(), recent.keys), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_save_that_wrote_nothing_is_remembered_too() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        recent.note(now, (1, 1), Saved { principal: Some("ada".into()), ends_ms: Some(7), ..saved(&[]) });
+        let mut again = request((1, 1));
+        recent.overlay(now, &mut again);
+        assert_eq!(
+            (again.basis, again.principal.as_deref(), again.ends_ms),
+            (Basis::Seen, Some("ada"), Some(7))
+        );
     }
 
     #[test]
     fn the_memory_is_bounded_in_keys_and_in_saves() {
         let (mut recent, now) = (Recent::default(), Instant::now());
         for saver in 0..MAX_KEYS as u64 {
-            recent.note(now, (saver, 0), wrote(&[("a", None), ("b", None)]));
+            recent.note(now, (saver, 0), saved(&[("a", None), ("b", None)]));
         }
         assert_eq!(recent.keys, MAX_KEYS);
         let mut again = Recent::default();
         for _ in 0..MAX_KEYS * 2 {
-            again.note(now, (1, 0), wrote(&[("a", None)]));
+            again.note(now, (1, 0), saved(&[("a", None)]));
         }
         assert!(again.order.len() <= MAX_KEYS);
     }

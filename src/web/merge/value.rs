@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::error::{MergeError, Result};
+use crate::mesh::{self, AsJson};
 
 /// Bytes of SHA-256 that a hash keeps. Users choose values, so the hash must withstand collisions made on purpose:
 /// a changed value that hashes like the old one would not be saved. 16 bytes leave that at 2^64 trials.
@@ -15,12 +16,12 @@ const HASH_BYTES: usize = 16;
 
 /// Encodes a value; `key` is for the error.
 pub fn encode(key: &str, value: &Value) -> Result<Vec<u8>> {
-    rmp_serde::to_vec_named(value).map_err(|e| MergeError::Encode(format!("field {key:?}: {e}")))
+    mesh::value::encode(value).map_err(|e| MergeError::Encode(format!("field {key:?}: {e}")))
 }
 
 /// The inverse of [`encode`]; `None` for bytes that another writer put there and JSON cannot say.
 pub fn decode(bytes: &[u8]) -> Option<Value> {
-    rmp_serde::from_slice(bytes).ok()
+    mesh::value::decode(bytes).ok().map(|AsJson(value)| value)
 }
 
 /// The hash by which values are compared: of their bytes in the adapter's own encoding.
@@ -41,6 +42,10 @@ mod tests {
         let back = decode(&bytes).unwrap();
         assert_eq!(back, value);
         assert_eq!(hash(&encode("k", &back).unwrap()), hash(&bytes));
-        assert_eq!(decode(&[0xc4, 1, 2]), None, "bytes have no place in JSON");
+        assert_eq!(decode(&[0xc4, 1, 2]), Some(json!([2])), "bytes, as serde_json writes them");
+        assert_eq!(decode(&[0x81, 7, 2]), Some(json!({"7": 2})));
+        assert_eq!(decode(b"hello"), None, "not one value");
+        assert_eq!(decode(&mesh::value::encode(&f64::NAN).unwrap()), None);
+        assert_eq!(decode(&[0x82, 7, 2, 0xa1, b'7', 3]), None, "two keys that JSON cannot tell apart");
     }
 }

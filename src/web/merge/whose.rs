@@ -26,8 +26,8 @@ pub(super) fn fill(
         Some(principal) if changed && (held != now || basis == Basis::Cleared) => {
             fields.set_principal(principal)
         }
-        // A map that was cleared logs out by that; one that says nothing of this session removes nothing.
-        None if changed && held.is_some() && basis == Basis::Seen => fields.clear_principal(),
+        // A map that says nothing of this session removes nothing.
+        None if changed && held.is_some() && basis != Basis::Foreign => fields.clear_principal(),
         _ => {}
     }
 }
@@ -61,9 +61,9 @@ mod tests {
         // It is held already.
         assert_eq!(filled(ada, ada, Basis::Seen, None), None);
         assert_eq!(filled(ada, ada, Basis::Foreign, None), None);
-        // A cleared map keeps what it has; the clear itself logs out.
+        // A cleared map keeps what it has, and nothing else.
         assert_eq!(filled(ada, ada, Basis::Cleared, None), login("ada"));
-        assert_eq!(filled(None, ada, Basis::Cleared, None), None);
+        assert_eq!(filled(None, ada, Basis::Cleared, None), Some(None));
         assert_eq!(filled(None, ada, Basis::Foreign, None), None);
     }
 }

@@ -29,4 +29,4 @@ mod bind;
 mod date;
 mod store;
 
-pub use store::MeshStore;
+pub use store::{MeshStore, mesh_id};

@@ -59,7 +59,7 @@ impl MeshStore {
         }
         let principal = self.whose.as_ref().and_then(|whose| whose(data));
         let (expiry, given) = (expiry::idle(left_ms), given(data)?);
-        let receipt = self.merge.create(session_id(id), expiry, (&carried, &given), principal.as_deref())?;
+        let receipt = self.merge.create(mesh_id(id), expiry, (&carried, &given), principal.as_deref())?;
         let id = receipt.id();
         // So that this request may save again; a session that is gone already needs no token.
         if let Ok(versioned) = self.merge.sessions().versioned(&id) {
@@ -79,18 +79,18 @@ impl MeshStore {
             principal: self.whose.as_ref().map(|whose| whose(data)),
             asked: Asked::Date { date_ms: date_ms(ends), left_ms: left_ms(ends) },
         };
-        copied(self.merge.save(session_id(id), save).await?).await;
+        copied(self.merge.save(mesh_id(id), save).await?).await;
         Ok(())
     }
 
     pub(super) async fn load_as(&self, id: i128) -> Result<Option<(Data, OffsetDateTime)>> {
-        let id = session_id(id);
+        let id = mesh_id(id);
         let found = self.merge.find(&id).await?;
         found.map(|versioned| self.shown(id, &versioned)).transpose()
     }
 
     pub(super) async fn delete_as(&self, id: i128) -> Result<()> {
-        copied(self.merge.destroy(&session_id(id)).await?).await;
+        copied(self.merge.destroy(&mesh_id(id)).await?).await;
         Ok(())
     }
 
@@ -124,7 +124,12 @@ fn given(data: &Data) -> Result<Vec<Given<'_>>> {
     given.collect()
 }
 
-/// The mesh's name for a tower-sessions id: the bytes that its cookie text encodes.
-fn session_id(id: i128) -> SessionId {
+/// The mesh's name of a tower-sessions session, whose `Id` of any version holds this number: the bytes that its cookie
+/// text encodes.
+///
+/// So that what a [`MeshStore`] keeps can be named to the mesh, as in "log out everywhere but here":
+/// `sessions.revoke_all_except("ada", &mesh_id(id.0))`, with the `id` that tower-sessions' `Session::id` gives. (A session
+/// that was not saved yet, or whose id was just cycled, has none.)
+pub fn mesh_id(id: i128) -> SessionId {
     SessionId::from_bytes(id.to_le_bytes())
 }

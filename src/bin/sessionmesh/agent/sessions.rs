@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sessionmesh::{Error, Receipt, Session, SessionId};
+use sessionmesh::{AsJson, Error, Receipt, Session, SessionId};
 
 use super::app::{App, Shared};
 use super::body::{self, Create, Naming, Patch, at_most, session_id};
@@ -48,8 +48,8 @@ pub async fn read(State(app): State<Shared>, headers: HeaderMap) -> Answer {
 fn spelled_out(session: &Session) -> Value {
     let (mut fields, mut undecodable) = (Map::new(), Map::new());
     for (key, _) in session.fields() {
-        match session.get::<Value>(key) {
-            Ok(value) => fields.insert(key.to_owned(), value.unwrap_or_default()),
+        match session.get::<AsJson>(key) {
+            Ok(value) => fields.insert(key.to_owned(), value.map(|json| json.0).unwrap_or_default()),
             Err(error) => undecodable.insert(key.to_owned(), error.cause.into()),
         };
     }
