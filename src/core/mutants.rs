@@ -75,8 +75,6 @@ mutants! {
         "The answers that waited for a process that stood still count as round trips of its line.";
     LagIgnored = "lag-ignored",
         "A node whose inputs wait for seconds judges by what it has read as if it had read everything.";
-    StepTakenForSuspend = "step-taken-for-suspend",
-        "What others say stays misdated when a supposed suspend turns out to be a step of the wall clock.";
     SuspendMisdates = "suspend-misdates",
         "After a suspend of its machine a node dates by its own clock what the others said meanwhile: all is new.";
     // Clocks and versions.

@@ -4,7 +4,7 @@
 //! and ends those before it: the session, its fields, its principal and its deadlines stay what they are. A **log-in**
 //! begins a new session, on purpose: two people who log in with one planted cookie must never share one. Both come in two
 //! steps, so that nothing of the old is given up before an answer carries the new; and both are made of ordinary
-//! edits, so that they may meet anything on any node. The argument: `docs/ALGORITHM.md` §13.
+//! edits, so that they may meet anything on any node. The argument: `docs/ALGORITHM.md` §14.
 
 use std::time::Duration;
 
@@ -291,9 +291,8 @@ impl Sessions {
 }
 
 fn lineage_of_login(from: SessionId, principal: &str, session: Option<&Session>) -> Lineage {
-    let before = session.map(|session| Lineage::of(&session.0.packed()).unwrap_or_default());
-    let held = before.as_ref().map(|before| (before, session.and_then(Session::principal)));
-    Lineage::of_login(from, principal, held)
+    let held = session.and_then(|session| Lineage::of(&session.0.packed()));
+    Lineage::of_login(from, principal, held.as_ref())
 }
 
 /// The keys that are to end: all that have no end yet, and what the client came with.

@@ -67,9 +67,7 @@ impl Detector {
     /// What looked like a suspend was a step of the wall clock. Our own beats stay ahead: back they would look old, and
     /// ahead only until the next answer of ours.
     pub(super) fn not_suspended(&mut self) {
-        if !mutant!(StepTakenForSuspend) {
-            self.members.values_mut().for_each(|member| member.evidence.not_suspended());
-        }
+        self.members.values_mut().for_each(|member| member.evidence.not_suspended());
     }
 
     /// This process ran late by so much: what it waits for may lie in its sockets.

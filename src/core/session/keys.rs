@@ -3,7 +3,7 @@
 //! A session lies under its id, the *locator*; who may use it is decided by a *key*, of which the record holds a hash.
 //! Each key is a register of its own, and its end another that is named by the moment it ends, so that ends only ever
 //! add up and the least of them counts: an edit elsewhere cannot lengthen one. Nothing here needs a join of its own
-//! (`docs/ALGORITHM.md` §13).
+//! (`docs/ALGORITHM.md` §14).
 
 use std::fmt;
 

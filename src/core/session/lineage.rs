@@ -3,7 +3,7 @@
 //! A log-in begins a new record. The new one names its predecessors and its **family**: a name made of the session
 //! that the log-in was made from, and of the principal. Two log-ins of one principal from one session, made at the same
 //! moment on two nodes, have one family without knowing each other, and a logout of either destroys the family's name
-//! like a session: that tombstone ends both, wherever they meet it (`docs/ALGORITHM.md` §13). The old record names its
+//! like a session: that tombstone ends both, wherever they meet it (`docs/ALGORITHM.md` §14). The old record names its
 //! successors, each in a field of its own, so that they are a set.
 
 use serde::{Deserialize, Serialize};
@@ -43,22 +43,15 @@ pub fn family(from: SessionId, principal: &str) -> SessionId {
 }
 
 impl Lineage {
-    /// That of a session that `principal` begins by logging in from `from`, as `held` is known of it: its lineage, and
-    /// whose it was.
-    pub fn of_login(from: SessionId, principal: &str, held: Option<(&Self, Option<&str>)>) -> Self {
-        let (before, was) = held.unzip();
-        // Who logs in again as himself stays in his families: whichever of them he logs out with, all end. The nearest
-        // one is always there, since a node that knows nothing of `from` can make no other.
-        let again =
-            before.filter(|_| was.flatten() == Some(principal)).map(|before| before.families.as_slice());
-        let older = before.map(|before| before.ancestors.as_slice());
-        let chain = |first: SessionId, rest: Option<&[SessionId]>| {
-            std::iter::once(first)
-                .chain(rest.unwrap_or_default().iter().copied())
-                .take(MAX_ANCESTORS)
-                .collect()
-        };
-        Self { families: chain(family(from, principal), again), ancestors: chain(from, older) }
+    /// That of a session that `principal` begins by logging in from `from`, of which `held` is what is known.
+    ///
+    /// It is of the family of each of its ancestors: whatever else this principal's log-ins made of any of them ends with
+    /// it. The nearest is always there, since a node that knows nothing of `from` knows its name.
+    pub fn of_login(from: SessionId, principal: &str, held: Option<&Self>) -> Self {
+        let older = held.map(|held| held.ancestors.as_slice()).unwrap_or_default();
+        let ancestors: Vec<_> =
+            std::iter::once(from).chain(older.iter().copied()).take(MAX_ANCESTORS).collect();
+        Self { families: ancestors.iter().map(|from| family(*from, principal)).collect(), ancestors }
     }
 
     /// MessagePack: `[[family, ...], [ancestor, ...]]`.
