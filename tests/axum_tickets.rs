@@ -135,6 +135,26 @@ async fn a_log_in_begins_a_session_and_the_one_before_is_nobodys() {
 }
 
 #[tokio::test]
+async fn what_is_acknowledged_beside_a_log_in_is_carried_along() {
+    let mesh = alone("carried").await;
+    let app = app(&mesh, |layer| layer);
+    let begun = app.post("/set/cart/apples").await;
+    let begun = app.with(&begun).post("/set/coupon/ten").await;
+    let held = app.with(&begun);
+    let beside = async {
+        held.loaded().await;
+        assert_eq!(held.post("/set/cart/bread").await.status, StatusCode::OK);
+        assert_eq!(held.post("/set/user/nobody").await.status, StatusCode::OK);
+        held.open();
+    };
+    let (ada, ()) = tokio::join!(held.post("/slow-login/ada"), beside);
+    let after = app.with(&ada);
+    assert_eq!(after.get("/get/cart").await.body, "bread");
+    assert_eq!(after.get("/get/coupon").await.body, "ten");
+    assert_eq!(after.get("/get/user").await.body, "ada", "what the log-in itself wrote stands");
+}
+
+#[tokio::test]
 async fn a_logout_ends_what_a_double_click_made_wherever_it_was_made() {
     for at_one_node in [true, false] {
         let (meshes, drill) = meshes_to_cut("double-click").await;

@@ -88,6 +88,7 @@ fn routes(pause: &Pause) -> Router {
         .route("/extension", get(from_extension))
         .route("/panic/{user}", post(panics))
         .route("/hang/{user}", post(hangs))
+        .route("/slow-login/{user}", post(slow_login))
         .route("/late/{user}", post(after_the_answer))
         .route("/touch", post(|s: Session| async move { s.touch() }))
         .route("/rotate", post(|s: Session| async move { s.rotate() }))
@@ -125,6 +126,15 @@ async fn after_the_answer(s: Session, Path(user): Path<String>) -> Response {
         std::result::Result::<_, std::convert::Infallible>::Ok(told.join(" "))
     };
     Body::from_stream(futures_util::stream::once(body)).into_response()
+}
+
+/// Logs in, and takes its time to answer.
+async fn slow_login(s: Session, State(pause): State<Pause>, Path(user): Path<String>) -> Result<()> {
+    s.login(&user)?;
+    s.set("user", &user)?;
+    pause.loaded.add_permits(1);
+    pause.gate.acquire().await.unwrap().forget();
+    Ok(())
 }
 
 async fn slow(

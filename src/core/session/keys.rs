@@ -189,3 +189,66 @@ impl Keys {
         .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::causality::Ver;
+    use crate::core::session::{Birth, Field, Live, Mark, Op, State, Ttl, TtlReg, encode};
+    use crate::core::time::Hlc;
+
+    const ID: SessionId = SessionId::from_bytes([7; 16]);
+    const KEY: SessionKey = SessionKey::from_bytes([1; 16]);
+    const OTHER: SessionKey = SessionKey::from_bytes([2; 16]);
+
+    fn keys(names: &[(String, bool)]) -> Keys {
+        let mut names: Vec<_> =
+            names.iter().map(|(name, held)| (name.as_str(), held.then_some(&[][..]))).collect();
+        names.sort_unstable();
+        let fields = names.into_iter().map(|(key, value)| Field { key, op: 0, value }).collect();
+        let live = Live {
+            ops: vec![Op { ver: Ver { hlc: Hlc(1), origin: 0, counter: 1 }, context: Vec::new() }],
+            birth: Some(Birth { op: 0, created_ms: 0, hard_ms: 1_000 }),
+            touch: Some(Mark { op: 0, ms: 0 }),
+            ttl: Some(TtlReg { op: 0, ttl: Ttl::Sliding(10) }),
+            high_sliding: None,
+            high_absolute: None,
+            fields,
+        };
+        let mut bytes = Vec::new();
+        assert!(encode(ID, &State::Live(live), &mut bytes));
+        Keys::of(&Packed::new(&bytes))
+    }
+
+    #[test]
+    fn the_least_end_of_a_key_counts_and_a_removed_one_opens_nothing() {
+        let (key, other) = (KEY.hash(ID), OTHER.hash(ID));
+        let held = |hash: &KeyHash| (hash.held(), true);
+        let two = keys(&[held(&key), held(&other), (key.ends(500), true), (key.ends(70), true)]);
+        assert_eq!(two.opens(&key, 69), Opens::Until(70), "the earlier of two ends");
+        assert_eq!(two.opens(&key, 70), Opens::Ended);
+        assert_eq!(two.opens(&other, 70), Opens::Held);
+        assert_eq!((two.marks, two.over(70).len(), two.over(71).len()), (4, 0, 3), "a key and its two ends");
+        let gone = keys(&[(key.held(), false), held(&other)]);
+        assert_eq!((gone.opens(&key, 0), gone.marks), (Opens::Unknown, 2));
+        let elsewhere = KEY.hash(SessionId::from_bytes([8; 16]));
+        assert_eq!(two.opens(&elsewhere, 0), Opens::Unknown, "a hash is its record's");
+    }
+
+    #[test]
+    fn without_a_key_an_id_opens_what_has_none_and_what_was_just_given_one() {
+        let (bare, key) = (SessionKey::NONE.hash(ID), KEY.hash(ID));
+        assert_eq!(keys(&[]).opens_bare(ID, 0), Opens::Held);
+        assert_eq!(keys(&[(key.held(), true)]).opens_bare(ID, 0), Opens::Unknown);
+        let upgraded = keys(&[(key.held(), true), (bare.ends(70), true)]);
+        assert_eq!(
+            (upgraded.opens_bare(ID, 69), upgraded.opens_bare(ID, 70)),
+            (Opens::Until(70), Opens::Ended)
+        );
+        assert_eq!(
+            keys(&[(key.held(), false)]).opens_bare(ID, 0),
+            Opens::Unknown,
+            "once it had keys, always"
+        );
+    }
+}
