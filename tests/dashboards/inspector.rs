@@ -47,7 +47,8 @@ async fn whose_a_session_is_and_what_revoked_it_are_shown_to_nobody() {
     let detail = get(&router, &format!("/api/v1/sessions/{hash}?values=1")).await.json();
     let fields = detail["session"]["fields"].as_array().unwrap();
     let shown: Vec<_> = fields.iter().map(|f| (f["name"].as_str().unwrap(), &f["value"]["shown"])).collect();
-    assert_eq!(shown, [("(principal)", &Value::Bool(false)), ("cart", &Value::Bool(true))]);
+    let hidden = &Value::Bool(false);
+    assert_eq!(shown, [("(which log-in)", hidden), ("(principal)", hidden), ("cart", &Value::Bool(true))]);
     assert!(!detail.to_string().contains("4711"), "{detail:#}");
     sessions.revoke_all("user 4711").unwrap();
     let list = get(&router, "/api/v1/sessions").await.json();
