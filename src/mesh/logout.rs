@@ -6,7 +6,7 @@ use super::Error;
 use super::receipt::Receipt;
 use super::sessions::Sessions;
 use crate::core::replica::Happened;
-use crate::core::session::{Lineage, Login, SessionId, family, successors};
+use crate::core::session::{Lineage, SessionId, successors};
 
 /// Records that one logout looks at: more than honest log-ins make of one session.
 const MAX_RELATIVES: usize = 256;

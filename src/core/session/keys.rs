@@ -158,7 +158,8 @@ impl Keys {
 
     /// What the key with this hash opens at `now_ms`. Every key is compared, and each of them whole.
     pub fn opens(&self, hash: &KeyHash, now_ms: u64) -> Opens {
-        let found = self.held.iter().filter(|key| key.hash.is(hash)).last();
+        let found =
+            self.held.iter().fold(None, |found, key| if key.hash.is(hash) { Some(key) } else { found });
         match found {
             Some(HeldKey { ends_ms: None, .. }) => Opens::Held,
             Some(HeldKey { ends_ms: Some(ms), .. }) if *ms > now_ms => Opens::Until(*ms),
