@@ -135,7 +135,7 @@ impl Fields {
     }
 
     /// Says that a field of the new session is that of another as it was.
-    #[cfg_attr(not(any(feature = "axum", feature = "_merge")), allow(dead_code))]
+    #[cfg_attr(not(feature = "_merge"), allow(dead_code))]
     pub(crate) fn copied(&mut self, key: &str, value: &[u8]) {
         self.copied.fields += 1;
         self.copied.bytes += key.len() + value.len();
