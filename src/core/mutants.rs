@@ -209,8 +209,6 @@ mutants! {
         "Visibility looks at the highest ttl ever merged, so a shortened one ends nothing (A4).";
     RevivedReapedAtOnce = "revived-reaped-at-once",
         "A revived session may be reaped before every member was asked for it (A2).";
-    HeardOfWaitedForEver = "heard-of-waited-for-ever",
-        "A member that nobody ever met holds up the end of expired sessions for good.";
     MissingForgottenByTime = "missing-forgotten-by-time",
         "A member that is out of reach is missing no more after a while (§8).";
     OwnEndUnheard = "own-end-unheard",
