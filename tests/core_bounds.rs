@@ -127,3 +127,17 @@ fn a_mark_of_the_gone_ends_whatever_a_peer_says() {
     assert!(held & GONE != 0);
     assert!(held & !GONE <= WALL_MS + limits.max_lifetime_ms + 2 * limits.max_drift_ms, "{held}");
 }
+
+/// What the transport refuses by the other side's word, the core refuses by its own: nothing of such a life counts.
+#[test]
+fn a_life_that_was_declared_over_is_not_linked_whatever_the_transport_lets_through() {
+    let (mut node, _) = node(&[Origin(1), FAR]);
+    node.handle(NOW, Input::LinkDown { peer: FAR });
+    node.handle(NOW, Input::Forget(FAR));
+    outputs(&mut node);
+    node.handle(NOW, Input::LinkUp { peer: FAR, version: WIRE_NEWEST });
+    let told = outputs(&mut node);
+    let closed = |o: &Output| matches!(o, Output::CloseLink { peer, why } if *peer == FAR && why.contains("declared over"));
+    assert!(told.iter().any(closed), "{told:?}");
+    assert!(!told.iter().any(|o| matches!(o, Output::Send { peer, .. } if *peer == FAR)), "{told:?}");
+}

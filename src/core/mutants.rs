@@ -213,8 +213,6 @@ mutants! {
         "A member that is out of reach is missing no more after a while (§8).";
     OwnEndUnheard = "own-end-unheard",
         "A node that hears its own life called over goes on under it (A3).";
-    GoneLifeLinked = "gone-life-linked",
-        "A life that was declared over is linked again (A3).";
     RevivedByForceOnly = "revived-by-force-only",
         "What was reaped and comes back is not asked for from the others (A2).";
     RevivedWaitsForEver = "revived-waits-for-ever",

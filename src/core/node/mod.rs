@@ -296,7 +296,7 @@ impl Node {
         if peer == self.origin {
             return;
         }
-        if self.is_forgotten(peer) && !mutant!(GoneLifeLinked) {
+        if self.is_forgotten(peer) {
             // Nothing of it counts for stability any more: it begins a new life first, and hears so when it dials.
             let why = "its life was declared over: it may return under a new one".into();
             self.outputs.push_back(Output::CloseLink { peer, why });
