@@ -375,15 +375,10 @@ impl Sessions {
                 return Opened::Unsure("its key is not known on this node, and not everybody has answered");
             }
         }
-        match found {
-            Found::Session(session) => Opened::Here(self.standing(&session, &ticket.key)),
-            Found::Absent => Opened::Gone,
-            Found::NotYetKnown => {
-                Opened::Unsure("it is not on this node, and nobody who may have it has answered")
-            }
-            Found::Fenced => {
-                Opened::Unsure("this node was frozen or has stopped, and may have missed a logout")
-            }
+        match (found.why_unsure(), found.session()) {
+            (Some(why), _) => Opened::Unsure(why),
+            (None, Some(session)) => Opened::Here(self.standing(&session, &ticket.key)),
+            (None, None) => Opened::Gone,
         }
     }
 }

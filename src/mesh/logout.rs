@@ -41,8 +41,7 @@ impl Sessions {
         let shared = self.running()?;
         for family in &relatives.families {
             for id in shared.replica.end_family(*family, shared.clock.now()) {
-                // Nobody watching is no error.
-                let _ = shared.events.send(Happened::Destroyed(id));
+                shared.replica.tell(Happened::Destroyed(id));
             }
         }
         shared.wrote();

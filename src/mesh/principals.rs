@@ -136,8 +136,7 @@ impl Sessions {
         let id = Self::random_id()?;
         let revoked = shared.replica.revoke(principal, keep, id, shared.clock.now())?;
         for id in &revoked.ended {
-            // Nobody watching is no error.
-            let _ = shared.events.send(Happened::Destroyed(*id));
+            shared.replica.tell(Happened::Destroyed(*id));
         }
         shared.wrote();
         let receipt = Receipt::new(self.mesh().clone(), id, revoked.written);

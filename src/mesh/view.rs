@@ -21,6 +21,16 @@ pub enum Found {
 }
 
 impl Found {
+    /// Why this node cannot say whether the session is there, if so.
+    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
+    pub(crate) fn why_unsure(&self) -> Option<&'static str> {
+        match self {
+            Self::Session(_) | Self::Absent => None,
+            Self::NotYetKnown => Some("it is not on this node, and nobody who may have it has answered"),
+            Self::Fenced => Some("this node was frozen or has stopped, and may have missed a logout"),
+        }
+    }
+
     /// The session if it was found.
     pub fn session(self) -> Option<Session> {
         match self {

@@ -98,7 +98,7 @@ impl Principals {
                         self.due.insert(id);
                     }
                 }
-                Binding::Tombstone => self.due.extend(of_family(&self.families, id)),
+                Binding::Tombstone => self.due.extend(range(&self.families, id)),
                 Binding::Revocation(hash, revocation) => {
                     self.due.extend(range(&self.sessions, hash));
                     let held = self.revocations.entry(hash).or_default();
@@ -158,7 +158,7 @@ impl Principals {
     }
 
     pub fn take_due_of_family(&mut self, family: SessionId) -> Vec<SessionId> {
-        of_family(&self.families, family).filter(|id| self.due.remove(id)).collect()
+        range(&self.families, family).filter(|id| self.due.remove(id)).collect()
     }
 
     pub fn has_due(&self) -> bool {
@@ -185,17 +185,10 @@ impl Principals {
     }
 }
 
-fn range(sessions: &BTreeSet<(u64, SessionId)>, hash: u64) -> impl Iterator<Item = SessionId> + '_ {
+/// The sessions under a key: a principal's hash, or a family.
+fn range<K: Ord + Copy>(sessions: &BTreeSet<(K, SessionId)>, key: K) -> impl Iterator<Item = SessionId> + '_ {
     let (first, last) = (SessionId::from_bytes([0; 16]), SessionId::from_bytes([0xff; 16]));
-    sessions.range((hash, first)..=(hash, last)).map(|entry| entry.1)
-}
-
-fn of_family(
-    families: &BTreeSet<(SessionId, SessionId)>,
-    family: SessionId,
-) -> impl Iterator<Item = SessionId> + '_ {
-    let (first, last) = (SessionId::from_bytes([0; 16]), SessionId::from_bytes([0xff; 16]));
-    families.range((family, first)..=(family, last)).map(|entry| entry.1)
+    sessions.range((key, first)..=(key, last)).map(|entry| entry.1)
 }
 
 /// The name of a principal in this process's index.

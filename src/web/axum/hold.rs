@@ -40,6 +40,13 @@ pub(super) struct Hold {
     pub standing: Standing,
 }
 
+impl Hold {
+    /// Whether the session is its client's.
+    pub fn is_good(&self) -> bool {
+        matches!(self.standing, Standing::Holder | Standing::Late)
+    }
+}
+
 /// Why a session cannot be used. Log-in and logout can do without.
 #[derive(Clone, Copy)]
 pub(super) enum Trouble {
@@ -76,6 +83,16 @@ impl From<Trouble> for SessionError {
 }
 
 impl State {
+    /// The session in hand, to be written to. Refuses one that is not the client's any more, or of which too little is
+    /// known.
+    pub fn writable(&self) -> Result<Option<&Hold>> {
+        match (&self.hold, self.trouble) {
+            (_, Some(trouble)) => Err(trouble.into()),
+            (Some(hold), None) if !hold.is_good() => Err(SessionError::Stale),
+            (hold, None) => Ok(hold.as_ref()),
+        }
+    }
+
     /// Notes a write to the session in hand.
     pub fn wrote(&mut self, receipt: Receipt) {
         if let Some(hold) = &mut self.hold {
@@ -114,7 +131,7 @@ pub(super) async fn find(settings: &Settings, came: &[Content]) -> State {
         let state = find_one(settings, content).await;
         // A cookie of another path may name a session that was: what lives counts, then what is known of.
         let rank = |state: &State| match (&state.hold, state.trouble) {
-            (Some(Hold { standing: Standing::Holder | Standing::Late, .. }), _) => 3,
+            (Some(hold), _) if hold.is_good() => 3,
             (Some(_), _) => 2,
             (None, Some(_)) => 1,
             (None, None) => 0,
@@ -265,14 +282,6 @@ fn max_age(settings: &Settings, content: &Content) -> Option<Duration> {
 
 /// A session that is or is not there, or why that is not known.
 pub(super) fn known(found: mesh::Found) -> Result<Option<mesh::Session>> {
-    match found {
-        mesh::Found::Session(session) => Ok(Some(session)),
-        mesh::Found::Absent => Ok(None),
-        mesh::Found::NotYetKnown => {
-            Err(SessionError::Unavailable("it is not on this node, and nobody who may have it has answered"))
-        }
-        mesh::Found::Fenced => Err(SessionError::Unavailable(
-            "this node was frozen or has stopped, and may have missed a logout",
-        )),
-    }
+    found.why_unsure().map_or(Ok(()), |why| Err(SessionError::Unavailable(why)))?;
+    Ok(found.session())
 }

@@ -81,7 +81,7 @@ impl Session {
         let state = self.0.state.lock();
         match (&state.hold, state.trouble) {
             (_, Some(trouble)) => Err(trouble.into()),
-            (Some(hold), None) if matches!(hold.standing, Standing::Holder | Standing::Late) => {
+            (Some(hold), None) if hold.is_good() => {
                 let id = hold.content.ticket.id;
                 drop(state);
                 let session = known(self.0.settings.sessions.get(&id))?;
@@ -146,12 +146,8 @@ impl Session {
             Ok(())
         };
         let mut state = self.0.state.lock();
-        if let Some(trouble) = state.trouble {
-            return Err(trouble.into());
-        }
-        match &state.hold {
+        match state.writable()? {
             Some(hold) => {
-                writable(hold)?;
                 let receipt = sessions.edit(&hold.content.ticket.id, fill)?;
                 state.wrote(receipt);
             }
@@ -185,11 +181,7 @@ impl Session {
     pub fn touch(&self) -> Result<()> {
         self.looked()?;
         let mut state = self.0.state.lock();
-        if let Some(trouble) = state.trouble {
-            return Err(trouble.into());
-        }
-        let Some(hold) = &state.hold else { return Ok(()) };
-        writable(hold)?;
+        let Some(hold) = state.writable()? else { return Ok(()) };
         let receipt = self.0.settings.sessions.touch(&hold.content.ticket.id)?;
         if receipt.wrote() {
             state.written.push(receipt);
@@ -206,11 +198,7 @@ impl Session {
     pub fn rotate(&self) -> Result<()> {
         self.looked()?;
         let mut state = self.0.state.lock();
-        if let Some(trouble) = state.trouble {
-            return Err(trouble.into());
-        }
-        let Some(hold) = &state.hold else { return Ok(()) };
-        writable(hold)?;
+        let Some(hold) = state.writable()? else { return Ok(()) };
         if state.told {
             return Err(SessionError::TooLate);
         }
@@ -376,7 +364,7 @@ impl Session {
     fn touch_if_read(&self, state: &mut State) {
         if state.written.is_empty()
             && let Some(hold) = &state.hold
-            && writable(hold).is_ok()
+            && hold.is_good()
             // One that has ended meanwhile needs none.
             && let Ok(receipt) = self.0.settings.sessions.touch(&hold.content.ticket.id)
             && receipt.wrote()
@@ -386,14 +374,6 @@ impl Session {
             }
             state.written.push(receipt);
         }
-    }
-}
-
-/// Refuses to write to what is not the client's any more.
-fn writable(hold: &Hold) -> Result<()> {
-    match hold.standing {
-        Standing::Holder | Standing::Late => Ok(()),
-        Standing::Ended | Standing::Moved | Standing::Unknown => Err(SessionError::Stale),
     }
 }
 
