@@ -6,7 +6,7 @@ use super::Error;
 use super::receipt::Receipt;
 use super::sessions::Sessions;
 use crate::core::replica::Happened;
-use crate::core::session::{Lineage, Login, SessionId, family, successors};
+use crate::core::session::{Keys, Lineage, Login, SessionId, family, rotations, successors};
 
 /// Records that one logout looks at: more than honest log-ins make of one session.
 const MAX_RELATIVES: usize = 256;
@@ -28,12 +28,19 @@ impl Sessions {
     /// # Errors
     /// As [`Sessions::destroy_blind`].
     pub fn logout(&self, id: &SessionId) -> Result<Vec<Receipt>, Error> {
-        self.logout_told(id, &Lineage::default())
+        // A framework's session has another id after a rotation, maybe of a moment ago, on another node.
+        let bare = self.record(id, |record| Keys::of(record).marks == 0).unwrap_or(false);
+        let families = if bare { vec![rotations(*id)] } else { Vec::new() };
+        self.logout_told(id, &Lineage { families, ancestors: Vec::new() })
     }
 
     /// As [`Sessions::logout`]; what the client carries of the session's lineage counts where the session is not here.
     pub(crate) fn logout_told(&self, id: &SessionId, told: &Lineage) -> Result<Vec<Receipt>, Error> {
-        let relatives = self.relatives(id, told);
+        self.end_relatives(&self.relatives(id, told))
+    }
+
+    /// Ends these sessions, and all of these families.
+    pub(super) fn end_relatives(&self, relatives: &Relatives) -> Result<Vec<Receipt>, Error> {
         let mut receipts = Vec::new();
         for id in relatives.sessions.iter().chain(&relatives.families) {
             if mutant!(WebLogoutKnownOnly) && self.record(id, |_| ()).is_none() {

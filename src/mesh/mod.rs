@@ -2,6 +2,8 @@
 
 mod builder;
 mod config;
+#[cfg(feature = "_merge")]
+mod cycle;
 mod edit;
 mod error;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
@@ -31,6 +33,8 @@ use tokio::sync::oneshot;
 
 pub use builder::Builder;
 pub use config::{Config, ConfigError, SecretSource};
+#[cfg(feature = "_merge")]
+pub(crate) use cycle::{GivenUp, HeldLogin, Kin};
 pub use edit::{Expiry, Fields};
 pub use error::Error;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
