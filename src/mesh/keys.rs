@@ -20,7 +20,8 @@ use crate::WriteError;
 use crate::core::limits::{MAX_KEY_MARKS, MAX_SUCCESSORS};
 use crate::core::replica::Extent;
 use crate::core::session::{
-    Bound, KeyHash, Keys, LINEAGE_KEY, Lineage, Opens, SessionId, SessionKey, is_moved, moved_key, successors,
+    Bound, KeyHash, Keys, LINEAGE_KEY, Lineage, Opens, Packed, SessionId, SessionKey, is_moved, moved_key,
+    opens, opens_bare, successors,
 };
 
 /// What a client holds: where its session lies, and the proof that it is its.
@@ -98,11 +99,11 @@ impl Sessions {
     /// What a ticket is worth at this session. Takes the same time for every key.
     pub fn standing(&self, session: &Session, key: &SessionKey) -> Standing {
         let record = session.0.packed();
-        let (keys, now_ms) = (Keys::of(&record), self.wall_ms());
+        let now_ms = self.wall_ms();
         let opens = if *key == SessionKey::NONE {
-            keys.opens_bare(record.id(), now_ms)
+            opens_bare(&record, now_ms)
         } else {
-            keys.opens(&key.hash(record.id()), now_ms)
+            opens(&record, &key.hash(record.id()), now_ms)
         };
         match opens {
             Opens::Unknown => Standing::Unknown,
@@ -280,11 +281,7 @@ impl Sessions {
     }
 
     /// Looks at what is held of a session, expired or not, and at its tombstone.
-    pub(super) fn record<T>(
-        &self,
-        id: &SessionId,
-        look: impl FnOnce(&crate::core::session::Packed<'_>) -> T,
-    ) -> Option<T> {
+    pub(super) fn record<T>(&self, id: &SessionId, look: impl FnOnce(&Packed<'_>) -> T) -> Option<T> {
         let replica = &self.mesh().shared().replica;
         replica.shared(id.partition(replica.limits().partitions), |p| p.get(*id).map(|record| look(&record)))
     }
@@ -348,6 +345,19 @@ impl Fields {
     }
 }
 
+/// What this node itself knows of a ticket's session.
+#[derive(Clone, Debug)]
+pub(crate) enum Look {
+    /// Nothing that is still to arrive changes this.
+    Final(Opened),
+    /// It is here, as far as is known.
+    Here(Standing),
+    /// It has expired here. What was written elsewhere may have extended it.
+    Expired,
+    /// Nothing is known of it.
+    Unknown,
+}
+
 /// A ticket's session as a request finds it.
 #[derive(Clone, Debug)]
 pub(crate) enum Opened {
@@ -360,6 +370,28 @@ pub(crate) enum Opened {
 }
 
 impl Sessions {
+    /// What is here of the session of a ticket, asking nobody.
+    pub(crate) fn look(&self, ticket: &Ticket) -> Look {
+        let found = self.get(&ticket.id);
+        match found {
+            Found::Session(session) => match self.standing(&session, &ticket.key) {
+                // Ends only add up, and no log-in is undone.
+                standing @ (Standing::Ended | Standing::Moved) => Look::Final(Opened::Here(standing)),
+                standing => Look::Here(standing),
+            },
+            Found::Fenced => found.why_unsure().map_or(Look::Unknown, |why| Look::Final(Opened::Unsure(why))),
+            Found::Absent | Found::NotYetKnown => {
+                let now_ms = self.wall_ms();
+                let over = |record: &Packed<'_>| record.is_dead() || record.hard_ms() <= now_ms;
+                match self.record(&ticket.id, over) {
+                    Some(true) => Look::Final(Opened::Gone),
+                    Some(false) => Look::Expired,
+                    None => Look::Unknown,
+                }
+            }
+        }
+    }
+
     /// Finds the session of a ticket, asking peers for what is not here: the session, or a key that it does not know.
     pub(crate) async fn open(&self, ticket: &Ticket) -> Opened {
         let mut found = self.fetch(&ticket.id).await;
