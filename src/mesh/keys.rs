@@ -129,19 +129,29 @@ impl Sessions {
         if keys.marks >= MAX_KEY_MARKS {
             return Err(WriteError::TooManyKeys { marks: keys.marks, max: MAX_KEY_MARKS }.into());
         }
+        let bare = ticket.key == SessionKey::NONE && standing == Standing::Holder;
         let skew_ms = self.mesh().shared().replica.limits().skew_ms;
         let new = Ticket { id: ticket.id, key: new_key()? };
         let receipt = self.edit(&ticket.id, |fields| {
             let since_ms = self.wall_ms();
             fields.unless_moved = true;
-            fields.reserved.push((new.key.hash(new.id).held(), Some(since_ms.to_be_bytes().to_vec())));
+            let since = since_ms.to_be_bytes().to_vec();
+            fields.reserved.push((new.key.hash(new.id).held(), Some(since.clone())));
+            if bare {
+                // Or the first key would end what the client holds before it is told of it, and for good.
+                fields.reserved.push((ticket.key.hash(ticket.id).held(), Some(since)));
+            }
             // On whatever clock: these open nothing any more.
             let over = keys.over(since_ms.saturating_sub(skew_ms));
             fields.reserved.extend(over.into_iter().map(|name| (name, None)));
             Ok(())
         })?;
-        let superseded =
-            if standing == Standing::Holder { open_keys(&keys, ticket) } else { Superseded::default() };
+        let superseded = match standing {
+            // A page's requests come all at once: each is given a key, and which of them the client keeps is not known.
+            Standing::Holder if bare => Superseded(vec![ticket.key.hash(ticket.id)]),
+            Standing::Holder => open_keys(&keys),
+            _ => Superseded::default(),
+        };
         Ok((receipt, new, superseded))
     }
 
@@ -206,7 +216,7 @@ impl Sessions {
             Ok(())
         })?;
         let superseded = match (from, session) {
-            (Some(ticket), Some(session)) => open_keys(&Keys::of(&session.0.packed()), ticket),
+            (Some(_), Some(session)) => open_keys(&Keys::of(&session.0.packed())),
             _ => Superseded::default(),
         };
         let copied = old.is_none() || session.is_some();
@@ -292,13 +302,10 @@ fn lineage_of_login(from: SessionId, principal: &str, session: Option<&Session>)
     Lineage::of_login(from, principal, held.as_ref())
 }
 
-/// The keys that are to end: all that have no end yet, and what the client came with.
-fn open_keys(keys: &Keys, ticket: &Ticket) -> Superseded {
-    let mut open: Vec<_> = keys.held.iter().filter(|key| key.ends_ms.is_none()).map(|key| key.hash).collect();
-    if ticket.key == SessionKey::NONE {
-        open.push(SessionKey::NONE.hash(ticket.id));
-    }
-    Superseded(open)
+/// The keys that are to end: all that have no end yet.
+fn open_keys(keys: &Keys) -> Superseded {
+    let open = keys.held.iter().filter(|key| key.ends_ms.is_none());
+    Superseded(open.map(|key| key.hash).collect())
 }
 
 fn new_ticket() -> Result<Ticket, Error> {

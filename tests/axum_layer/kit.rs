@@ -88,6 +88,7 @@ fn routes(pause: &Pause) -> Router {
         .route("/whose", get(whose))
         .route("/extension", get(from_extension))
         .route("/remember/{user}", post(remember))
+        .route("/unready", post(unready))
         .route("/panic/{user}", post(panics))
         .route("/hang/{user}", post(hangs))
         .route("/slow-login/{user}", post(slow_login))
@@ -108,6 +109,24 @@ async fn remember(s: Session, Path(user): Path<String>) -> Result<()> {
 /// A session taken out of the request by somebody who does not wait for it.
 async fn from_extension(Extension(s): Extension<Session>) -> Result<String> {
     Ok(s.get::<String>("user")?.unwrap_or_else(|| "none".into()))
+}
+
+/// All that can be asked of a session, by somebody who does not wait for it: how many of it answered, and with what.
+async fn unready(Extension(s): Extension<Session>) -> String {
+    let answers = [
+        s.snapshot().map(drop),
+        s.principal().map(drop),
+        s.set("user", "eve"),
+        s.remove("user"),
+        s.set_expiry(Expiry::sliding(std::time::Duration::from_secs(1))),
+        s.touch(),
+        s.rotate(),
+        s.login("eve").map(drop),
+        s.logout(),
+    ];
+    let told = answers.map(|answer| answer.map_or_else(|error| error.to_string(), |()| "done".into()));
+    let distinct: std::collections::BTreeSet<String> = told.into_iter().collect();
+    distinct.into_iter().collect::<Vec<_>>().join("; ")
 }
 
 async fn panics(s: Session, Path(user): Path<String>) -> Result<()> {

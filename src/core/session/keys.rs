@@ -166,24 +166,12 @@ pub fn opens(record: &Packed<'_>, hash: &KeyHash, now_ms: u64) -> Opens {
     }
 }
 
-/// What an id without a key opens of a record at `now_ms`: one of a version before, which has none, until it is given one.
+/// What an id without a key opens of a record at `now_ms`: one of a version before, which has none. Once it is given one,
+/// the id is as good as a key ([`SessionKey::NONE`]'s) until that is ended.
 pub fn opens_bare(record: &Packed<'_>, now_ms: u64) -> Opens {
-    let bare = SessionKey::NONE.hash(record.id());
-    let (mut keyless, mut ends_ms) = (true, None);
-    for (named, set) in named(record) {
-        keyless = false;
-        if let Named::Ends(of, ms) = named
-            && set
-            && of == bare
-        {
-            ends_ms = least(ends_ms, ms);
-        }
-    }
-    match ends_ms {
-        None if keyless => Opens::Held,
-        None => Opens::Unknown,
-        Some(ms) if ms > now_ms => Opens::Until(ms),
-        Some(_) => Opens::Ended,
+    match named(record).next() {
+        None => Opens::Held,
+        Some(_) => opens(record, &SessionKey::NONE.hash(record.id()), now_ms),
     }
 }
 
@@ -279,8 +267,10 @@ mod tests {
         let opens = |names: &[(String, bool)], now_ms| opens_bare(&Packed::new(&record(names)), now_ms);
         assert_eq!(opens(&[], 0), Opens::Held);
         assert_eq!(opens(&[(key.held(), true)], 0), Opens::Unknown);
-        let upgraded = [(key.held(), true), (bare.ends(70), true)];
+        let upgraded = [(key.held(), true), (bare.held(), true), (bare.ends(70), true)];
         assert_eq!((opens(&upgraded, 69), opens(&upgraded, 70)), (Opens::Until(70), Opens::Ended));
         assert_eq!(opens(&[(key.held(), false)], 0), Opens::Unknown, "once it had keys, always");
+        assert_eq!(opens(&[(key.held(), true), (bare.held(), true)], 0), Opens::Held, "being upgraded");
+        assert_eq!(opens(&[(key.held(), false), (bare.held(), true)], 0), Opens::Held, "that was taken back");
     }
 }
