@@ -63,12 +63,16 @@ impl Seen {
     /// can forge it can make a node wait and ask its peers, so let only your own come back (sign it).
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(10 * self.0.len());
+        self.put(&mut out);
+        out
+    }
+
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
         for span in &self.0 {
             out.extend_from_slice(&span.short.to_be_bytes());
-            put_varint(span.last, &mut out);
-            put_varint(span.last - span.first, &mut out);
+            put_varint(span.last, out);
+            put_varint(span.last - span.first, out);
         }
-        out
     }
 
     /// The inverse of [`Seen::to_bytes`]; `None` for anything it never wrote.

@@ -317,16 +317,12 @@ pub(super) fn take_back(settings: &Settings, state: &mut State) {
 }
 
 /// The header that tells the client, if it is to be told anything.
-pub(super) fn set_cookie(settings: &Settings, state: &State, secure: bool) -> Option<HeaderValue> {
-    match (state.cookie, &state.hold) {
-        (Outgoing::Set, Some(hold)) => {
-            let wall_ms = settings.sessions.wall_ms();
-            let content = Content {
-                minutes: Content::new(hold.content.ticket, wall_ms).minutes,
-                ..hold.content.clone()
-            };
-            let value = cookie::write(&content, settings.secrets());
-            settings.attributes.set_cookie(Some(value), secure, max_age(settings, &content))
+pub(super) fn set_cookie(settings: &Settings, state: &mut State, secure: bool) -> Option<HeaderValue> {
+    match (state.cookie, &mut state.hold) {
+        (Outgoing::Set, Some(Hold { content, .. })) => {
+            content.written_at(settings.sessions.wall_ms());
+            let value = cookie::write(content, &settings.signers);
+            settings.attributes.set_cookie(Some(value), secure, max_age(settings, content))
         }
         (Outgoing::Remove, _) => settings.attributes.set_cookie(None, secure, None),
         (Outgoing::Keep | Outgoing::Set, _) => None,
