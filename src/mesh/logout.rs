@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Error;
 use super::receipt::Receipt;
 use super::sessions::Sessions;
+use crate::core::membership::State;
 use crate::core::replica::Happened;
 use crate::core::session::{Keys, Lineage, Login, SessionId, family, rotations, successors};
 
@@ -100,10 +101,12 @@ impl Sessions {
     /// Whether somebody may hold what this node does not: it has not caught up, or a member that did not say goodbye is
     /// not linked. A name counts once: after a restart its old life is dead for good.
     pub(crate) fn somebody_is_missing(&self) -> bool {
-        let mesh = self.mesh();
-        let members = mesh.members();
-        let linked = |name: &str| members.iter().any(|m| m.node == name && m.linked);
-        let missing = |name: &str| name != mesh.node() && !linked(name);
-        !mesh.readiness().0 || members.iter().any(|m| m.state != "left" && missing(&m.node))
+        if !self.mesh().is_ready() {
+            return true;
+        }
+        let shared = self.mesh().shared();
+        let members = shared.members.read();
+        let linked = |name: &str| members.iter().any(|m| m.linked && m.node == name);
+        members.iter().any(|m| m.state != State::Left && m.node != shared.node && !linked(&m.node))
     }
 }

@@ -39,9 +39,9 @@ pub use edit::{Expiry, Fields};
 pub use error::Error;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
 pub use json::AsJson;
-#[cfg(feature = "axum")]
-pub(crate) use keys::Opened;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};
+#[cfg(feature = "axum")]
+pub(crate) use keys::{Look, Opened};
 pub use principals::{Login, Revocation};
 #[doc(hidden)]
 pub use private::{Exposure, exposure};
@@ -120,8 +120,12 @@ impl Mesh {
 
     /// Whether this node serves now, and why (not).
     pub fn readiness(&self) -> (bool, String) {
-        let serving = self.shared.replica.serving(self.shared.clock.now());
-        (serving == Serving::Ready, self.shared.serving.borrow().1.clone())
+        (self.is_ready(), self.shared.serving.borrow().1.clone())
+    }
+
+    /// Whether this node serves now.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.shared.replica.serving(self.shared.clock.now()) == Serving::Ready
     }
 
     /// Drills only: falsifies this node's wall clock from now on, by this much (ms), as a step of NTP or an operator would.
