@@ -102,7 +102,7 @@ fn routes(pause: &Pause) -> Router {
         .route("/logout", post(|s: Session| async move { s.logout() }))
         .route("/slow/{key}/{value}", post(slow))
         .route("/fill", post(fill))
-        .route("/remember", post(remember))
+        .route("/remember", post(for_a_fortnight))
         .route("/left", get(hours_left))
         .route("/revoke", post(revoke))
         .route("/revoke-others", post(revoke_others))
@@ -203,7 +203,7 @@ async fn fill(s: Session) -> Result<()> {
     written
 }
 
-async fn remember(s: Session) -> Result<()> {
+async fn for_a_fortnight(s: Session) -> Result<()> {
     s.set_expiry(Expiry::sliding(Duration::from_secs(14 * 24 * 3_600)))
 }
 

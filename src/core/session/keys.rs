@@ -158,8 +158,10 @@ pub fn opens(record: &Packed<'_>, hash: &KeyHash, now_ms: u64) -> Opens {
             Named::Ends(..) => {}
         }
     }
+    let long = || matches!(record.ttl(), super::state::Ttl::Sliding(86_400_000..));
     match ends_ms {
         _ if !held => Opens::Unknown,
+        Some(_) if mutant!(WebExpiryLengthensKeys) && long() => Opens::Held,
         None => Opens::Held,
         Some(ms) if ms > now_ms => Opens::Until(ms),
         Some(_) => Opens::Ended,
@@ -190,10 +192,6 @@ impl Keys {
                 Named::Ends(hash, ms) if set => keys.ends.push((hash, ms)),
                 _ => {}
             }
-        }
-        if mutant!(WebExpiryLengthensKeys) && matches!(record.ttl(), super::state::Ttl::Sliding(86_400_000..))
-        {
-            ends.clear();
         }
         for key in &mut keys.held {
             key.ends_ms = keys.ends.iter().filter(|(hash, _)| *hash == key.hash).map(|(_, ms)| *ms).min();
