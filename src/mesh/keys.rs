@@ -15,12 +15,13 @@ use super::Error;
 use super::edit::{Expiry, Fields};
 use super::receipt::Receipt;
 use super::sessions::Sessions;
-use super::view::{Found, Session};
+use super::view::Session;
 use crate::WriteError;
 use crate::core::limits::{MAX_KEY_MARKS, MAX_SUCCESSORS};
 use crate::core::replica::Extent;
 use crate::core::session::{
-    Bound, KeyHash, Keys, LINEAGE_KEY, Lineage, Opens, SessionId, SessionKey, is_moved, moved_key, successors,
+    Bound, KeyHash, Keys, LINEAGE_KEY, Lineage, Opens, Packed, SessionId, SessionKey, is_moved, moved_key,
+    successors,
 };
 
 /// What a client holds: where its session lies, and the proof that it is its.
@@ -97,8 +98,12 @@ impl Sessions {
 
     /// What a ticket is worth at this session. Takes the same time for every key.
     pub fn standing(&self, session: &Session, key: &SessionKey) -> Standing {
-        let record = session.0.packed();
-        let (keys, now_ms) = (Keys::of(&record), self.wall_ms());
+        self.worth(&session.0.packed(), key, self.wall_ms())
+    }
+
+    /// What a key is worth at this record, expired or not.
+    pub(super) fn worth(&self, record: &Packed<'_>, key: &SessionKey, now_ms: u64) -> Standing {
+        let keys = Keys::of(record);
         let opens = if *key == SessionKey::NONE {
             keys.opens_bare(record.id(), now_ms)
         } else {
@@ -107,7 +112,7 @@ impl Sessions {
         match opens {
             Opens::Unknown => Standing::Unknown,
             Opens::Ended => Standing::Ended,
-            _ if is_moved(&record) => Standing::Moved,
+            _ if is_moved(record) => Standing::Moved,
             Opens::Held => Standing::Holder,
             Opens::Until(_) => Standing::Late,
         }
@@ -291,11 +296,7 @@ impl Sessions {
     }
 
     /// Looks at what is held of a session, expired or not, and at its tombstone.
-    pub(super) fn record<T>(
-        &self,
-        id: &SessionId,
-        look: impl FnOnce(&crate::core::session::Packed<'_>) -> T,
-    ) -> Option<T> {
+    pub(super) fn record<T>(&self, id: &SessionId, look: impl FnOnce(&Packed<'_>) -> T) -> Option<T> {
         let replica = &self.mesh().shared().replica;
         replica.shared(id.partition(replica.limits().partitions), |p| p.get(*id).map(|record| look(&record)))
     }
@@ -352,8 +353,8 @@ impl Session {
         Expiry { bound: Bound { within_ms, ..asked.bound }, ..asked }
     }
 
-    /// Whether a log-in can still be made from it: it remembers so many that were.
-    pub(crate) fn can_move(&self) -> bool {
+    /// Whether a log-in can still be made from it: it remembers those that were, and only so many.
+    pub fn can_move(&self) -> bool {
         successors(&self.0.packed()).len() < MAX_SUCCESSORS
     }
 }
@@ -363,40 +364,5 @@ impl Fields {
     fn copy(&mut self, session: &Session) {
         session.fields().for_each(|(key, bytes)| self.set_bytes(key, bytes));
         self.copied = Extent::of(&session.0.packed());
-    }
-}
-
-/// A ticket's session as a request finds it.
-#[derive(Clone, Debug)]
-pub(crate) enum Opened {
-    /// It is here, and this is what the ticket is worth.
-    Here(Standing),
-    /// It is not: never was, or expired, or ended.
-    Gone,
-    /// That is not known.
-    Unsure(&'static str),
-}
-
-impl Sessions {
-    /// Finds the session of a ticket, asking peers for what is not here: the session, or a key that it does not know.
-    pub(crate) async fn open(&self, ticket: &Ticket) -> Opened {
-        let mut found = self.fetch(&ticket.id).await;
-        if let Found::Session(session) = &found
-            && self.standing(session, &ticket.key) == Standing::Unknown
-        {
-            let all = self.ask_everyone(&ticket.id).await;
-            found = self.get(&ticket.id);
-            if let Found::Session(session) = &found
-                && self.standing(session, &ticket.key) == Standing::Unknown
-                && (!all || self.somebody_is_missing())
-            {
-                return Opened::Unsure("its key is not known on this node, and not everybody has answered");
-            }
-        }
-        match (found.why_unsure(), found.session()) {
-            (Some(why), _) => Opened::Unsure(why),
-            (None, Some(session)) => Opened::Here(self.standing(&session, &ticket.key)),
-            (None, None) => Opened::Gone,
-        }
     }
 }

@@ -12,10 +12,12 @@ mod logout;
 #[cfg(feature = "dashboard")]
 pub(crate) mod observe;
 mod principals;
+mod ration;
 mod receipt;
 mod seen;
 mod sessions;
 mod status;
+mod ticket;
 pub(crate) mod value;
 #[cfg(feature = "_merge")]
 mod version;
@@ -24,8 +26,9 @@ mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use builder::Builder;
@@ -34,10 +37,9 @@ pub use edit::{Expiry, Fields};
 pub use error::Error;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
 pub use json::AsJson;
-#[cfg(feature = "axum")]
-pub(crate) use keys::Opened;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};
 pub use principals::{Login, Revocation};
+pub(crate) use ration::Ration;
 #[cfg(feature = "axum")]
 pub(crate) use receipt::second_copies;
 pub use receipt::{Receipt, TooFewCopies};
@@ -46,6 +48,7 @@ pub use seen::{CaughtUp, CaughtUpTotals, MAX_SEEN, Seen};
 pub(crate) use sessions::Asked;
 pub use sessions::Sessions;
 pub use status::{MemberInfo, RefusedInfo, Status};
+pub use ticket::{LoggedOut, Opened};
 #[cfg(feature = "_merge")]
 pub(crate) use version::{Version, Versioned};
 pub use view::{FieldError, Found, Session};
@@ -63,6 +66,8 @@ pub(crate) const SILENT: &str = "its task does not run: the process was frozen, 
 pub struct Mesh {
     shared: Arc<Shared>,
     _alive: Arc<StopOnDrop>,
+    /// Logouts of sessions that nobody here knows, with tickets that nobody vouches for.
+    strangers: Arc<Mutex<Ration>>,
 }
 
 /// Ends the node's task with the last handle.
@@ -82,7 +87,8 @@ impl Mesh {
     }
 
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { _alive: Arc::new(StopOnDrop(Arc::clone(&shared))), shared }
+        let strangers = Arc::new(Mutex::new(Ration::new(Instant::now())));
+        Self { _alive: Arc::new(StopOnDrop(Arc::clone(&shared))), strangers, shared }
     }
 
     /// The sessions of this mesh.

@@ -11,6 +11,8 @@ mod dashboard;
 mod deaths;
 mod ends;
 mod guards;
+mod keys;
+mod logouts;
 mod names;
 mod principals;
 mod refused;

@@ -172,12 +172,13 @@ impl Keys {
         }
     }
 
-    /// What an id without a key opens: a record of a version before, which has none, until it is given one.
+    /// What an id without a key opens: a record of a version before, which has none, until it is given one. One that was
+    /// given a key that its client was never told has none again.
     pub fn opens_bare(&self, id: SessionId, now_ms: u64) -> Opens {
         let bare = SessionKey::NONE.hash(id);
         let end = self.ends.iter().filter(|(hash, _)| *hash == bare).map(|(_, ms)| *ms).min();
         match end {
-            None if self.marks == 0 => Opens::Held,
+            None if self.held.is_empty() => Opens::Held,
             Some(ms) if ms > now_ms => Opens::Until(ms),
             Some(_) => Opens::Ended,
             None => Opens::Unknown,

@@ -15,8 +15,8 @@ use super::recent::{Recent, Saved};
 use super::request::{MapName, Request};
 use super::token::{Carried, HIDDEN_KEY, SeenKey, Token};
 use super::whose;
+use crate::mesh::Ration;
 use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Version, Versioned};
-use crate::web::ration::Ration;
 use crate::{SessionId, WriteError};
 
 /// Ids tried by one create. The first random one is free; more than a few taken ones are no accident.

@@ -6,12 +6,17 @@ mod body;
 mod drills;
 mod error;
 mod health;
+mod keys;
 mod life;
+mod limits;
 mod listen;
+mod logout;
 mod members;
 mod principals;
 mod serve;
 mod sessions;
+mod ticket;
+mod untold;
 
 use std::path::PathBuf;
 
