@@ -15,10 +15,12 @@ mod logout;
 pub(crate) mod observe;
 mod principals;
 mod private;
+mod ration;
 mod receipt;
 mod seen;
 mod sessions;
 mod status;
+mod ticket;
 pub(crate) mod value;
 #[cfg(feature = "_merge")]
 mod version;
@@ -27,8 +29,9 @@ mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use builder::Builder;
@@ -40,11 +43,10 @@ pub use error::Error;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
 pub use json::AsJson;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};
-#[cfg(feature = "axum")]
-pub(crate) use keys::{Look, Opened};
 pub use principals::{Login, Revocation};
 #[doc(hidden)]
 pub use private::{Exposure, exposure};
+pub(crate) use ration::Ration;
 #[cfg(feature = "axum")]
 pub(crate) use receipt::second_copies;
 pub use receipt::{Receipt, TooFewCopies};
@@ -53,6 +55,9 @@ pub use seen::{CaughtUp, CaughtUpTotals, MAX_SEEN, Seen};
 pub(crate) use sessions::Asked;
 pub use sessions::Sessions;
 pub use status::{MemberInfo, RefusedInfo, Status};
+#[cfg(feature = "axum")]
+pub(crate) use ticket::Look;
+pub use ticket::{LoggedOut, Opened};
 #[cfg(feature = "_merge")]
 pub(crate) use version::{Version, Versioned};
 pub use view::{FieldError, Found, Session};
@@ -70,6 +75,8 @@ pub(crate) const SILENT: &str = "its task does not run: the process was frozen, 
 pub struct Mesh {
     shared: Arc<Shared>,
     _alive: Arc<StopOnDrop>,
+    /// Logouts of sessions that nobody here knows, with tickets that nobody vouches for.
+    strangers: Arc<Mutex<Ration>>,
 }
 
 /// Ends the node's task with the last handle.
@@ -89,7 +96,8 @@ impl Mesh {
     }
 
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { _alive: Arc::new(StopOnDrop(Arc::clone(&shared))), shared }
+        let strangers = Arc::new(Mutex::new(Ration::new(Instant::now())));
+        Self { _alive: Arc::new(StopOnDrop(Arc::clone(&shared))), strangers, shared }
     }
 
     /// The sessions of this mesh.
