@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::partition::{Partition, Pending, Taught};
 use super::tell::Happened;
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
-use crate::core::limits::{Limits, MAX_FORCED, MAX_TAUGHT};
+use crate::core::limits::{Limits, MAX_AHEAD_MS, MAX_FORCED, MAX_TAUGHT};
 use crate::core::marks::Mark;
 use crate::core::session::{SessionId, State};
 use crate::core::time::HybridClock;
@@ -73,6 +73,8 @@ pub(super) enum Admitted {
 pub struct Gate<'a> {
     /// Wall time (ms).
     pub wall_ms: u64,
+    /// How far ahead of it a stamp may be (ms): the drift bound, or more for a joiner whose every source holds such.
+    pub ahead_ms: u64,
     /// The node's limits.
     pub limits: &'a Limits,
     /// The node's clock: observes every accepted stamp.
@@ -407,14 +409,18 @@ impl Partition {
             }
         };
         // What this node has itself been ahead of draws nobody after it: members that were ahead together go on.
-        let known_ms = gate.clock.latest().ms();
-        if newest_ms > (gate.wall_ms + limits.max_drift_ms).max(known_ms) && !mutant!(EntryDriftUnchecked) {
+        let (known_ms, usual_ms) = (gate.clock.latest().ms(), gate.wall_ms + limits.max_drift_ms);
+        let most_ms = gate.wall_ms.saturating_add(gate.ahead_ms).max(known_ms);
+        if newest_ms > most_ms && !mutant!(EntryDriftUnchecked) {
             self.counts.refused_drift += 1;
             self.marks.hit(Mark::EntryClockAhead);
             return Err(Refusal::ClockAhead {
                 ahead_ms: newest_ms - gate.wall_ms,
                 max_ms: limits.max_drift_ms,
             });
+        }
+        if newest_ms > usual_ms.max(known_ms) {
+            self.marks.hit(Mark::JoinedAhead);
         }
         let own = |ver: &Ver| ver.origin == self.own && ver.counter > gate.own_counter;
         let impostor = match state {
@@ -427,10 +433,11 @@ impl Partition {
         }
         let longest_ms = limits.max_lifetime_ms + limits.skew_ms + limits.max_drift_ms;
         // A session born on a clock that was ahead: its tombstone has to outlive it, though it is stamped today.
+        let known_ms = if most_ms > usual_ms { most_ms } else { known_ms };
         let born_ms = if matches!(state, State::Dead(_)) { created_ms.max(known_ms) } else { created_ms };
         if hard_ms > born_ms.saturating_add(longest_ms) {
             let ahead_ms = hard_ms - born_ms.saturating_add(longest_ms);
-            if matches!(state, State::Dead(_)) && ahead_ms <= limits.max_lifetime_ms {
+            if matches!(state, State::Dead(_)) && ahead_ms <= MAX_AHEAD_MS {
                 self.counts.refused_drift += 1;
                 self.marks.hit(Mark::EntryClockAhead);
                 return Err(Refusal::ClockAhead { ahead_ms, max_ms: limits.max_drift_ms });
