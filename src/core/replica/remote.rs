@@ -134,9 +134,7 @@ impl Partition {
     ) -> Result<bool, Refusal> {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
         let mut whole = true;
-        for entry in entries {
-            whole &= self.admit_from(from, entry, gate)? != Admitted::NeedFull;
-        }
+        self.admit_each(from, entries, gate, &mut |_, _, admitted| whole &= admitted != Admitted::NeedFull)?;
         if !whole && !mutant!(PushAdoptedDespiteBlock) || self.over_hard_limit(gate.limits) {
             self.marks.hit(Mark::PushNotAdopted);
             return Ok(false);
@@ -160,16 +158,15 @@ impl Partition {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
         let mut claims = page.claims;
         let mut need = Vec::new();
-        for entry in &page.entries {
-            let (id, state) = entry;
-            if self.admit_from(page.from, entry, gate)? == Admitted::NeedFull {
-                if page.forced.contains(id) {
-                    return Err(Refusal::Malformed("a forced answer without the whole record"));
-                }
+        self.admit_each(page.from, &page.entries, gate, &mut |p, (id, state), admitted| {
+            if admitted == Admitted::NeedFull {
                 need.push(*id);
                 // Stop each claim before the first blocked dot (CRDT.md F1: all or nothing livelocks).
-                self.truncate_claims(&mut claims, state);
+                p.truncate_claims(&mut claims, state);
             }
+        })?;
+        if need.iter().any(|id| page.forced.contains(id)) {
+            return Err(Refusal::Malformed("a forced answer without the whole record"));
         }
         if !page.current && !mutant!(StaleAnswersAdopt) {
             self.marks.hit(Mark::PageStale);
@@ -319,6 +316,28 @@ impl Partition {
             self.marks.hit(Mark::HardMemoryLimit);
         }
         over
+    }
+
+    /// Admits entries one by one and shows what became of each. One from too far ahead keeps out only itself and the
+    /// claims: a log-out that stands behind it in a page would otherwise wait for as long as a clock was ahead.
+    fn admit_each(
+        &mut self,
+        from: Origin,
+        entries: &[Entry<'_>],
+        gate: &mut Gate<'_>,
+        seen: &mut dyn FnMut(&Self, &Entry<'_>, Admitted),
+    ) -> Result<(), Refusal> {
+        let mut refused = None;
+        for entry in entries {
+            match self.admit_from(from, entry, gate) {
+                Ok(admitted) => seen(self, entry, admitted),
+                Err(ahead @ Refusal::ClockAhead { .. }) if !mutant!(FutureHidesTheRest) => {
+                    refused.get_or_insert(ahead);
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        refused.map_or(Ok(()), Err)
     }
 
     /// Admission of one entry of `from`, which asks the others too if the session had been reaped here.
