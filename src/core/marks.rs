@@ -44,6 +44,8 @@ marks! {
     PeerClockRefused = "peer-clock-refused",
     /// An entry from further ahead than the drift bound: its round does not complete (A8).
     EntryClockAhead = "entry-clock-ahead",
+    /// A joiner took what is from further ahead than the drift bound, since every ready member holds it (A8).
+    JoinedAhead = "joined-ahead",
     /// Dots of this life that it never wrote: somebody else carries its name (A7).
     OwnOriginImpostor = "own-origin-impostor",
     /// An entry that breaks a rule every honest peer keeps.

@@ -258,6 +258,12 @@ mutants! {
         "A fence opens without a round.";
     ReadyAtFirstLink = "ready-at-first-link",
         "A joiner is ready as soon as it has a link, before any round.";
+    JoinerRefusesTheFuture = "joiner-refuses-the-future",
+        "A joiner of a mesh that was ahead as a whole takes nothing from there until its time has come (A8).";
+    FutureHidesTheRest = "future-hides-the-rest",
+        "One entry from too far ahead keeps out what stands behind it in its page, log-outs too (A8).";
+    VerifiesTheFuture = "verifies-the-future",
+        "A joiner waits until others take what it wrote in the future before it is ready.";
     JoinUnverified = "join-unverified",
         "A joiner is ready without verifying what it adopted.";
     JoinerTrustsJoiners = "joiner-trusts-joiners",

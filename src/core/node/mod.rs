@@ -7,6 +7,7 @@
 //! `verify.rs` (what a joiner compares), `clocks.rs` (whether our wall clock is right), `audit.rs`; for those who look from
 //! outside, `compare.rs` (who differs) and `inspect.rs` (one session at peers).
 
+mod ahead;
 mod answer;
 mod audit;
 mod clocks;
@@ -511,8 +512,10 @@ impl Node {
         f: impl FnOnce(&mut super::replica::Partition, &mut Gate<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let mut events = Vec::new();
+        let ahead_ms = self.stamps_within_ms(now);
         let mut gate = Gate {
             wall_ms: now.wall_ms,
+            ahead_ms,
             limits: &self.limits,
             clock: self.replica.clock(),
             own_counter: self.replica.counter(),
