@@ -73,6 +73,8 @@ mutants! {
         "A process that stood still takes the silence of that time for everybody's death.";
     StallIsASample = "stall-is-a-sample",
         "The answers that waited for a process that stood still count as round trips of its line.";
+    SlowForEver = "slow-for-ever",
+        "Quick answers of a member that was slow end its long timeouts by a sample's weight only.";
     LagIgnored = "lag-ignored",
         "A node whose inputs wait for seconds judges by what it has read as if it had read everything.";
     SuspendMisdates = "suspend-misdates",
