@@ -112,7 +112,7 @@ marks! {
     WallJumpForward = "wall-jump-forward",
     /// The wall clock stepped backward: it is in doubt.
     WallJumpBackward = "wall-jump-backward",
-    /// The wall clock went ahead of the monotonic one: the machine was suspended.
+    /// The wall clock stepped against the monotonic one: the machine may have been suspended.
     SuspendNoticed = "suspend-noticed",
     /// A reading of the wall clock older than one already used: the older one counts (A6).
     WallClamped = "wall-clamped",
@@ -128,7 +128,7 @@ marks! {
     HlcCarry = "hlc-carry",
 
     // Joining, ready, fenced.
-    /// A joiner was frozen: its clocks start again.
+    /// A joiner was frozen: its clocks start again, and it shows nothing before it has joined.
     JoinerFrozen = "joiner-frozen",
     /// The fence closed: this process may have missed logouts.
     FenceClosed = "fence-closed",

@@ -258,6 +258,10 @@ mutants! {
         "A process that was frozen trusts what it remembers.";
     FenceOpensAtOnce = "fence-opens-at-once",
         "A fence opens without a round.";
+    SetClockHidesSuspend = "set-clock-hides-suspend",
+        "A suspend is noticed only if the wall clock is ahead afterwards of where it was and of what is believed (§8).";
+    ThawedJoinerServes = "thawed-joiner-serves",
+        "A joiner that stood still shows and edits what it held before (§8).";
     ReadyAtFirstLink = "ready-at-first-link",
         "A joiner is ready as soon as it has a link, before any round.";
     JoinerRefusesTheFuture = "joiner-refuses-the-future",

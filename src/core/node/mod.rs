@@ -279,6 +279,7 @@ impl Node {
         self.end_revoked(now);
         self.start_rounds(now);
         self.update_phase(now);
+        self.replica.set_alone(!self.knows_others());
         self.replica.beat(now);
     }
 

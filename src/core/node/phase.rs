@@ -166,12 +166,13 @@ impl Node {
         self.fence(now, &format!("frozen for {silent_ms} ms"));
     }
 
-    /// Trusts nothing until a full round. A joiner trusts nothing yet: for it only the clocks start again, or it
-    /// would take the time it was frozen for a time in which nobody answered.
+    /// Trusts nothing until a full round. For a joiner that is the one it waits for anyway, and its clocks start again, or
+    /// it would take the time it was frozen for a time in which nobody answered.
     pub(super) fn fence(&mut self, now: Now, why: &str) {
         self.phase.fence(now);
         if self.phase.serving == Serving::Joining {
             self.marks.hit(Mark::JoinerFrozen);
+            self.hide_until_joined(why);
         } else {
             self.marks.hit(Mark::FenceClosed);
             self.serve_as(Serving::Fenced, format!("{why}: waiting for one full round"));
@@ -179,6 +180,16 @@ impl Node {
         let peers: Vec<Origin> = self.peers.keys().copied().collect();
         peers.into_iter().for_each(|peer| self.want_round(peer));
         self.round = None;
+    }
+
+    /// A joiner shows and edits what has come to it. Once it stood still, a logout of that may have been missed.
+    fn hide_until_joined(&mut self, why: &str) {
+        if mutant!(ThawedJoinerServes) {
+            return;
+        }
+        self.replica.set_serving(Serving::Fenced);
+        let why = format!("{why}: nothing is shown before it has joined");
+        self.outputs.push_back(Output::Serving(Serving::Fenced, why));
     }
 
     /// Begins a new life under a fresh origin; the data stays.
