@@ -76,8 +76,8 @@ fn noticed_after_slow(n: usize, seed: u8, one_way_ms: u64, calm_ms: u64) -> u64 
 /// `docs/MEMBERSHIP.md`: measured anew within 2 (N - 1) + 4 intervals if one was slow.
 #[test]
 fn who_was_slow_for_long_and_is_quick_again_is_noticed_as_soon_as_ever_when_it_dies() {
-    for (n, seeds, usual_ms) in [(6, 8, USUAL_MS), (24, 2, USUAL_LARGE_MS)] {
-        for one_way_ms in [100, 300, 900] {
+    for (n, seeds, usual_ms) in [(6, 4, USUAL_MS), (24, 1, USUAL_LARGE_MS)] {
+        for one_way_ms in [300, 900] {
             for seed in 0..seeds {
                 let calm_ms = 250 * (2 * (n as u64 - 1) + 4) + 2 * one_way_ms;
                 let ms = noticed_after_slow(n, seed, one_way_ms, calm_ms);
