@@ -161,7 +161,7 @@ impl Replica {
         };
         let raw = clock();
         let (now, disputed_ms) = (self.wall.believe(raw), self.wall.disputed_ms(raw));
-        let serving = self.serving(now);
+        let serving = self.serving(raw);
         let shown = |view: &View, wall_ms: u64| view.packed().visible(wall_ms.max(high_wall_ms));
         let lookup = match held.map(View) {
             _ if serving == Serving::Fenced => Lookup::Fenced,
