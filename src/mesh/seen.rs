@@ -250,6 +250,7 @@ impl Sessions {
     }
 
     /// Whether a life that is linked is to send what it wrote of `seen`: it comes unasked.
+    #[cfg(feature = "axum")]
     pub(crate) fn is_coming(&self, id: &SessionId, seen: &Seen) -> bool {
         let linked = self.linked_lives();
         !self.holds(id, &seen.without_those(|short| !linked.contains(&short)))

@@ -115,7 +115,7 @@ impl Sessions {
         let (id, now_ms) = (&ticket.id, self.wall_ms());
         // Expired ones too: on a node whose clock lags it may still be visible.
         let held = self.record(id, |record| {
-            (!record.is_dead()).then(|| self.worth(record, &ticket.key, now_ms)).unwrap_or(Standing::Ended)
+            if record.is_dead() { Standing::Ended } else { self.worth(record, &ticket.key, now_ms) }
         });
         match held {
             // An id alone opens nothing of a session that has keys, whatever others know.

@@ -70,7 +70,7 @@ pub(super) enum Step {
     /// A key was added, which takes the place of others.
     Key(Ticket, Superseded),
     /// A log-in began a session.
-    Login(BegunLogin),
+    Login(Box<BegunLogin>),
 }
 
 impl From<Trouble> for SessionError {

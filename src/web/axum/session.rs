@@ -257,7 +257,7 @@ impl Session {
         let carried = if begun.copied && !state.behind { Carried::Whole } else { Carried::Behind };
         (state.trouble, state.behind) = (None, false);
         let receipt = begun.receipt.clone();
-        state.steps.push(Step::Login(begun));
+        state.steps.push(Step::Login(Box::new(begun)));
         state.take(content, receipt);
         Ok(carried)
     }

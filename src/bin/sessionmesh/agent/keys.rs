@@ -114,7 +114,7 @@ pub async fn login(State(app): State<Shared>, headers: HeaderMap, body: Body) ->
         None => (None, true),
     };
     let begun = app.sessions.begin_login(from.as_ref(), &wanted.principal, expiry)?;
-    let untold = Untold::new(&app.sessions, New::Login(begun.clone()));
+    let untold = Untold::new(&app.sessions, New::Login(Box::new(begun.clone())));
     let mut receipts = vec![begun.receipt.clone()];
     if !wanted.set.is_empty() {
         receipts.push(app.sessions.edit(&begun.ticket.id, |fields| {

@@ -11,7 +11,7 @@ pub enum New {
     /// A key was added.
     Key(Ticket),
     /// A log-in began a session.
-    Login(BegunLogin),
+    Login(Box<BegunLogin>),
 }
 
 /// Takes it back when dropped, unless it was told.
