@@ -38,7 +38,7 @@ impl Shake {
         let origin = theirs.origin;
         let link = match shake.judge(&theirs).await {
             Err(failure) if failure == Failure::NotNeeded => {
-                shake.shared.table.add_self(dialled);
+                shake.shared.table.add_mirror(dialled);
                 return Err(failure);
             }
             other => other?,

@@ -12,5 +12,7 @@ mod deaths;
 mod ends;
 mod guards;
 mod names;
+mod network;
+mod pipes;
 mod principals;
 mod refused;
