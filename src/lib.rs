@@ -20,9 +20,10 @@ pub mod dashboard;
 #[cfg(feature = "dashboard-page")]
 pub mod dashboard_page;
 pub mod discovery;
-mod driver;
 #[cfg(any(feature = "axum", feature = "dashboard"))]
-mod host;
+#[doc(hidden)]
+pub mod door;
+mod driver;
 mod lines;
 pub mod mesh;
 pub mod transport;

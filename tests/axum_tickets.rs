@@ -155,6 +155,67 @@ async fn what_is_acknowledged_beside_a_log_in_is_carried_along() {
 }
 
 #[tokio::test]
+async fn an_end_that_is_chosen_before_or_beside_a_log_in_goes_along() {
+    let mesh = alone("ends-carried").await;
+    let app = app(&mesh, |layer| layer.with_expiry(Expiry::sliding(AN_HOUR)));
+    let begun = app.post("/set/cart/apples").await;
+    let sessions = mesh.sessions();
+    sessions
+        .edit(&id_of(&begun), |fields| {
+            fields.set_at_most(AN_HOUR * 24 * 20);
+            Ok(())
+        })
+        .unwrap();
+    let last_ms = sessions.get(&id_of(&begun)).session().unwrap().hard_deadline_ms();
+    let held = app.with(&begun);
+    let beside = async {
+        held.loaded().await;
+        assert_eq!(held.post("/remember").await.status, StatusCode::OK);
+        held.open();
+    };
+    let (ada, ()) = tokio::join!(held.post("/slow-login/ada"), beside);
+    let is = sessions.get(&id_of(&ada)).session().unwrap();
+    let hours: u64 = app.with(&ada).get("/left").await.body.parse().unwrap();
+    assert!(hours >= 335, "{hours}: fourteen days, as was acknowledged");
+    assert_eq!(is.hard_deadline_ms(), last_ms, "no longer than was said before the log-in");
+}
+
+#[tokio::test]
+async fn the_half_of_a_double_click_that_comes_after_the_grace_ends_with_the_other() {
+    let mesh = alone("late-click").await;
+    let app = app(&mesh, |layer| layer.with_rotation_grace(Duration::ZERO));
+    let begun = app.post("/set/cart/apples").await;
+    let one = app.with(&begun).post("/login/ada").await;
+    let two = app.with(&begun).post("/login/ada").await;
+    assert_eq!(
+        (two.status, two.body.as_str()),
+        (StatusCode::OK, "Behind"),
+        "its key has ended: nothing goes along"
+    );
+    assert_eq!(app.with(&two).get("/get/cart").await.body, "none");
+    app.with(&two).post("/logout").await;
+    for answer in [&one, &two, &begun] {
+        assert_eq!(app.with(answer).get("/whose").await.body, "nobody");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_ends_a_log_in_made_from_it_elsewhere_that_it_has_not_heard_of() {
+    let (meshes, drill) = meshes_to_cut("unheard").await;
+    let apps = meshes.each_ref().map(|mesh| app(mesh, |layer| layer));
+    let ada = apps[0].post("/login/ada").await;
+    there_everywhere(&meshes, &ada).await;
+    cut_off(&drill, "b");
+    let again = apps[1].with(&ada).post("/login/ada").await;
+    assert_eq!(apps[0].with(&ada).post("/logout").await.status, StatusCode::OK);
+    assert_eq!(apps[1].with(&again).get("/whose").await.body, "ada", "it has not heard of the logout");
+    drill.heal_all();
+    for answer in [&ada, &again] {
+        gone_everywhere(&meshes, answer).await;
+    }
+}
+
+#[tokio::test]
 async fn a_logout_ends_what_a_double_click_made_wherever_it_was_made() {
     for at_one_node in [true, false] {
         let (meshes, drill) = meshes_to_cut("double-click").await;

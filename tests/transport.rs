@@ -22,7 +22,7 @@ use tokio::{sync::mpsc, time::timeout};
 const CEILING: Duration = Duration::from_secs(20);
 
 fn secret(fill: u8) -> Secret {
-    Secret::new(vec![fill; 32]).expect("32 bytes are enough")
+    Secret::new((0..32).map(|n| n ^ fill).collect::<Vec<u8>>()).expect("32 bytes are enough")
 }
 
 fn loopback() -> SocketAddr {

@@ -7,7 +7,11 @@ pub const BUILT_IN: bool = cfg!(sessionmesh_mutants);
 /// The names of all seeded bugs with a sentence on each; empty in a shipped binary.
 pub fn list() -> Vec<(&'static str, &'static str)> {
     #[cfg(sessionmesh_mutants)]
-    return sessionmesh::core::mutants::Mutant::ALL.iter().map(|m| (m.name(), m.about())).collect();
+    return sessionmesh::core::mutants::Mutant::ALL
+        .iter()
+        .filter(|m| !m.is_web())
+        .map(|m| (m.name(), m.about()))
+        .collect();
     #[cfg(not(sessionmesh_mutants))]
     Vec::new()
 }

@@ -262,6 +262,41 @@ mutants! {
         "A joiner is ready without verifying what it adopted.";
     JoinerTrustsJoiners = "joiner-trusts-joiners",
         "A joiner counts a round with another joiner as one with a member that has everything.";
+    // Sessions behind a cookie: no simulated scenario reaches them, the random browsers of tests/web_mutants.rs do. Most
+    // are what rotation by a second record once did wrong (§14 of ALGORITHM).
+    WebLogoutSparesFamily = "web-logout-spares-family",
+        "A logout leaves the other half of a double-clicked log-in.";
+    WebLoginCarriesNothing = "web-login-carries-nothing",
+        "What is written beside a log-in, before its answer, stays with the old session.";
+    WebRotationCopies = "web-rotation-copies",
+        "A rotation makes a second record.";
+    WebLateAnswerSetsCookie = "web-late-answer-sets-cookie",
+        "An answer that was slow puts the old cookie back.";
+    WebLateTakesCookie = "web-late-takes-cookie",
+        "A request with a cookie of before takes the new one away.";
+    WebLogoutStopsAtMoved = "web-logout-stops-at-moved",
+        "A logout does not follow to what a session went on as.";
+    WebLogoutKnownOnly = "web-logout-known-only",
+        "A logout ends only what this node has.";
+    WebLogoutNeedsGoodKey = "web-logout-needs-good-key",
+        "A logout with a cookie whose key has ended ends nothing.";
+    WebLogoutSparesAncestors = "web-logout-spares-ancestors",
+        "After a logout the sessions before the log-in go on.";
+    WebExpiryLengthensKeys = "web-expiry-lengthens-keys",
+        "A longer expiry lengthens the keys that have been replaced.";
+    WebMovedAreListed = "web-moved-are-listed",
+        "A session that a log-in went on from is listed beside the new one.";
+    WebReservedCounts = "web-reserved-counts",
+        "What the mesh keeps in a session counts against the application's bytes.";
+    WebLoginChangesEnd = "web-login-changes-end",
+        "A log-in gives the layer's expiry, whatever the session had.";
+}
+
+impl Mutant {
+    /// Whether it is one that only requests with cookies can reach.
+    pub fn is_web(self) -> bool {
+        self.name().starts_with("web-")
+    }
 }
 
 /// Switches one bug on, or all off.

@@ -12,9 +12,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
 
 use super::config::{Access, DashboardConfig};
-use super::limits::{CONFLICTS, EVENTS, INSPECTIONS, STREAMS};
+use super::limits::{CONFLICTS, EVENTS, INSPECTIONS};
 use super::metrics;
 use super::ring::Ring;
+use super::streams::Streams;
 use crate::core::causality::Origin;
 use crate::core::replica::ConflictEvent;
 use crate::mesh::Mesh;
@@ -81,7 +82,7 @@ pub(super) struct Board {
     pub config: DashboardConfig,
     pub memory: Mutex<Memory>,
     pub frames: watch::Sender<Arc<Frame>>,
-    pub streams: Arc<Semaphore>,
+    pub streams: Arc<Streams>,
     pub inspections: Semaphore,
     /// What a browser that has logged in presents: it changes with every start.
     pub cookie: String,
@@ -107,7 +108,7 @@ impl Board {
             config,
             memory: Mutex::new(memory),
             frames: watch::channel(Arc::new(Frame::default())).0,
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            streams: Arc::default(),
             inspections: Semaphore::new(INSPECTIONS),
             wrong: Mutex::new((0, 0)),
         }

@@ -18,7 +18,7 @@ use super::board::Board;
 use super::config::Access;
 use super::limits::WRONG_TOKENS_PER_SECOND;
 use super::login;
-use crate::host::is_loopback_name;
+use crate::door::{is_foreign, is_loopback_name};
 
 /// The cookie of a browser that has logged in.
 pub(super) const COOKIE: &str = "sessionmesh_dashboard";
@@ -52,7 +52,7 @@ pub(super) async fn guard(State(board): State<Arc<Board>>, request: Request, nex
 
 fn refused(board: &Board, request: &Request) -> Option<Response> {
     let headers = request.headers();
-    if is_foreign(headers) {
+    if is_foreign_page(headers) {
         return Some(refusal(StatusCode::FORBIDDEN, "not for pages of other sites"));
     }
     match &board.config.access {
@@ -62,10 +62,12 @@ fn refused(board: &Board, request: &Request) -> Option<Response> {
     }
 }
 
-/// Whether a page of another site asks behind its visitor's back. (That it is opened from there is fine.)
-fn is_foreign(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    text("sec-fetch-site") == Some("cross-site") && text("sec-fetch-mode") != Some("navigate")
+/// Whether a page of another origin asks behind its visitor's back. That it is opened from there is fine; but a form sent
+/// from there (which says its `Origin`) is not.
+fn is_foreign_page(headers: &HeaderMap) -> bool {
+    let text = |name: &'static str| headers.get(name).and_then(|v| v.to_str().ok());
+    let opened = text("sec-fetch-mode") == Some("navigate") && text("origin").is_none();
+    is_foreign(text) && !opened
 }
 
 fn not_local(request: &Request) -> Option<Response> {
@@ -94,10 +96,11 @@ fn no_token(board: &Board, token: &str, request: &Request) -> Option<Response> {
     }
     let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     match given {
+        // First: whoever sends wrong ones shall not keep out who has the right one.
+        Some(given) if bearer(given).is_some_and(|given| same(given, token)) => None,
         Some(_) if board.is_barred() => {
             Some(refusal(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; try again in a second"))
         }
-        Some(given) if bearer(given).is_some_and(|given| same(given, token)) => None,
         given => {
             if given.is_some() {
                 board.count_wrong();

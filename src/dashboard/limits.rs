@@ -31,6 +31,8 @@ pub(super) const LOOKED_AT: usize = 50_000;
 pub(super) const DIFFERING: usize = 100;
 /// Streams open at once: a wall screen, a laptop or two, and their reconnects. Each costs one task.
 pub(super) const STREAMS: usize = 16;
+/// A stream whose client has taken nothing for so long (ms) makes room for another: there is news every second.
+pub(super) const STALLED_MS: u64 = 15_000;
 /// New events and conflicts in one message of a stream; the rest is in their own paths.
 pub(super) const STREAM_NEWS: usize = 100;
 /// How often streams are fed and rates are read.

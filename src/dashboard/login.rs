@@ -51,10 +51,10 @@ pub(super) async fn login(
     let Access::Token(token) = &board.config.access else {
         return refusal(StatusCode::NOT_FOUND, "nobody is asked to log in here");
     };
-    if board.is_barred() {
-        return refusal(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; try again in a second");
-    }
     if !same(given.token.trim().as_bytes(), token) {
+        if board.is_barred() {
+            return refusal(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; try again in a second");
+        }
         board.count_wrong();
         return form(Some("That is not the token."));
     }

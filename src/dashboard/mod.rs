@@ -32,6 +32,7 @@ mod routes;
 mod sessions;
 mod snapshot;
 mod stream;
+mod streams;
 #[cfg(test)]
 mod testkit;
 mod values;

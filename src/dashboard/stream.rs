@@ -10,11 +10,12 @@ use axum::response::sse::{Event as Sse, Sse as Stream};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::answer::refusal;
 use super::board::{Board, Frame};
 use super::limits::{STREAM_NEWS, STREAMS};
+use super::streams::Place;
 use super::values::{Showing, event};
 
 /// A proxy that collects an answer before it passes it on (nginx does) would let a stream stand still.
@@ -30,15 +31,15 @@ struct Client {
     seen_event: u64,
     seen_conflict: u64,
     closing: Option<watch::Receiver<bool>>,
-    _slot: OwnedSemaphorePermit,
+    place: Place,
 }
 
 /// `GET /api/v1/stream`.
 pub(super) async fn stream(State(board): State<Arc<Board>>) -> Response {
-    let Ok(slot) = Arc::clone(&board.streams).try_acquire_owned() else {
+    let Some(place) = board.streams.enter(board.mesh.mono_ms()) else {
         return refusal(
             StatusCode::TOO_MANY_REQUESTS,
-            &format!("{STREAMS} streams are open: at most {STREAMS}"),
+            &format!("{STREAMS} streams are open and read: at most {STREAMS}"),
         );
     };
     let (seen_event, seen_conflict) = {
@@ -53,7 +54,7 @@ pub(super) async fn stream(State(board): State<Arc<Board>>) -> Response {
         seen_conflict,
         closing: board.config.closing.clone(),
         board,
-        _slot: slot,
+        place,
     };
     let messages = Stream::new(unfold(client, |mut client| async {
         let message = client.next().await?;
@@ -73,6 +74,9 @@ async fn closed(closing: &mut Option<watch::Receiver<bool>>) {
 
 impl Client {
     async fn next(&mut self) -> Option<Sse> {
+        if !self.place.reads(self.board.mesh.mono_ms()) {
+            return None;
+        }
         let frame = if self.begun {
             tokio::select! {
                 // An error means that the dashboard is gone.

@@ -127,6 +127,7 @@ impl Builder {
         }
         let config = self.config;
         config.validate()?;
+        config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         let engine = EngineConfig {
             cluster: config.cluster.clone(),
             node: config.node_name(),

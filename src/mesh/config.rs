@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::private::{Exposure, exposure};
 use crate::core::causality::Origin;
 use crate::core::limits::{Limits, MIN_FENCE_MS};
 use crate::core::membership;
@@ -273,6 +274,35 @@ impl Config {
         Ok(if secrets.is_empty() { Identity::Insecure } else { Identity::Secrets(secrets) })
     }
 
+    /// What is allowed and unwise, for the log at the start.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.secrets.is_empty() {
+            warnings.push(
+                "no secret is set: any process on this machine, of whichever user, can join this mesh and read and end \
+                 all sessions. Make one with `sessionmesh secret new`"
+                    .to_owned(),
+            );
+        }
+        for source in &self.secrets {
+            if let SecretSource::File(path) = source
+                && exposure(path).is_ok_and(|exposure| exposure == Exposure::Read)
+            {
+                warnings
+                    .push(format!("secrets: {} can be read by every user of this machine", path.display()));
+            }
+            let secret = read_secret(source).ok().and_then(|text| parse_secret(&text).ok());
+            if secret.is_some_and(|secret| secret.reads_like_words()) {
+                warnings.push(
+                    "secrets: a secret that reads like words can be guessed by whoever has recorded a handshake. Make one \
+                     with `sessionmesh secret new`"
+                        .to_owned(),
+                );
+            }
+        }
+        warnings
+    }
+
     /// The key of the short hashes by which logs name sessions: from the signing secret, so that all members'
     /// logs agree.
     pub(crate) fn log_key(&self) -> Result<u64, ConfigError> {
@@ -322,12 +352,15 @@ fn parse_secret(text: &str) -> Result<Secret, ConfigError> {
 fn read_secret(source: &SecretSource) -> Result<String, ConfigError> {
     let text = match source {
         SecretSource::Text(text) => text.clone(),
-        SecretSource::File(path) => std::fs::read_to_string(path)
-            .map_err(|e| ConfigError::new("secrets", format!("cannot read {}: {e}", path.display())))?
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
+        SecretSource::File(path) => {
+            let cannot = |e| ConfigError::new("secrets", format!("cannot read {}: {e}", path.display()));
+            if exposure(path).map_err(cannot)? == Exposure::Write {
+                let why = format!("{} can be changed by others than its owner (chmod go-w)", path.display());
+                return Err(ConfigError::new("secrets", why));
+            }
+            let text = std::fs::read_to_string(path).map_err(cannot)?;
+            text.lines().next().unwrap_or_default().to_owned()
+        }
     };
     Ok(text.trim().to_owned())
 }

@@ -59,7 +59,7 @@ pub struct BegunLogin {
     pub ticket: Ticket,
     /// The write that began the new session.
     pub receipt: Receipt,
-    /// Whether the fields of the old session came along: not if it is not on this node.
+    /// Whether the fields of the old session came along: not if it is not on this node, or its key has ended.
     pub copied: bool,
     old: Option<(SessionId, Option<Session>)>,
     lineage: Lineage,
@@ -182,7 +182,8 @@ impl Sessions {
     }
 
     /// Begins a log-in of `principal`: a new session, under a new ticket. `from` is the session that the client held, if
-    /// any: what it has comes along, and it goes on as it is until [`Sessions::finish_login`]. The new one ends as the
+    /// any: what it has comes along, unless the client's key has ended, and it goes on as it is until
+    /// [`Sessions::finish_login`]. The new one ends as the
     /// old one was to end, its longest life counted from now; without an old one, by `expiry`.
     ///
     /// # Errors
@@ -193,10 +194,17 @@ impl Sessions {
         principal: &str,
         expiry: Expiry,
     ) -> Result<BegunLogin, Error> {
-        let old = from.map(|ticket| (ticket.id, self.get(&ticket.id).session()));
-        let session = old.as_ref().and_then(|(_, session)| session.as_ref());
+        let mut old = from.map(|ticket| (ticket.id, self.get(&ticket.id).session()));
         let lineage = old.as_ref().map(|(id, session)| lineage_of_login(*id, principal, session.as_ref()));
-        let expiry = session.map_or(expiry, Session::expiry_anew);
+        // Whose key has ended gets nothing of the session, but ends with it: it may be the second half of a double click,
+        // whose first half was quicker than the grace.
+        if let (Some(ticket), Some((_, session))) = (from, &mut old) {
+            *session =
+                session.take().filter(|session| self.standing(session, &ticket.key) != Standing::Ended);
+        }
+        let session = old.as_ref().and_then(|(_, session)| session.as_ref());
+        let anew = session.filter(|_| !mutant!(WebLoginChangesEnd));
+        let expiry = anew.map_or(expiry, Session::expiry_anew);
         let (receipt, ticket) = self.create_ticketed(new_ticket()?, expiry, |fields| {
             session.into_iter().for_each(|session| fields.copy(session));
             fields.set_principal(principal);
@@ -255,12 +263,15 @@ impl Sessions {
             .map(|(key, _)| key)
             .filter(|key| after.bytes(key).is_none() && untouched(key))
             .collect();
-        if set.is_empty() && removed.is_empty() {
+        let ends = after.asked_expiry();
+        let ends = (ends != before.asked_expiry()).then_some(ends);
+        if set.is_empty() && removed.is_empty() && ends.is_none() || mutant!(WebLoginCarriesNothing) {
             return Ok(None);
         }
         let carried = self.edit(new, |fields| {
             set.iter().for_each(|(key, bytes)| fields.set_bytes(key, *bytes));
             removed.iter().for_each(|key| fields.remove(key));
+            ends.into_iter().for_each(|ends| fields.set_expiry(ends));
             Ok(())
         });
         carried.map(Some)
@@ -328,10 +339,17 @@ impl Session {
         is_moved(&self.0.packed())
     }
 
-    /// The expiry it was given, its longest life counted from now.
+    /// The expiry that edits have made it, without the longest life that it was created with.
+    fn asked_expiry(&self) -> Expiry {
+        let packed = self.0.packed();
+        Expiry { ttl: packed.ttl(), bound: Bound { until_ms: packed.end_ms(), ..Bound::default() } }
+    }
+
+    /// The expiry it has, its longest life counted from now.
     fn expiry_anew(&self) -> Expiry {
-        let within_ms = self.hard_deadline_ms().saturating_sub(self.created_ms());
-        Expiry { ttl: self.0.packed().ttl(), bound: Bound { within_ms, ..Bound::default() } }
+        let within_ms = self.0.packed().hard_ms().saturating_sub(self.created_ms());
+        let asked = self.asked_expiry();
+        Expiry { bound: Bound { within_ms, ..asked.bound }, ..asked }
     }
 
     /// Whether a log-in can still be made from it: it remembers so many that were.

@@ -6,7 +6,7 @@ use super::Error;
 use super::receipt::Receipt;
 use super::sessions::Sessions;
 use crate::core::replica::Happened;
-use crate::core::session::{Lineage, SessionId, successors};
+use crate::core::session::{Lineage, Login, SessionId, family, successors};
 
 /// Records that one logout looks at: more than honest log-ins make of one session.
 const MAX_RELATIVES: usize = 256;
@@ -36,6 +36,9 @@ impl Sessions {
         let relatives = self.relatives(id, told);
         let mut receipts = Vec::new();
         for id in relatives.sessions.iter().chain(&relatives.families) {
+            if mutant!(WebLogoutKnownOnly) && self.record(id, |_| ()).is_none() {
+                continue;
+            }
             receipts.push(self.destroy_with(id, true)?);
         }
         let shared = self.running()?;
@@ -61,15 +64,28 @@ impl Sessions {
                 continue;
             }
             out.sessions.insert(id);
-            let look =
-                self.record(&id, |record| (Lineage::of(record).unwrap_or_default(), successors(record)));
-            let (lineage, successors) = look.unwrap_or_default();
-            out.families.extend(lineage.families);
+            let look = self.record(&id, |record| {
+                // What the same principal's log-ins have made of it elsewhere meanwhile.
+                let own =
+                    record.login_bytes().and_then(Login::parse).map(|login| family(id, login.principal));
+                (Lineage::of(record).unwrap_or_default(), own, successors(record))
+            });
+            let (lineage, own, successors) = look.unwrap_or_default();
+            out.families.extend(lineage.families.into_iter().chain(own));
             out.sessions.extend(lineage.ancestors);
             for (successor, families) in successors {
+                if mutant!(WebLogoutStopsAtMoved) {
+                    break;
+                }
                 out.families.extend(families);
                 next.push(successor);
             }
+        }
+        if mutant!(WebLogoutSparesFamily) {
+            out.families.clear();
+        }
+        if mutant!(WebLogoutSparesAncestors) {
+            out.sessions.retain(|ended| read.contains(ended));
         }
         out
     }

@@ -12,6 +12,7 @@ mod logout;
 #[cfg(feature = "dashboard")]
 pub(crate) mod observe;
 mod principals;
+mod private;
 mod receipt;
 mod seen;
 mod sessions;
@@ -39,6 +40,8 @@ pub use json::AsJson;
 pub(crate) use keys::Opened;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};
 pub use principals::{Login, Revocation};
+#[doc(hidden)]
+pub use private::{Exposure, exposure};
 #[cfg(feature = "axum")]
 pub(crate) use receipt::second_copies;
 pub use receipt::{Receipt, TooFewCopies};

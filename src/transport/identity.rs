@@ -254,8 +254,8 @@ mod tests {
 
     #[test]
     fn the_same_secret_makes_the_same_authority() {
-        let secret = Secret::new(vec![9; 32]).unwrap();
-        let other = Secret::new(vec![8; 32]).unwrap();
+        let secret = Secret::new((9..41).collect::<Vec<u8>>()).unwrap();
+        let other = Secret::new((8..40).collect::<Vec<u8>>()).unwrap();
         let (one, _) = authority(&secret).unwrap();
         let (two, _) = authority(&secret).unwrap();
         assert_eq!(one, two);

@@ -1,11 +1,16 @@
 //! The cluster secret: whoever holds it is a member.
 
+use std::collections::BTreeSet;
 use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
 /// Shortest secret accepted, in bytes: what an Ed25519 seed and HKDF-SHA256 can make full use of.
 pub const MIN_SECRET_BYTES: usize = 32;
+
+/// Fewest different bytes in a secret. Of 32 random ones there are 30 in the mean, and fewer than 20 never; of hexadecimal
+/// digits that are no hex of whole bytes, up to 16.
+pub const MIN_DISTINCT_BYTES: usize = 10;
 
 /// A cluster secret of at least [`MIN_SECRET_BYTES`] bytes. Its `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,19 +27,40 @@ pub enum SecretError {
         /// How many bytes there were.
         got_bytes: usize,
     },
+    /// Long enough, and yet easily guessed.
+    #[error(
+        "cluster secret has {distinct} different bytes, at least {MIN_DISTINCT_BYTES} are needed, and no pattern that \
+         repeats (try `openssl rand -base64 32`)"
+    )]
+    TooRegular {
+        /// How many different bytes there were.
+        distinct: usize,
+    },
 }
 
 impl Secret {
     /// A secret from raw bytes.
     ///
     /// # Errors
-    /// [`SecretError::TooShort`] below [`MIN_SECRET_BYTES`].
+    /// [`SecretError::TooShort`] below [`MIN_SECRET_BYTES`]; [`SecretError::TooRegular`].
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, SecretError> {
         let bytes = bytes.into();
         if bytes.len() < MIN_SECRET_BYTES {
             return Err(SecretError::TooShort { got_bytes: bytes.len() });
         }
+        let distinct = bytes.iter().collect::<BTreeSet<_>>().len();
+        let repeats = (1..MIN_SECRET_BYTES / 2).any(|n| bytes.iter().zip(&bytes[n..]).all(|(a, b)| a == b));
+        if distinct < MIN_DISTINCT_BYTES || repeats {
+            return Err(SecretError::TooRegular { distinct });
+        }
         Ok(Self(bytes))
+    }
+
+    /// Whether it reads like words that somebody thought of. Whoever has recorded a handshake can try such secrets by the
+    /// million.
+    pub(crate) fn reads_like_words(&self) -> bool {
+        let letters = self.0.iter().filter(|b| b.is_ascii_lowercase() || b" ,.-'_".contains(b)).count();
+        letters * 10 >= self.0.len() * 9
     }
 
     /// A secret from text: hex (64 digits or more), base64 (standard or URL-safe, padded or not) of at least
@@ -44,7 +70,7 @@ impl Secret {
     /// another are one secret; as raw text they are another.
     ///
     /// # Errors
-    /// [`SecretError::TooShort`].
+    /// As [`Secret::new`].
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         let decoded = decode_hex(text).or_else(|| decode_base64(text));
@@ -137,8 +163,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_easily_guessed_is_refused_or_known_for_it() {
+        let digits = "0123456789".repeat(4);
+        for regular in ["x".repeat(32), "ab".repeat(40), "0".repeat(64), digits, "secret secret ".repeat(3)] {
+            assert!(matches!(Secret::parse(&regular), Err(SecretError::TooRegular { .. })), "{regular}");
+        }
+        let words = Secret::parse("correct horse battery staple, and then some").unwrap();
+        let random = Secret::parse("fJ0q9cZkYp1m2xW8sV5tB7nL4hD6gR3e-QaUoIyTz").unwrap();
+        assert!(words.reads_like_words() && !random.reads_like_words());
+    }
+
+    #[test]
     fn debug_shows_nothing() {
-        let shown = format!("{:?}", Secret::new(vec![b'x'; 32]).unwrap());
+        let shown = format!("{:?}", Secret::new((0..32).collect::<Vec<u8>>()).unwrap());
         assert_eq!(shown, "Secret(redacted)");
     }
 }

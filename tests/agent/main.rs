@@ -9,6 +9,7 @@ mod cluster;
 mod commands;
 mod dashboard;
 mod deaths;
+mod doors;
 mod ends;
 mod guards;
 mod names;

@@ -7,6 +7,7 @@
 mod meshes;
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -21,22 +22,25 @@ pub use meshes::{
     CEILING, alone, alone_with, everywhere, linked, linked_with, value_everywhere, within, writes,
 };
 use sessionmesh::web::axum::{Result, Session, SessionLayer};
-use sessionmesh::{Builder, Mesh, SessionId};
+use sessionmesh::{Builder, Expiry, Mesh, SessionId, Sessions};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 /// Where slow requests wait between reading and writing.
 #[derive(Clone)]
-struct Pause {
-    loaded: Arc<Semaphore>,
-    gate: Arc<Semaphore>,
+pub struct Pause {
+    /// A permit for each that has read.
+    pub loaded: Arc<Semaphore>,
+    /// A permit lets one write.
+    pub gate: Arc<Semaphore>,
 }
 
 /// A client of the application.
 #[derive(Clone)]
 pub struct Client {
     app: Router,
-    pause: Pause,
+    /// For slow requests.
+    pub pause: Pause,
     cookie: String,
     host: String,
 }
@@ -66,7 +70,7 @@ fn routes(pause: &Pause) -> Router {
     let set = |s: Session, Path((key, value)): Path<(String, String)>| async move { s.set(&key, &value) };
     let login = |s: Session, Path(user): Path<String>| async move {
         let carried = s.login(&user)?;
-        s.set("user", &user)?;
+        note_user(&s, &user)?;
         Result::Ok(format!("{carried:?}"))
     };
     let whose = |s: Session| async move { Result::Ok(s.principal()?.unwrap_or_else(|| "nobody".into())) };
@@ -94,6 +98,11 @@ fn routes(pause: &Pause) -> Router {
         .route("/rotate", post(|s: Session| async move { s.rotate() }))
         .route("/logout", post(|s: Session| async move { s.logout() }))
         .route("/slow/{key}/{value}", post(slow))
+        .route("/fill", post(fill))
+        .route("/remember", post(remember))
+        .route("/left", get(hours_left))
+        .route("/revoke", post(revoke))
+        .route("/revoke-others", post(revoke_others))
         .with_state(pause.clone())
 }
 
@@ -128,10 +137,18 @@ async fn after_the_answer(s: Session, Path(user): Path<String>) -> Response {
     Body::from_stream(futures_util::stream::once(body)).into_response()
 }
 
+fn note_user(s: &Session, user: &str) -> Result<()> {
+    match s.set("user", user) {
+        // A full session can be logged in.
+        Err(error) if error.to_string().contains("max_record_bytes") => Ok(()),
+        other => other,
+    }
+}
+
 /// Logs in, and takes its time to answer.
 async fn slow_login(s: Session, State(pause): State<Pause>, Path(user): Path<String>) -> Result<()> {
     s.login(&user)?;
-    s.set("user", &user)?;
+    note_user(&s, &user)?;
     pause.loaded.add_permits(1);
     pause.gate.acquire().await.unwrap().forget();
     Ok(())
@@ -148,6 +165,41 @@ async fn slow(
     s.set(&key, &value)
 }
 
+/// Fills the session to its last byte.
+async fn fill(s: Session) -> Result<()> {
+    s.remove("fill")?;
+    let mut written = s.set("fill", "");
+    for bit in (0..20).rev() {
+        let more = s.get::<String>("fill")?.unwrap_or_default() + &"x".repeat(1 << bit);
+        written = s.set("fill", &more).or(written);
+    }
+    written
+}
+
+async fn remember(s: Session) -> Result<()> {
+    s.set_expiry(Expiry::sliding(Duration::from_secs(14 * 24 * 3_600)))
+}
+
+async fn hours_left(s: Session) -> Result<String> {
+    let now_ms = u64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let left_ms = s.snapshot()?.map_or(0, |held| held.deadline_ms().saturating_sub(now_ms));
+    Ok((left_ms / 3_600_000).to_string())
+}
+
+/// Ends all sessions of whose session this is.
+async fn revoke(s: Session, Extension(sessions): Extension<Sessions>) -> Result<String> {
+    let Some(user) = s.principal()? else { return Ok("nobody".into()) };
+    sessions.revoke_all(&user)?;
+    Ok(user)
+}
+
+/// As [`revoke`], but for this one.
+async fn revoke_others(s: Session, Extension(sessions): Extension<Sessions>) -> Result<String> {
+    let Some((user, id)) = s.principal()?.zip(s.id()) else { return Ok("nobody".into()) };
+    sessions.revoke_all_except(&user, &id)?;
+    Ok(user)
+}
+
 fn client(app: impl FnOnce(Router) -> Router) -> Client {
     let pause = Pause { loaded: Arc::new(Semaphore::new(0)), gate: Arc::new(Semaphore::new(0)) };
     Client { app: app(routes(&pause)), pause, cookie: String::new(), host: "shop.example".into() }
@@ -155,7 +207,8 @@ fn client(app: impl FnOnce(Router) -> Router) -> Client {
 
 /// The application on this node, and a client of it without a cookie.
 pub fn app(mesh: &Mesh, configure: impl FnOnce(SessionLayer) -> SessionLayer) -> Client {
-    client(|routes| routes.layer(configure(SessionLayer::new(mesh.sessions()))))
+    let sessions = mesh.sessions();
+    client(|routes| routes.layer(configure(SessionLayer::new(sessions.clone()))).layer(Extension(sessions)))
 }
 
 /// The application without the layer.
@@ -178,14 +231,14 @@ impl Client {
     }
 
     pub async fn get(&self, path: &str) -> Answer {
-        self.call("GET", path).await
+        self.send("GET", path).await
     }
 
     pub async fn post(&self, path: &str) -> Answer {
-        self.call("POST", path).await
+        self.send("POST", path).await
     }
 
-    async fn call(&self, method: &str, path: &str) -> Answer {
+    pub async fn send(&self, method: &str, path: &str) -> Answer {
         let request =
             Request::builder().method(method).uri(path).header(COOKIE, &self.cookie).header(HOST, &self.host);
         let response = self.app.clone().oneshot(request.body(Body::empty()).unwrap());

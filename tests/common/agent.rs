@@ -125,7 +125,8 @@ impl Agent {
         let bytes = body.map(Value::to_string).unwrap_or_default();
         let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
         let mut all = headers.to_vec();
-        all.extend(body.map(|_| ("content-type", "application/json")));
+        let says_json = body.is_some() || method == "POST";
+        all.extend(says_json.then_some(("content-type", "application/json")));
         all.extend(bearer.as_deref().map(|b| ("authorization", b)));
         self.http
             .request(method, path, &all, bytes.as_bytes())

@@ -1,7 +1,7 @@
 //! `swarm`: random scenarios.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sessionmesh::core::marks::Mark;
@@ -10,6 +10,9 @@ use sessionmesh_sim::scenario::to_toml;
 use sessionmesh_sim::swarm::{Campaign, Report, median, scenario};
 
 use super::{Failure, out};
+
+/// How often a run without a terminal says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -61,12 +64,19 @@ pub(super) fn main(args: &Args) -> Result<bool, Failure> {
     let style = "{bar:32} {pos}/{len} seeds, {per_sec}, {eta} left {msg}";
     bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
     bar.enable_steady_tick(Duration::from_millis(200));
-    let mut failed = 0;
+    let (mut failed, mut told) = (0, Instant::now());
     let report = campaign.run(|outcome| {
         bar.inc(1);
         if !outcome.passed() {
             failed += 1;
             bar.set_message(format!("{failed} failed"));
+        }
+        // Without a terminal nobody sees the bar. A run of hours that is ended early has said what it found.
+        let found = outcome.violations.first().filter(|_| bar.is_hidden());
+        found.into_iter().for_each(|first| eprintln!("seed {} FAILED: {first}", outcome.seed));
+        if bar.is_hidden() && told.elapsed() > TELL_EVERY {
+            eprintln!("{} of {} seeds, {failed} failed", bar.position(), args.seeds);
+            told = Instant::now();
         }
     });
     bar.finish_and_clear();

@@ -39,10 +39,13 @@ impl Extent {
 
 fn sum<'f>(fields: impl Iterator<Item = Field<'f>>) -> Extent {
     // Ours do not count against the application's.
-    fields.filter(|f| !is_reserved(f.key)).fold(Extent::default(), |sum, field| Extent {
-        fields: sum.fields + usize::from(field.value.is_some()),
-        bytes: sum.bytes + field.key.len() + field.value.map_or(0, <[u8]>::len),
-    })
+    fields.filter(|f| !is_reserved(f.key) || mutant!(WebReservedCounts)).fold(
+        Extent::default(),
+        |sum, field| Extent {
+            fields: sum.fields + usize::from(field.value.is_some()),
+            bytes: sum.bytes + field.key.len() + field.value.map_or(0, <[u8]>::len),
+        },
+    )
 }
 
 /// Refuses an edit of what `held` is that could not be stored or would outgrow a cap: before anything is changed.

@@ -149,6 +149,10 @@ impl Keys {
                 }
             }
         }
+        if mutant!(WebExpiryLengthensKeys) && matches!(record.ttl(), super::state::Ttl::Sliding(86_400_000..))
+        {
+            ends.clear();
+        }
         for key in &mut keys.held {
             key.ends_ms = ends.iter().filter(|(hash, _)| *hash == key.hash).map(|(_, ms)| *ms).min();
         }

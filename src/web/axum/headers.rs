@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, COOKIE, FORWARDED, HOST, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::config::Secure;
-use crate::host::is_loopback_name;
+use crate::door::is_loopback_name;
 
 /// Cookies of the session's name that are looked at: a browser sends one for each path and domain that has set one.
 const MAX_CANDIDATES: usize = 4;

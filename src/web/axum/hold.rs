@@ -98,7 +98,7 @@ impl State {
         if let Some(hold) = &mut self.hold {
             hold.content.seen.add(&receipt);
             // A late request's client has another key by now.
-            if hold.standing == Standing::Holder {
+            if hold.standing == Standing::Holder || mutant!(WebLateAnswerSetsCookie) {
                 self.cookie = Outgoing::Set;
             }
         }
@@ -175,7 +175,7 @@ async fn find_one(settings: &Settings, content: &Content) -> State {
         Opened::Here(Standing::Unknown) => state.cookie = Outgoing::Keep,
         Opened::Here(standing) => {
             if standing != Standing::Holder {
-                state.cookie = Outgoing::Keep;
+                state.cookie = if mutant!(WebLateTakesCookie) { Outgoing::Remove } else { Outgoing::Keep };
             }
             state.hold = Some(Hold { content, standing });
             upgrade(settings, &mut state);
@@ -231,6 +231,7 @@ pub(super) fn keep(settings: &Settings, state: &mut State) {
     // A key that has been superseded while the request ran is not put back into the browser.
     if state.cookie == Outgoing::Set
         && !state.hold.as_ref().is_some_and(|hold| holds(sessions, &hold.content))
+        && !mutant!(WebLateAnswerSetsCookie)
     {
         state.cookie = Outgoing::Keep;
     }

@@ -39,7 +39,8 @@ struct Inner {
 pub enum Carried {
     /// All that its client has written, as far as the client knows; also if there was no session.
     Whole,
-    /// What this node has, which may be older than what the client wrote on nodes that cannot be reached.
+    /// What this node has, which may be older than what the client wrote on nodes that cannot be reached; nothing, if the
+    /// client came with a key that has ended.
     Behind,
 }
 
@@ -206,6 +207,19 @@ impl Session {
         if state.is_new(&hold.content.ticket) {
             return Ok(());
         }
+        if mutant!(WebRotationCopies)
+            && let Some(principal) = self.0.settings.sessions.get(&hold.content.ticket.id).session()
+            && let Some(principal) = principal.principal()
+        {
+            let begun = self.0.settings.sessions.begin_login(
+                Some(&hold.content.ticket),
+                principal,
+                self.0.settings.expiry,
+            )?;
+            state.steps.push(Step::Created(begun.ticket));
+            state.take(Content::new(begun.ticket, 0), begun.receipt);
+            return Ok(());
+        }
         let (receipt, ticket, superseded) = self.0.settings.sessions.add_key(&hold.content.ticket)?;
         let content = Content { ticket, ..hold.content.clone() };
         state.steps.push(Step::Key(ticket, superseded));
@@ -252,12 +266,12 @@ impl Session {
         Ok(carried)
     }
 
-    /// The session that a log-in is made from: not one whose key this client has no more, or of which that is not known,
-    /// unless this cluster signed for it.
+    /// The session that a log-in is made from: not one of which it is not known whether the client has its key, unless
+    /// this cluster signed for it.
     fn login_from(&self, state: &State) -> Option<Ticket> {
         let sessions = &self.0.settings.sessions;
         match &state.hold {
-            Some(Hold { standing: Standing::Ended | Standing::Unknown, .. }) => None,
+            Some(Hold { standing: Standing::Unknown, .. }) => None,
             Some(hold) => {
                 let room = sessions.get(&hold.content.ticket.id).session().is_none_or(|held| held.can_move());
                 room.then_some(hold.content.ticket)
@@ -293,7 +307,7 @@ impl Session {
         state.steps.clear();
         state.trouble = None;
         let mut ended = Vec::new();
-        if let Some(hold) = &hold {
+        if let Some(hold) = hold.as_ref().filter(|hold| hold.is_good() || !mutant!(WebLogoutNeedsGoodKey)) {
             ended.extend(sessions.logout_told(&hold.content.ticket.id, &hold.content.lineage)?);
         }
         for content in &self.0.came {

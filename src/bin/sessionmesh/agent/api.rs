@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 use super::app::Shared;
 use super::error::Refusal;
-use super::{drills, health, members, principals, sessions};
+use super::{door, drills, health, members, principals, sessions};
 
 /// Where the dashboard is.
 pub const DASHBOARD_PATH: &str = "/dashboard";
@@ -62,7 +62,11 @@ fn endpoints(app: Shared) -> Router {
 }
 
 async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let mut response = if request.uri().path() == OPEN_PATH || app.admits(request.headers()) {
+    let is_open = request.uri().path() == OPEN_PATH;
+    let refused = door::refused(request.method(), request.headers(), app.by_name_only);
+    let mut response = if let Some(refused) = refused.filter(|_| !is_open) {
+        refused.into_response()
+    } else if is_open || app.admits(request.headers()) {
         next.run(request).await
     } else {
         let detail = "header Authorization: must be Bearer and the agent's token";

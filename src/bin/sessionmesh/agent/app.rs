@@ -8,7 +8,10 @@ use sessionmesh::dashboard::DashboardConfig;
 use sessionmesh::transport::Drill;
 use sessionmesh::{Mesh, Sessions};
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 
+use super::limits::BODY_BUDGET_BYTES;
+use crate::client::Target;
 use crate::settings::HttpPlan;
 
 /// The controls of a node started with `--drill`.
@@ -31,6 +34,11 @@ pub struct App {
     pub drills: Option<Drills>,
     /// How the dashboard is mounted, if it is.
     pub dashboard: Option<DashboardConfig>,
+    /// Requests must call this machine by a name of its own: no token is asked for, so that a page whose name resolves to
+    /// 127.0.0.1 could ask for anything.
+    pub by_name_only: bool,
+    /// Bytes of request bodies that may still be held.
+    pub body_budget: Arc<Semaphore>,
     token: Option<String>,
 }
 
@@ -42,7 +50,11 @@ impl App {
     pub fn new(mesh: Mesh, http: &HttpPlan, drills: Option<Drills>) -> Self {
         let (token, max_body_bytes) = (http.token.clone(), http.max_body_bytes);
         let dashboard = http.dashboard.clone();
-        Self { sessions: mesh.sessions(), mesh, max_body_bytes, drills, dashboard, token }
+        let by_name_only = token.is_none() && matches!(http.listen, Target::Tcp(_));
+        let budget_bytes = BODY_BUDGET_BYTES.max(max_body_bytes.saturating_mul(2));
+        let body_budget = Arc::new(Semaphore::new(budget_bytes.min(Semaphore::MAX_PERMITS)));
+        let sessions = mesh.sessions();
+        Self { sessions, mesh, max_body_bytes, drills, dashboard, by_name_only, body_budget, token }
     }
 
     /// Whether the request carries the bearer token, if one is asked for.

@@ -1,6 +1,7 @@
 //! Reading requests: bounded bodies, strict JSON, session ids that come in a header or the body and never in a URL.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,15 +12,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sessionmesh::{Expiry, SessionId};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::app::App;
+use super::door::is_json;
 use super::error::Refusal;
-
-/// How long a body may take to arrive: half a MB/s for the largest default one, with room.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes read and thrown away beyond the limit, so that a client that writes first and reads then gets to see the
-/// refusal instead of a reset connection.
-const MOST_DISCARDED_BYTES: usize = 8 << 20;
+use super::limits::{BODY_PATIENCE, DISCARDED_BYTES, FREE_BODY_BYTES};
 
 /// When a session ends.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -119,8 +117,8 @@ pub struct Naming {
 /// # Errors
 /// 4xx naming what is wrong: the type, the size, the time it took, or the place in the JSON.
 pub async fn json<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
-    let bytes = read(body, app.max_body_bytes).await?;
-    parse(headers, &bytes)
+    let read = read(app, body).await?;
+    parse(headers, &read.bytes)
 }
 
 /// Reads a JSON body that may be left out.
@@ -132,40 +130,46 @@ pub async fn json_or_nothing<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<T, Refusal> {
-    let bytes = read(body, app.max_body_bytes).await?;
-    if bytes.is_empty() { Ok(T::default()) } else { parse(headers, &bytes) }
+    let read = read(app, body).await?;
+    if read.bytes.is_empty() { Ok(T::default()) } else { parse(headers, &read.bytes) }
 }
 
 fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    // Demanding it also keeps web pages from posting here: browsers ask first for anything but forms and text.
-    if !kind.eq_ignore_ascii_case("application/json") {
+    if !is_json(kind) {
         let detail = format!("header Content-Type: {kind:?}: must be application/json");
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", detail));
     }
     serde_json::from_slice(bytes).map_err(|e| Refusal::bad("bad_json", e.to_string()))
 }
 
-async fn read(body: Body, limit_bytes: usize) -> Result<Vec<u8>, Refusal> {
-    match tokio::time::timeout(PATIENCE, collect(body, limit_bytes)).await {
+/// A body, and its share of what all of them may take.
+struct Read {
+    bytes: Vec<u8>,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+async fn read(app: &App, body: Body) -> Result<Read, Refusal> {
+    match tokio::time::timeout(BODY_PATIENCE, collect(app, body)).await {
         Ok(read) => read,
         Err(_) => {
-            let detail = format!("the body did not arrive within {PATIENCE:?}");
+            let detail = format!("the body did not arrive within {BODY_PATIENCE:?}");
             Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
         }
     }
 }
 
-async fn collect(mut body: Body, limit_bytes: usize) -> Result<Vec<u8>, Refusal> {
-    let (mut bytes, mut total) = (Vec::new(), 0usize);
+async fn collect(app: &App, mut body: Body) -> Result<Read, Refusal> {
+    let limit_bytes = app.max_body_bytes;
+    let (mut bytes, mut total, mut share) = (Vec::new(), 0usize, None);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| Refusal::bad("bad_body", e.to_string()))?;
         let Some(data) = frame.data_ref() else { continue };
         total = total.saturating_add(data.len());
         if total <= limit_bytes {
+            take_share(app, &mut share, data.len().min(total.saturating_sub(FREE_BODY_BYTES)))?;
             bytes.extend_from_slice(data);
-        } else if total > limit_bytes.saturating_add(MOST_DISCARDED_BYTES) {
+        } else if total > limit_bytes.saturating_add(DISCARDED_BYTES) {
             break;
         }
     }
@@ -173,7 +177,24 @@ async fn collect(mut body: Body, limit_bytes: usize) -> Result<Vec<u8>, Refusal>
         let detail = format!("body of more than {limit_bytes} bytes (http.max_body_bytes)");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
     }
-    Ok(bytes)
+    Ok(Read { bytes, _share: share })
+}
+
+/// Takes so many bytes more of what all bodies may hold.
+fn take_share(app: &App, share: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Refusal> {
+    let wanted = u32::try_from(bytes).unwrap_or(u32::MAX);
+    if wanted == 0 {
+        return Ok(());
+    }
+    let Ok(more) = Arc::clone(&app.body_budget).try_acquire_many_owned(wanted) else {
+        let detail = "bodies of other requests take all the room there is for them: try again";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail));
+    };
+    match share {
+        Some(share) => share.merge(more),
+        None => *share = Some(more),
+    }
+    Ok(())
 }
 
 /// The session a request names, in the `Session-Id` header or in its body.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::client::Target;
@@ -104,6 +105,13 @@ impl Listener {
             Self::Unix(_, file) => format!("unix:{}", file.0.display()),
         }
     }
+}
+
+/// Asks for as many open files as this process may have: a thousand, the usual default, is fewer than the clients that are
+/// served at once. Where that is refused, the one that has been idle longest goes.
+pub fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn in_use(what: String) -> Failure {

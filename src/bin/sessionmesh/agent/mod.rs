@@ -3,16 +3,21 @@
 mod api;
 mod app;
 mod body;
+mod clients;
+mod door;
 mod drills;
 mod error;
 mod health;
 mod life;
+mod limits;
 mod listen;
 mod members;
+mod patient;
 mod principals;
 mod serve;
 mod sessions;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -72,6 +77,7 @@ pub async fn run(args: AgentArgs) -> Result<Exit, Failure> {
     if args.exit_with_parent {
         life::exit_with_parent();
     }
+    listen::raise_file_limit();
     let listener = Listener::bind(&http.listen).await?;
     let (drills, builder) = drills(&args, builder(&args, &settings)?)?;
     let mesh = builder.start().await.map_err(refused)?;
@@ -89,7 +95,14 @@ fn builder(args: &AgentArgs, settings: &Settings) -> Result<Builder, Failure> {
     match &args.trace {
         None => Ok(builder),
         Some(path) => {
-            let file = std::fs::File::create(path)
+            // Hashed, and still nobody else's.
+            let mut options = std::fs::OpenOptions::new();
+            let file = options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(path)
                 .map_err(|e| Failure::usage(format!("--trace {}: {e}", path.display())))?;
             Ok(builder.trace(file))
         }

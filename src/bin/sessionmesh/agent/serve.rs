@@ -18,18 +18,10 @@ use tokio::task::JoinSet;
 use tower::{Layer, Service};
 use tracing::{debug, warn};
 
+use super::clients::{Client, Clients, Noted};
+use super::limits::{ACCEPT_PAUSE, CONNECTIONS, FIRST_HEAD, HEAD_BYTES, HEADERS, LATER_HEAD};
 use super::listen::{Accepted, Listener};
-
-/// Clients served at once; more wait in the operating system's queue. Application servers keep pools of tens.
-const MOST_CONNECTIONS: usize = 4_096;
-/// How long a request's head may take once its connection is open, or a kept one may stay silent.
-const HEAD_PATIENCE: Duration = Duration::from_secs(60);
-/// Largest request head (bytes): ours carry an id and a token.
-const MOST_HEAD_BYTES: usize = 32 * 1024;
-/// Most headers of one request.
-const MOST_HEADERS: usize = 64;
-/// Pause after the operating system refused a connection, such as for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+use super::patient::Patient;
 
 /// Serves until `closing` turns true, then finishes what is under way, at most `patience` long.
 pub async fn serve(
@@ -38,16 +30,22 @@ pub async fn serve(
     mut closing: watch::Receiver<bool>,
     patience: Duration,
 ) {
-    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let open = Arc::new(Clients::default());
     let mut clients = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = next_client(&listener, &slots) => accepted,
+            accepted = next_client(&listener, &open) => accepted,
             Some(_) = clients.join_next() => continue,
             () = closed(&mut closing) => break,
         };
-        let Some((client, slot)) = accepted else { continue };
-        let (router, closing) = (router.clone(), closing.clone());
+        let Some(client) = accepted else { continue };
+        let slot = tokio::select! {
+            slot = room(&slots, &open) => slot,
+            () = closed(&mut closing) => break,
+        };
+        let Some(slot) = slot else { break };
+        let (router, closing, slot) = (router.clone(), closing.clone(), (open.enter(), slot));
         match client {
             Accepted::Tcp(stream, peer) => {
                 // Who asks: the dashboard lets in this machine only, if there is no token.
@@ -69,35 +67,42 @@ async fn closed(closing: &mut watch::Receiver<bool>) {
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
-async fn next_client(
-    listener: &Listener,
-    slots: &Arc<Semaphore>,
-) -> Option<(Accepted, OwnedSemaphorePermit)> {
-    // The semaphore is never closed.
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+async fn next_client(listener: &Listener, open: &Clients) -> Option<Accepted> {
     match listener.accept().await {
-        Ok(client) => Some((client, slot)),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
-            warn!("cannot accept a connection: {error}");
+            // For want of file descriptors, as a rule.
+            let room = open.end_the_most_idle();
+            warn!(room, "cannot accept a connection: {error}");
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
     }
 }
 
+/// A place for one more; the one that has been idle longest makes room, if there is none.
+async fn room(slots: &Arc<Semaphore>, open: &Clients) -> Option<OwnedSemaphorePermit> {
+    if slots.available_permits() == 0 {
+        open.end_the_most_idle();
+    }
+    // The semaphore is never closed.
+    Arc::clone(slots).acquire_owned().await.ok()
+}
+
 async fn one<S>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: S,
     mut closing: watch::Receiver<bool>,
-    _slot: OwnedSemaphorePermit,
+    (client, _slot): (Client, OwnedSemaphorePermit),
 ) where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
-    http.max_headers(MOST_HEADERS).max_buf_size(MOST_HEAD_BYTES);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    http.timer(TokioTimer::new()).header_read_timeout(LATER_HEAD);
+    http.max_headers(HEADERS).max_buf_size(HEAD_BYTES);
+    let service = TowerToHyperService::new(Noted::new(router, client.clone()));
+    let connection = http.serve_connection(TokioIo::new(Patient::new(stream)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -105,8 +110,18 @@ async fn one<S>(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = client.ended() => return debug!("a client that was idle made room for another"),
+        () = asks_nothing(&client) => return debug!("a client asked nothing within {FIRST_HEAD:?}"),
     };
     if let Err(error) = ended {
         debug!("a client's connection ended: {error}");
+    }
+}
+
+/// Waits until a client that has not asked anything should have.
+async fn asks_nothing(client: &Client) {
+    tokio::time::sleep(FIRST_HEAD).await;
+    if client.has_asked() {
+        std::future::pending::<()>().await;
     }
 }

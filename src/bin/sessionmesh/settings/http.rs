@@ -1,16 +1,21 @@
 //! Settings of the agent's HTTP endpoint, and the rule that keeps it from strangers.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sessionmesh::dashboard::DashboardConfig;
+use sessionmesh::mesh::{Exposure, exposure};
 
 use crate::client::Target;
 
 /// Shortest bearer token accepted (characters): 16 random hex digits are 64 bits, past guessing over a network.
 pub const MIN_TOKEN_CHARS: usize = 16;
+/// Fewest different characters of a token: of 16 random hex digits there are ten in the mean, and fewer than 5 once in ten
+/// million.
+pub const MIN_TOKEN_DISTINCT: usize = 5;
 /// Default for the largest request body (bytes): a record of the default `max_record_bytes`, twice, since JSON
 /// spells out what MessagePack packs.
 const DEFAULT_BODY_BYTES: usize = 2 << 20;
@@ -128,7 +133,11 @@ impl HttpSettings {
 /// # Errors
 /// A file that cannot be read, or a token that is too short or cannot be sent in a header.
 pub fn read_token_file(path: &std::path::Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let cannot = |e| format!("cannot read {}: {e}", path.display());
+    if exposure(path).map_err(cannot)? == Exposure::Write {
+        return Err(format!("{} can be changed by others than its owner (chmod go-w)", path.display()));
+    }
+    let text = std::fs::read_to_string(path).map_err(cannot)?;
     checked(&path.display().to_string(), text.lines().next().unwrap_or_default())
 }
 
@@ -136,6 +145,12 @@ fn checked(source: &str, token: &str) -> Result<String, String> {
     let token = token.trim();
     if token.len() < MIN_TOKEN_CHARS {
         return Err(format!("{source}: {} characters: at least {MIN_TOKEN_CHARS} are needed", token.len()));
+    }
+    let distinct = token.bytes().collect::<BTreeSet<_>>().len();
+    if distinct < MIN_TOKEN_DISTINCT {
+        return Err(format!(
+            "{source}: {distinct} different characters: at least {MIN_TOKEN_DISTINCT} are needed"
+        ));
     }
     if !token.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(format!("{source}: only visible ASCII characters can be sent in a header"));
