@@ -43,6 +43,7 @@ async fn everything_ends(mesh: &Mesh, id: &sessionmesh::SessionId) {
     let _ = within("fetch", sessions.fetch(id)).await;
     let _ = within("publish", mesh.publish("zone", "x")).await;
     assert!(!within("leave", mesh.leave()).await, "nothing was handed over");
+    assert!(mesh.liveness().is_err() && !mesh.readiness().0, "{:?} {:?}", mesh.liveness(), mesh.readiness());
 }
 
 fn refused(mesh: &Mesh, id: &sessionmesh::SessionId) {

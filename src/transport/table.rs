@@ -33,9 +33,6 @@ struct State {
     mirrors: HashMap<SocketAddr, Instant>,
 }
 
-/// How long an address that led to ourselves is not dialled again.
-const MIRROR: Duration = Duration::from_secs(20);
-
 /// What a new connection did to the table.
 pub(super) enum Adoption {
     /// It is the pair's link now, in place of another one if given.
@@ -54,12 +51,12 @@ impl Table {
         self.wake();
     }
 
-    /// An address has led to ourselves.
-    pub(super) fn add_mirror(&self, addr: SocketAddr) {
+    /// An address has led to ourselves, which is believed for a while.
+    pub(super) fn add_mirror(&self, addr: SocketAddr, believed: Duration) {
         let now = Instant::now();
         let mut state = self.state.lock();
         state.mirrors.retain(|_, until| *until > now);
-        state.mirrors.insert(addr, now + MIRROR);
+        state.mirrors.insert(addr, now + believed);
     }
 
     /// Whether an address is ours, or was ours a moment ago.
