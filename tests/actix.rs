@@ -6,6 +6,8 @@ mod http;
 mod kit;
 #[path = "meshes/mod.rs"]
 mod meshes;
+#[path = "actix/renew.rs"]
+mod renew;
 
 use std::time::Duration;
 

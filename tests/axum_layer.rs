@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use kit::*;
 use sessionmesh::mesh::{CaughtUp, Seen};
 use sessionmesh::transport::Drill;
-use sessionmesh::web::axum::{Behind, SessionLayer};
+use sessionmesh::web::axum::{Behind, SameSite, Secure, SessionLayer};
 use sessionmesh::{Expiry, Found, SessionEvent};
 
 #[tokio::test]
@@ -34,6 +34,26 @@ async fn a_session_begins_with_its_first_write_and_its_cookie_is_guarded() {
 
     let at_home = app.host("localhost:3000").post("/set/user/ada").await;
     assert!(!at_home.set_cookie.unwrap().contains("Secure"), "plain HTTP works on this very machine");
+}
+
+#[tokio::test]
+async fn a_cookie_goes_as_it_came_by_the_name_and_to_the_place_that_were_asked_for() {
+    let mesh = alone("attributes").await;
+    let app = app(&mesh, |layer| {
+        let there = layer.with_name("sid").with_path("/shop").with_domain("shop.example");
+        there.with_same_site(SameSite::Strict).with_secure(Secure::Never)
+    });
+    let set = app.post("/set/user/ada").await;
+    let out = app.with(&set).post("/logout").await;
+    for answer in [&set, &out] {
+        let cookie = answer.set_cookie.clone().unwrap();
+        let mut told: Vec<&str> = cookie.split("; ").skip(1).filter(|a| *a != "Max-Age=0").collect();
+        told.sort_unstable();
+        assert_eq!(told, ["Domain=shop.example", "HttpOnly", "Path=/shop", "SameSite=Strict"], "{cookie}");
+        assert!(cookie.starts_with("sid="), "{cookie}");
+    }
+    let always = kit::app(&mesh, |layer| layer.with_secure(Secure::Always)).host("localhost");
+    assert!(always.post("/set/user/ada").await.set_cookie.unwrap().contains("Secure"));
 }
 
 #[tokio::test]

@@ -338,6 +338,35 @@ async fn one_login_is_ended_by_what_a_list_shows_of_it() {
 }
 
 #[tokio::test]
+async fn what_is_ended_by_its_handle_is_logged_out() {
+    let mesh = alone("ended-handles").await;
+    let app = app(&mesh, |layer| layer);
+    let cart = app.post("/set/cart/tea").await;
+    let left = app.with(&cart).post("/login/ada").await;
+    let right = app.with(&cart).post("/login/ada").await;
+    let elsewhere = app.post("/login/ada").await;
+    let logins = mesh.sessions().logins("ada");
+    let handle = |answer: &Answer| {
+        let login = logins.iter().find(|login| login.session == id_of(answer)).unwrap();
+        login.handle.clone()
+    };
+    assert_eq!(logins.len(), 3, "both halves of a double click, and one more");
+    assert!(logins.iter().all(|l| l.handle.len() == 32 && !l.handle.contains(&l.session.to_text())));
+    let refused = [("bob", handle(&right)), ("ada", id_of(&right).to_text()), ("ada", String::new())];
+    for (whose, name) in refused {
+        assert!(mesh.sessions().end_login(whose, &name).is_err(), "{whose} {name}: is none of theirs");
+    }
+    assert_eq!(mesh.sessions().logins("ada"), logins, "and ends nothing");
+    let receipts = mesh.sessions().end_login("ada", &handle(&right)).unwrap();
+    assert!(receipts.iter().any(|receipt| receipt.id() == id_of(&cart)), "what it came from ends too");
+    for answer in [&cart, &left, &right] {
+        assert!(matches!(mesh.sessions().get(&id_of(answer)), Found::Absent));
+        assert_eq!(app.with(answer).get("/whose").await.body, "nobody");
+    }
+    assert_eq!(app.with(&elsewhere).get("/whose").await.body, "ada");
+}
+
+#[tokio::test]
 async fn what_no_answer_told_is_taken_back() {
     let mesh = alone("untold").await;
     let app = app(&mesh, |layer| layer.with_rotation_grace(Duration::ZERO));
@@ -372,6 +401,21 @@ async fn a_session_that_nobody_has_looked_for_says_so() {
     assert_eq!(early.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(early.body.contains("Session::ready()"), "{}", early.body);
     assert_eq!(app.get("/extension").await.body, "none", "without a cookie there is nothing to look for");
+
+    let all = app.with(&begun).post("/unready").await;
+    assert!(
+        all.body.contains("Session::ready()") && !all.body.contains(';'),
+        "one answer to all: {}",
+        all.body
+    );
+    assert_eq!(all.set_cookie, None);
+    let after = mesh.sessions().get(&id_of(&begun)).session().unwrap();
+    assert_eq!(
+        (after.get::<&str>("user").unwrap(), after.principal()),
+        (Some("ada"), None),
+        "nothing was done"
+    );
+    assert!(after.deadline_ms() > mesh.sessions().wall_ms() + 60_000);
 }
 
 #[tokio::test]
@@ -414,4 +458,31 @@ async fn a_cookie_of_the_version_before_is_taken_once_and_upgraded() {
         "none",
         "an id opens no session that has a key"
     );
+}
+
+#[tokio::test]
+async fn a_cookie_of_the_version_before_is_good_until_a_new_one_was_told() {
+    let mesh = alone("upgrade-untold").await;
+    let app = app(&mesh, |layer| layer.with_rotation_grace(Duration::ZERO));
+    let id = mesh.sessions().create(Expiry::sliding(AN_HOUR), |s| s.set("user", "ada")).unwrap().id();
+    let held = app.cookie(&format!("session={}", unsigned_cookie(*id.as_bytes())));
+    let panicking = held.clone();
+    let panicked = tokio::spawn(async move { panicking.post("/panic/eve").await }).await;
+    assert!(panicked.unwrap_err().is_panic());
+    // A page's requests come all at once, and are answered in any order.
+    let beside = async {
+        held.loaded().await;
+        let beside = held.get("/get/user").await;
+        held.open();
+        beside
+    };
+    let (slow, beside) = tokio::join!(held.post("/slow/cart/tea"), beside);
+    assert_eq!((slow.status, beside.body.as_str()), (StatusCode::OK, "ada"), "{}", slow.body);
+    for answer in [&beside, &slow] {
+        assert_eq!(id_of(answer), id);
+        assert_eq!(app.with(answer).get("/get/cart").await.body, "tea", "whichever the browser keeps");
+    }
+    let late = held.get("/get/user").await;
+    assert_eq!((late.body.as_str(), &late.set_cookie), ("none", &None), "it ended with the first answer");
+    assert_eq!(mesh.sessions().of("eve"), []);
 }

@@ -78,6 +78,9 @@ async fn the_memory_store_loses_updates_and_brings_ended_sessions_back() {
         Property::ClearAgainstAdd,
         Property::LateSaveAfterDelete,
         Property::LateSaveAfterCycle,
+        Property::CycleKeepsOthersWrites,
+        Property::DeleteAfterTwoCycles,
+        Property::CycleAfterDelete,
     ];
     assert_eq!(found, known, "{violations:#?}");
     let told = violations[0].to_string();

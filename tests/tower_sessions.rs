@@ -1,5 +1,7 @@
 //! The tower-sessions store, through its trait. The same through the middleware: `tower_sessions/http.rs`.
 
+#[path = "tower_sessions/cycle.rs"]
+mod cycle;
 #[path = "tower_sessions/http.rs"]
 mod http;
 #[path = "tower_sessions/kit.rs"]
@@ -203,14 +205,17 @@ async fn cycling_the_id_takes_everything_along_and_ends_the_old_id() {
     let (_mesh, store) = one("cycle").await;
     for data in [json!({}), json!({"user": "ada", "cart": ["apples"]})] {
         let old = create(&*store, data.clone()).await;
-        let (request, late) = (session(&store, old), session(&store, old));
+        let [request, late, idle] = [(); 3].map(|()| session(&store, old));
+        idle.load().await.unwrap();
         late.insert("late", 1).await.unwrap();
         request.cycle_id().await.unwrap();
         request.save().await.unwrap();
         let new = request.id().unwrap();
         assert_ne!(new, old);
         assert_eq!(held(&*store, new).await, data);
-        late.save().await.expect("to an id that was cycled away: no error, no effect");
+        let lost = late.save().await.unwrap_err().to_string();
+        assert!(lost.starts_with("409: the session was given another id"), "{lost}");
+        idle.save().await.expect("nothing is lost");
         assert_eq!(held(&*store, old).await, Value::Null);
         request.insert("after", 1).await.unwrap();
         request.save().await.unwrap();

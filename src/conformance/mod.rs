@@ -30,6 +30,7 @@
 
 #[cfg(feature = "actix")]
 pub mod actix;
+mod cycling;
 mod ending;
 mod fleet;
 mod merging;
@@ -66,6 +67,10 @@ pub async fn check<S: Subject>(fleet: &Fleet<S>, property: Property) -> Result<(
         Property::DeleteTwice => ending::delete_twice(fleet).await,
         Property::CycleKeepsData => ending::cycle_keeps_data(fleet).await,
         Property::LateSaveAfterCycle => ending::late_save_after_cycle(fleet).await,
+        Property::CycleKeepsOthersWrites => cycling::keeps_others_writes(fleet).await,
+        Property::DeleteAfterCycle => cycling::delete_after_cycle(fleet).await,
+        Property::DeleteAfterTwoCycles => cycling::delete_after_two_cycles(fleet).await,
+        Property::CycleAfterDelete => cycling::cycle_after_delete(fleet).await,
         Property::LoadAfterExpiry => ending::load_after_expiry(fleet).await,
         Property::ExpiryExtension => ending::expiry_extension(fleet).await,
         Property::SweepKeepsLive => ending::sweep_keeps_live(fleet).await,

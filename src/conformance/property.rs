@@ -32,6 +32,14 @@ pub enum Property {
     CycleKeepsData,
     /// A save under an id that was cycled away does not bring the session back.
     LateSaveAfterCycle,
+    /// What others have written to a session when its id is cycled comes along.
+    CycleKeepsOthersWrites,
+    /// A delete under the new id ends the session, and the old id names nobody then.
+    DeleteAfterCycle,
+    /// A session whose id is cycled by two requests at once has ended once either new id is deleted.
+    DeleteAfterTwoCycles,
+    /// A request that began before a delete does not bring the session back by cycling its id.
+    CycleAfterDelete,
     /// An expired session is not loaded, nor an unexpired one withheld.
     LoadAfterExpiry,
     /// A save with a later expiry keeps the session alive, on every node.
@@ -42,7 +50,7 @@ pub enum Property {
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::CreateCollision,
         Self::BigValue,
         Self::OddKeys,
@@ -56,6 +64,10 @@ impl Property {
         Self::DeleteTwice,
         Self::CycleKeepsData,
         Self::LateSaveAfterCycle,
+        Self::CycleKeepsOthersWrites,
+        Self::DeleteAfterCycle,
+        Self::DeleteAfterTwoCycles,
+        Self::CycleAfterDelete,
         Self::LoadAfterExpiry,
         Self::ExpiryExtension,
         Self::SweepKeepsLive,
@@ -82,6 +94,10 @@ impl Property {
             Self::DeleteTwice => "deleting twice, or what never was, is no error",
             Self::CycleKeepsData => "a new id takes all data along and ends the old one",
             Self::LateSaveAfterCycle => "a save under an id cycled away does not bring the session back",
+            Self::CycleKeepsOthersWrites => "what others wrote before the id was cycled comes along",
+            Self::DeleteAfterCycle => "a delete under the new id ends the session under both",
+            Self::DeleteAfterTwoCycles => "of two new ids given at once, a delete of either ends both",
+            Self::CycleAfterDelete => "a new id does not bring a deleted session back",
             Self::LoadAfterExpiry => "a session is there until it expires and not after",
             Self::ExpiryExtension => "a save with a later expiry keeps the session alive on every node",
             Self::SweepKeepsLive => "deleting expired sessions deletes no others",

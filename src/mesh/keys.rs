@@ -20,7 +20,8 @@ use crate::WriteError;
 use crate::core::limits::{MAX_KEY_MARKS, MAX_SUCCESSORS};
 use crate::core::replica::Extent;
 use crate::core::session::{
-    Bound, KeyHash, Keys, LINEAGE_KEY, Lineage, Opens, SessionId, SessionKey, is_moved, moved_key, successors,
+    Bound, KeyHash, Keys, LINEAGE_KEY, Lineage, Opens, Packed, SessionId, SessionKey, is_moved, moved_key,
+    opens, opens_bare, successors,
 };
 
 /// What a client holds: where its session lies, and the proof that it is its.
@@ -98,11 +99,11 @@ impl Sessions {
     /// What a ticket is worth at this session. Takes the same time for every key.
     pub fn standing(&self, session: &Session, key: &SessionKey) -> Standing {
         let record = session.0.packed();
-        let (keys, now_ms) = (Keys::of(&record), self.wall_ms());
+        let now_ms = self.wall_ms();
         let opens = if *key == SessionKey::NONE {
-            keys.opens_bare(record.id(), now_ms)
+            opens_bare(&record, now_ms)
         } else {
-            keys.opens(&key.hash(record.id()), now_ms)
+            opens(&record, &key.hash(record.id()), now_ms)
         };
         match opens {
             Opens::Unknown => Standing::Unknown,
@@ -128,19 +129,29 @@ impl Sessions {
         if keys.marks >= MAX_KEY_MARKS {
             return Err(WriteError::TooManyKeys { marks: keys.marks, max: MAX_KEY_MARKS }.into());
         }
+        let bare = ticket.key == SessionKey::NONE && standing == Standing::Holder;
         let skew_ms = self.mesh().shared().replica.limits().skew_ms;
         let new = Ticket { id: ticket.id, key: new_key()? };
         let receipt = self.edit(&ticket.id, |fields| {
             let since_ms = self.wall_ms();
             fields.unless_moved = true;
-            fields.reserved.push((new.key.hash(new.id).held(), Some(since_ms.to_be_bytes().to_vec())));
+            let since = since_ms.to_be_bytes().to_vec();
+            fields.reserved.push((new.key.hash(new.id).held(), Some(since.clone())));
+            if bare {
+                // Or the first key would end what the client holds before it is told of it, and for good.
+                fields.reserved.push((ticket.key.hash(ticket.id).held(), Some(since)));
+            }
             // On whatever clock: these open nothing any more.
             let over = keys.over(since_ms.saturating_sub(skew_ms));
             fields.reserved.extend(over.into_iter().map(|name| (name, None)));
             Ok(())
         })?;
-        let superseded =
-            if standing == Standing::Holder { open_keys(&keys, ticket) } else { Superseded::default() };
+        let superseded = match standing {
+            // A page's requests come all at once: each is given a key, and which of them the client keeps is not known.
+            Standing::Holder if bare => Superseded(vec![ticket.key.hash(ticket.id)]),
+            Standing::Holder => open_keys(&keys),
+            _ => Superseded::default(),
+        };
         Ok((receipt, new, superseded))
     }
 
@@ -213,7 +224,7 @@ impl Sessions {
             Ok(())
         })?;
         let superseded = match (from, session) {
-            (Some(ticket), Some(session)) => open_keys(&Keys::of(&session.0.packed()), ticket),
+            (Some(_), Some(session)) => open_keys(&Keys::of(&session.0.packed())),
             _ => Superseded::default(),
         };
         let copied = old.is_none() || session.is_some();
@@ -291,11 +302,7 @@ impl Sessions {
     }
 
     /// Looks at what is held of a session, expired or not, and at its tombstone.
-    pub(super) fn record<T>(
-        &self,
-        id: &SessionId,
-        look: impl FnOnce(&crate::core::session::Packed<'_>) -> T,
-    ) -> Option<T> {
+    pub(super) fn record<T>(&self, id: &SessionId, look: impl FnOnce(&Packed<'_>) -> T) -> Option<T> {
         let replica = &self.mesh().shared().replica;
         replica.shared(id.partition(replica.limits().partitions), |p| p.get(*id).map(|record| look(&record)))
     }
@@ -306,13 +313,10 @@ fn lineage_of_login(from: SessionId, principal: &str, session: Option<&Session>)
     Lineage::of_login(from, principal, held.as_ref())
 }
 
-/// The keys that are to end: all that have no end yet, and what the client came with.
-fn open_keys(keys: &Keys, ticket: &Ticket) -> Superseded {
-    let mut open: Vec<_> = keys.held.iter().filter(|key| key.ends_ms.is_none()).map(|key| key.hash).collect();
-    if ticket.key == SessionKey::NONE {
-        open.push(SessionKey::NONE.hash(ticket.id));
-    }
-    Superseded(open)
+/// The keys that are to end: all that have no end yet.
+fn open_keys(keys: &Keys) -> Superseded {
+    let open = keys.held.iter().filter(|key| key.ends_ms.is_none());
+    Superseded(open.map(|key| key.hash).collect())
 }
 
 fn new_ticket() -> Result<Ticket, Error> {
@@ -366,6 +370,19 @@ impl Fields {
     }
 }
 
+/// What this node itself knows of a ticket's session.
+#[derive(Clone, Debug)]
+pub(crate) enum Look {
+    /// Nothing that is still to arrive changes this.
+    Final(Opened),
+    /// It is here, as far as is known.
+    Here(Standing),
+    /// It has expired here. What was written elsewhere may have extended it.
+    Expired,
+    /// Nothing is known of it.
+    Unknown,
+}
+
 /// A ticket's session as a request finds it.
 #[derive(Clone, Debug)]
 pub(crate) enum Opened {
@@ -378,6 +395,28 @@ pub(crate) enum Opened {
 }
 
 impl Sessions {
+    /// What is here of the session of a ticket, asking nobody.
+    pub(crate) fn look(&self, ticket: &Ticket) -> Look {
+        let found = self.get(&ticket.id);
+        match found {
+            Found::Session(session) => match self.standing(&session, &ticket.key) {
+                // Ends only add up, and no log-in is undone.
+                standing @ (Standing::Ended | Standing::Moved) => Look::Final(Opened::Here(standing)),
+                standing => Look::Here(standing),
+            },
+            Found::Fenced => found.why_unsure().map_or(Look::Unknown, |why| Look::Final(Opened::Unsure(why))),
+            Found::Absent | Found::NotYetKnown => {
+                let now_ms = self.wall_ms();
+                let over = |record: &Packed<'_>| record.is_dead() || record.hard_ms() <= now_ms;
+                match self.record(&ticket.id, over) {
+                    Some(true) => Look::Final(Opened::Gone),
+                    Some(false) => Look::Expired,
+                    None => Look::Unknown,
+                }
+            }
+        }
+    }
+
     /// Finds the session of a ticket, asking peers for what is not here: the session, or a key that it does not know.
     pub(crate) async fn open(&self, ticket: &Ticket) -> Opened {
         let mut found = self.fetch(&ticket.id).await;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::Error;
 use super::receipt::Receipt;
 use super::sessions::Sessions;
+use crate::core::membership::State;
 use crate::core::replica::Happened;
-use crate::core::session::{Lineage, Login, SessionId, family, successors};
+use crate::core::session::{Keys, Lineage, Login, SessionId, family, rotations, successors};
 
 /// Records that one logout looks at: more than honest log-ins make of one session.
 const MAX_RELATIVES: usize = 256;
@@ -28,12 +29,19 @@ impl Sessions {
     /// # Errors
     /// As [`Sessions::destroy_blind`].
     pub fn logout(&self, id: &SessionId) -> Result<Vec<Receipt>, Error> {
-        self.logout_told(id, &Lineage::default())
+        // A framework's session has another id after a rotation, maybe of a moment ago, on another node.
+        let bare = self.record(id, |record| Keys::of(record).marks == 0).unwrap_or(false);
+        let families = if bare { vec![rotations(*id)] } else { Vec::new() };
+        self.logout_told(id, &Lineage { families, ancestors: Vec::new() })
     }
 
     /// As [`Sessions::logout`]; what the client carries of the session's lineage counts where the session is not here.
     pub(crate) fn logout_told(&self, id: &SessionId, told: &Lineage) -> Result<Vec<Receipt>, Error> {
-        let relatives = self.relatives(id, told);
+        self.end_relatives(&self.relatives(id, told))
+    }
+
+    /// Ends these sessions, and all of these families.
+    pub(super) fn end_relatives(&self, relatives: &Relatives) -> Result<Vec<Receipt>, Error> {
         let mut receipts = Vec::new();
         for id in relatives.sessions.iter().chain(&relatives.families) {
             if mutant!(WebLogoutKnownOnly) && self.record(id, |_| ()).is_none() {
@@ -93,10 +101,12 @@ impl Sessions {
     /// Whether somebody may hold what this node does not: it has not caught up, or a member that did not say goodbye is
     /// not linked. A name counts once: after a restart its old life is dead for good.
     pub(crate) fn somebody_is_missing(&self) -> bool {
-        let mesh = self.mesh();
-        let members = mesh.members();
-        let linked = |name: &str| members.iter().any(|m| m.node == name && m.linked);
-        let missing = |name: &str| name != mesh.node() && !linked(name);
-        !mesh.readiness().0 || members.iter().any(|m| m.state != "left" && missing(&m.node))
+        if !self.mesh().is_ready() {
+            return true;
+        }
+        let shared = self.mesh().shared();
+        let members = shared.members.read();
+        let linked = |name: &str| members.iter().any(|m| m.linked && m.node == name);
+        members.iter().any(|m| m.state != State::Left && m.node != shared.node && !linked(&m.node))
     }
 }

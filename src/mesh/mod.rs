@@ -2,6 +2,8 @@
 
 mod builder;
 mod config;
+#[cfg(feature = "_merge")]
+mod cycle;
 mod edit;
 mod error;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
@@ -32,13 +34,15 @@ use tokio::sync::oneshot;
 
 pub use builder::Builder;
 pub use config::{Config, ConfigError, SecretSource};
+#[cfg(feature = "_merge")]
+pub(crate) use cycle::{GivenUp, HeldLogin, Kin};
 pub use edit::{Expiry, Fields};
 pub use error::Error;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
 pub use json::AsJson;
-#[cfg(feature = "axum")]
-pub(crate) use keys::Opened;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};
+#[cfg(feature = "axum")]
+pub(crate) use keys::{Look, Opened};
 pub use principals::{Login, Revocation};
 #[doc(hidden)]
 pub use private::{Exposure, exposure};
@@ -140,6 +144,11 @@ impl Mesh {
     /// For a process that is about to end, while load balancers notice.
     pub fn drain(&self, why: &str) {
         self.shared.draining.send_replace(Some(why.to_owned()));
+    }
+
+    /// Whether this node serves now.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.shared.replica.serving(self.shared.clock.now()) == Serving::Ready
     }
 
     /// Drills only: falsifies this node's wall clock from now on, by this much (ms), as a step of NTP or an operator would.

@@ -62,12 +62,16 @@ impl Seen {
     /// can forge it can make a node wait and ask its peers, so let only your own come back (sign it).
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(10 * self.0.len());
+        self.put(&mut out);
+        out
+    }
+
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
         for span in &self.0 {
             out.extend_from_slice(&span.short.to_be_bytes());
-            put_varint(span.last, &mut out);
-            put_varint(span.last - span.first, &mut out);
+            put_varint(span.last, out);
+            put_varint(span.last - span.first, out);
         }
-        out
     }
 
     /// The inverse of [`Seen::to_bytes`]; `None` for anything it never wrote.
@@ -154,7 +158,39 @@ impl Sessions {
     /// Needs no runtime. May be dropped at any await: what was asked for is taken in all the same. After `leave` it is
     /// [`CaughtUp::Behind`] at once, unless all is here.
     pub async fn catch_up(&self, id: &SessionId, seen: &Seen, patience: Duration) -> CaughtUp {
-        let outcome = self.caught_up(id, seen, Instant::now() + patience).await;
+        let (outcome, in_vain) = self.catch_up_asking(id, seen, patience).await;
+        if in_vain {
+            self.note_asked_in_vain(id);
+        }
+        outcome
+    }
+
+    /// As [`Sessions::catch_up`], and whether everybody who is linked, if anybody is, was asked and has answered in vain: what
+    /// did not come by that, only somebody who is missing can bring. The caller notes that, unless it asks no more.
+    pub(crate) async fn catch_up_asking(
+        &self,
+        id: &SessionId,
+        seen: &Seen,
+        patience: Duration,
+    ) -> (CaughtUp, bool) {
+        if self.has_seen(id, seen) {
+            return (CaughtUp::Here, false);
+        }
+        let (outcome, in_vain) = self.caught_up(id, seen, Instant::now() + patience).await;
+        self.count(outcome);
+        (outcome, in_vain)
+    }
+
+    /// Whether every write in `seen` is here; counted as [`CaughtUp::Here`] if it is.
+    pub(crate) fn has_seen(&self, id: &SessionId, seen: &Seen) -> bool {
+        let here = self.holds(id, seen);
+        if here {
+            self.count(CaughtUp::Here);
+        }
+        here
+    }
+
+    fn count(&self, outcome: CaughtUp) {
         let counts = &self.mesh().shared().caught_up;
         let count = match outcome {
             CaughtUp::Here => &counts.here,
@@ -163,58 +199,62 @@ impl Sessions {
             CaughtUp::Behind => &counts.behind,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        outcome
     }
 
-    async fn caught_up(&self, id: &SessionId, seen: &Seen, deadline: Instant) -> CaughtUp {
-        if self.holds(id, seen) {
-            return CaughtUp::Here;
-        }
+    async fn caught_up(&self, id: &SessionId, seen: &Seen, deadline: Instant) -> (CaughtUp, bool) {
         if self.mesh().shared().acks.linked() == 0 {
             // Nobody can bring it.
-            return CaughtUp::Behind;
+            return (CaughtUp::Behind, true);
         }
         tokio::select! {
             outcome = self.catching_up(id, seen, deadline) => outcome,
             // Nothing arrives at a node that runs no more.
-            _ = self.mesh().shared().not_running() => CaughtUp::Behind,
+            _ = self.mesh().shared().not_running() => (CaughtUp::Behind, false),
         }
     }
 
-    async fn catching_up(&self, id: &SessionId, seen: &Seen, deadline: Instant) -> CaughtUp {
+    async fn catching_up(&self, id: &SessionId, seen: &Seen, deadline: Instant) -> (CaughtUp, bool) {
         // What a life that is not linked wrote comes through others or not at all: they are asked once.
         let linked = self.linked_lives();
         let coming = seen.without_those(|short| !linked.contains(&short));
         if !self.holds(id, &coming) {
             let ask_at = deadline.min(Instant::now() + Duration::from_millis(ASK_AFTER_MS));
             if until(ask_at, self.arrival(id, &coming)).await.is_some() && self.holds(id, seen) {
-                return CaughtUp::Waited;
+                return (CaughtUp::Waited, false);
             }
         }
         if coming != *seen && self.holds(id, &coming) && self.was_asked_in_vain(id) {
-            return CaughtUp::Behind;
+            return (CaughtUp::Behind, false);
         }
         let brought = async {
             let asked = self.ask_all(id, seen);
             tokio::select! {
-                () = self.arrival(id, seen) => true,
-                fetched = asked => {
+                () = self.arrival(id, seen) => (true, false),
+                (fetched, all) = asked => {
                     // If nobody reached has it, a writer that is slow to answer may still send it.
                     if !fetched {
                         self.arrival(id, &coming).await;
                     }
-                    fetched || self.holds(id, seen)
+                    (fetched || self.holds(id, seen), all)
                 },
             }
         };
         match until(deadline, brought).await {
-            Some(true) => CaughtUp::Fetched,
-            Some(false) => {
-                self.note_asked_in_vain(id);
-                CaughtUp::Behind
+            Some((true, _)) => (CaughtUp::Fetched, false),
+            Some((false, all)) => {
+                if !all {
+                    self.note_asked_in_vain(id);
+                }
+                (CaughtUp::Behind, all)
             }
-            None => CaughtUp::Behind,
+            None => (CaughtUp::Behind, false),
         }
+    }
+
+    /// Whether a life that is linked is to send what it wrote of `seen`: it comes unasked.
+    pub(crate) fn is_coming(&self, id: &SessionId, seen: &Seen) -> bool {
+        let linked = self.linked_lives();
+        !self.holds(id, &seen.without_those(|short| !linked.contains(&short)))
     }
 
     /// The lives whose writes come by themselves, this one among them.
@@ -229,7 +269,7 @@ impl Sessions {
     /// what is written by lives that this node knows nothing of. Without it a client would be behind for ever.
     pub fn settled(&self, seen: &Seen, old: bool) -> Seen {
         let shared = self.mesh().shared();
-        let (own, ready) = (short_origin(shared.life.read().0), self.mesh().readiness().0);
+        let (own, ready) = (short_origin(shared.life.read().0), self.mesh().is_ready());
         let members = shared.members.read();
         seen.without_those(|short| {
             let member = members.iter().find(|m| short_origin(m.origin) == short);
@@ -243,8 +283,12 @@ impl Sessions {
         shared.vain_asks.lock().get(id).is_some_and(|until_ms| now_ms < *until_ms)
     }
 
-    fn note_asked_in_vain(&self, id: &SessionId) {
+    /// Notes it for a while; not if there was nobody to ask, since whoever links next may have it.
+    pub(crate) fn note_asked_in_vain(&self, id: &SessionId) {
         let shared = self.mesh().shared();
+        if shared.acks.linked() == 0 {
+            return;
+        }
         let mut vain = shared.vain_asks.lock();
         if vain.len() >= MAX_VAIN_ASKS {
             vain.clear();
@@ -287,17 +331,18 @@ impl Sessions {
     }
 
     /// Asks every linked peer for the session. A writer's answer holds all that it wrote, even where a later write has
-    /// taken the place of one that is waited for.
-    async fn ask_all(&self, id: &SessionId, seen: &Seen) -> bool {
+    /// taken the place of one that is waited for. Returns whether it is here then, and whether all have answered.
+    async fn ask_all(&self, id: &SessionId, seen: &Seen) -> (bool, bool) {
         let shared = self.mesh().shared();
+        let linked = shared.acks.linked();
         let (answer, answered) = oneshot::channel();
         if !shared.may_ask()
             || shared.commands.try_send(Command::Ask(*id, Asker::All(Vec::new(), answer))).is_err()
         {
-            return false;
+            return (false, false);
         }
         let peers = answered.await.unwrap_or_default();
-        self.holds(id, &seen.without(&peers))
+        (self.holds(id, &seen.without(&peers)), peers.len() >= linked)
     }
 
     /// How the reads that had to catch up went.

@@ -219,7 +219,7 @@ impl Sessions {
         }
     }
 
-    fn wrote(&self, id: SessionId, written: Written) -> Receipt {
+    pub(super) fn wrote(&self, id: SessionId, written: Written) -> Receipt {
         let shared = self.mesh.shared();
         if written.wrote {
             shared.wrote();

@@ -16,6 +16,11 @@ use crate::core::session::{SessionId, Ttl};
 pub(crate) struct Version(Dot);
 
 impl Version {
+    /// That of a write event.
+    pub(super) fn of(dot: Dot) -> Self {
+        Self(dot)
+    }
+
     /// A text form that survives whatever a record passes through.
     pub fn to_text(self) -> String {
         format!("{:032x}.{:x}", self.0.origin.0, self.0.counter)

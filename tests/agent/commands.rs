@@ -73,8 +73,8 @@ fn a_wrong_setting_is_named_with_its_place() {
     let file = dir.path().join("mesh.toml");
     let path = file.to_str().unwrap();
     for (text, place, what) in [
-        ("cluster = \"a\"\n\ngossip_ms = 5\n", ":3: ", "gossip_ms: unknown field"),
-        ("[http]\nport = 80\n", ":2: ", "http.port: unknown field"),
+        ("cluster = \"a\"\n\ngossip_ms = 5\n", ":3: ", "gossip_ms: no setting"),
+        ("[http]\nport = 80\n", ":2: ", "http.port: no setting"),
         ("settle_ms = \"soon\"\n", ":1: ", "settle_ms: invalid type"),
         ("cluster = \n", ":1: ", ""),
     ] {
@@ -93,9 +93,18 @@ fn a_wrong_setting_is_named_with_its_place() {
         (("SESSIONMESH_METADATA", "zone"), "\"zone\" is no key=value"),
         (("SESSIONMESH_SECRET", "short"), "cluster secret has 5 bytes"),
         (("SESSIONMESH_LOG", "=="), "SESSIONMESH_LOG"),
+        (
+            ("SESSIONMESH_SETLE_MS", "7"),
+            "env SESSIONMESH_SETLE_MS is no setting; did you mean SESSIONMESH_SETTLE_MS?",
+        ),
     ] {
         let (code, _, err) = run(&["check-config"], &[env]);
         assert!(code == 2 && err.contains(what), "{what}: {err}");
+    }
+    let two = [("SESSIONMESH_SETTLE_MS", "soon"), ("SESSIONMESH_METADATA", "zone")];
+    let (_, _, err) = run(&["check-config", "--set", "seed=a:1"], &two);
+    for what in ["no whole number", "no key=value", "\"seed\" is no setting; did you mean seeds?"] {
+        assert!(err.contains(what), "all mistakes at once: {err}");
     }
     let (code, _, err) = run(&["check-config", "--config", "/no/such.toml"], &[]);
     assert!(code == 2 && err.contains("/no/such.toml: No such file"), "{err}");

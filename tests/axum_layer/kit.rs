@@ -4,7 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 #[path = "../meshes/mod.rs"]
-mod meshes;
+pub mod meshes;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -19,8 +19,9 @@ use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub use meshes::{
-    CEILING, alone, alone_with, everywhere, linked, linked_with, value_everywhere, within, writes,
+    CEILING, alone, alone_with, everywhere, linked, linked_with, pair_with, value_everywhere, within, writes,
 };
+use sessionmesh::core::session::SessionKey;
 use sessionmesh::web::axum::{Result, Session, SessionLayer};
 use sessionmesh::{Builder, Expiry, Mesh, SessionId, Sessions};
 use tokio::sync::Semaphore;
@@ -90,6 +91,8 @@ fn routes(pause: &Pause) -> Router {
         .route("/login/{user}", post(login))
         .route("/whose", get(whose))
         .route("/extension", get(from_extension))
+        .route("/remember/{user}", post(remember))
+        .route("/unready", post(unready))
         .route("/panic/{user}", post(panics))
         .route("/hang/{user}", post(hangs))
         .route("/slow-login/{user}", post(slow_login))
@@ -99,16 +102,40 @@ fn routes(pause: &Pause) -> Router {
         .route("/logout", post(|s: Session| async move { s.logout() }))
         .route("/slow/{key}/{value}", post(slow))
         .route("/fill", post(fill))
-        .route("/remember", post(remember))
+        .route("/remember", post(for_a_fortnight))
         .route("/left", get(hours_left))
         .route("/revoke", post(revoke))
         .route("/revoke-others", post(revoke_others))
         .with_state(pause.clone())
 }
 
+/// Logs in for a week.
+async fn remember(s: Session, Path(user): Path<String>) -> Result<()> {
+    s.set_expiry(Expiry::sliding(std::time::Duration::from_secs(7 * 24 * 3_600)))?;
+    s.login(&user).map(drop)
+}
+
 /// A session taken out of the request by somebody who does not wait for it.
 async fn from_extension(Extension(s): Extension<Session>) -> Result<String> {
     Ok(s.get::<String>("user")?.unwrap_or_else(|| "none".into()))
+}
+
+/// All that can be asked of a session, by somebody who does not wait for it: how many of it answered, and with what.
+async fn unready(Extension(s): Extension<Session>) -> String {
+    let answers = [
+        s.snapshot().map(drop),
+        s.principal().map(drop),
+        s.set("user", "eve"),
+        s.remove("user"),
+        s.set_expiry(Expiry::sliding(std::time::Duration::from_secs(1))),
+        s.touch(),
+        s.rotate(),
+        s.login("eve").map(drop),
+        s.logout(),
+    ];
+    let told = answers.map(|answer| answer.map_or_else(|error| error.to_string(), |()| "done".into()));
+    let distinct: std::collections::BTreeSet<String> = told.into_iter().collect();
+    distinct.into_iter().collect::<Vec<_>>().join("; ")
 }
 
 async fn panics(s: Session, Path(user): Path<String>) -> Result<()> {
@@ -176,7 +203,7 @@ async fn fill(s: Session) -> Result<()> {
     written
 }
 
-async fn remember(s: Session) -> Result<()> {
+async fn for_a_fortnight(s: Session) -> Result<()> {
     s.set_expiry(Expiry::sliding(Duration::from_secs(14 * 24 * 3_600)))
 }
 
@@ -217,6 +244,11 @@ pub fn bare() -> Client {
 }
 
 impl Client {
+    /// The application itself, to be served; its slow requests wait for this client.
+    pub fn router(&self) -> Router {
+        self.app.clone()
+    }
+
     /// With the cookie of an earlier answer, wherever that came from.
     pub fn with(&self, answer: &Answer) -> Self {
         self.cookie(answer.cookie())
@@ -262,8 +294,22 @@ impl Client {
 
 /// The session a cookie names.
 pub fn id_of(answer: &Answer) -> SessionId {
-    let (_, value) = answer.cookie().split_once('=').unwrap();
-    SessionId::from_bytes(URL_SAFE_NO_PAD.decode(value).unwrap()[1..17].try_into().unwrap())
+    id_of_cookie(answer.cookie())
+}
+
+/// The session that a cookie names, as a client sends it.
+pub fn id_of_cookie(cookie: &str) -> SessionId {
+    SessionId::from_bytes(sixteen(cookie, 1))
+}
+
+/// The key in a cookie, as a client sends it.
+pub fn key_of_cookie(cookie: &str) -> SessionKey {
+    SessionKey::from_bytes(sixteen(cookie, 17))
+}
+
+fn sixteen(cookie: &str, at: usize) -> [u8; 16] {
+    let (_, value) = cookie.split_once('=').unwrap();
+    URL_SAFE_NO_PAD.decode(value).unwrap()[at..at + 16].try_into().unwrap()
 }
 
 /// A cookie's value that names a session and nothing else.

@@ -1,6 +1,9 @@
 //! Headless Chromium, driven by its debugging protocol over a pipe: no port, no driver, and messages that are NUL-ended
 //! JSON. Everything the page logs and every request it makes is kept.
 
+// Each test uses its own part of this.
+#![allow(dead_code)]
+
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -137,6 +140,12 @@ impl Browser {
         )
         .await;
         page
+    }
+
+    /// All cookies of its jar.
+    pub async fn cookies(&self) -> Vec<Value> {
+        let answer = within("cookies", self.wire.call(None, "Storage.getCookies", json!({}))).await;
+        answer["cookies"].as_array().cloned().unwrap_or_default()
     }
 
     /// Ends it in order.

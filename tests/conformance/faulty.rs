@@ -24,6 +24,10 @@ enum Fault {
     FailsSecondDelete,
     CyclesOnlyChanges,
     CyclesWithoutLogout,
+    CyclesWhatItSaw,
+    CyclesApart,
+    CyclesWithoutEnd,
+    CyclesTheDead,
     NeverExpires,
     ExpiresAtOnce,
     NeverExtends,
@@ -43,6 +47,10 @@ struct State {
     sessions: BTreeMap<u64, Session>,
     /// Values that one node alone shows.
     own: BTreeMap<(u64, usize, String), Value>,
+    /// Sessions that were made of one, by the id of that one.
+    of: BTreeMap<u64, u64>,
+    /// Whether an id that is gone has another since.
+    cycled: BTreeSet<u64>,
     writes: u64,
     ids: u64,
 }
@@ -201,19 +209,44 @@ impl Subject for Node {
     }
 
     async fn delete(&self, id: &u64) -> Result<(), Failed> {
-        let was_there = self.state.lock().sessions.remove(id).is_some();
+        let mut state = self.state.lock();
+        if self.is(Fault::CyclesWithoutEnd) && state.of.contains_key(id) {
+            return Ok(());
+        }
+        let was_there = state.sessions.remove(id).is_some();
+        if let Some(of) = state.of.get(id).copied().filter(|_| !self.is(Fault::CyclesApart)) {
+            let State { sessions, of: all, .. } = &mut *state;
+            sessions.retain(|other, _| all.get(other) != Some(&of));
+        }
         if !was_there && self.is(Fault::FailsSecondDelete) { Err("no such session".into()) } else { Ok(()) }
     }
 
     async fn cycle(&self, id: &u64, request: &mut Held, idle: Duration) -> Result<u64, Failed> {
-        if !self.is(Fault::CyclesWithoutLogout) {
-            self.delete(id).await?;
+        let mut state = self.state.lock();
+        let held = state.sessions.get(id).map(|session| session.fields.clone());
+        if held.is_none() && !state.cycled.contains(id) && !self.is(Fault::CyclesTheDead) {
+            return Err("no such session".into());
         }
+        let kept =
+            |request: &Held, key: &str| request.now.get(key) == request.seen.get(key).map(|seen| &seen.0);
         let mut data = request.now.clone();
+        if let Some(held) = held.filter(|_| !self.is(Fault::CyclesWhatItSaw)) {
+            data.retain(|key, _| !kept(request, key) || held.contains_key(key));
+            let theirs = held.iter().filter(|(key, _)| kept(request, key));
+            data.extend(theirs.map(|(key, field)| (key.clone(), field.0.clone())));
+        }
         if self.is(Fault::CyclesOnlyChanges) {
             data.retain(|key, value| request.seen.get(key).is_none_or(|seen| seen.0 != *value));
         }
-        self.create(&data, idle).await
+        if !self.is(Fault::CyclesWithoutLogout) {
+            state.sessions.remove(id);
+        }
+        state.ids += 1;
+        let new = state.ids;
+        self.insert(&mut state, new, &data, idle);
+        state.cycled.insert(*id);
+        state.of.insert(new, *id);
+        Ok(new)
     }
 
     async fn sweep(&self) -> Result<(), Failed> {
@@ -234,7 +267,7 @@ async fn broken_by(fault: Fault) -> Vec<Property> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_check_can_fail_and_a_store_without_fault_passes_them_all() {
     use Property as P;
-    let table: [(Fault, &[Property]); 17] = [
+    let table: [(Fault, &[Property]); 21] = [
         (Fault::None, &[]),
         (Fault::TakesIdInUse, &[P::CreateCollision]),
         (Fault::CutsBigValues, &[P::BigValue]),
@@ -243,11 +276,27 @@ async fn every_check_can_fail_and_a_store_without_fault_passes_them_all() {
         (Fault::SavesWholeMaps, &[P::DisjointKeys, P::ClearAgainstAdd]),
         (Fault::KeepsOwnValuePerNode, &[P::SameKey]),
         (Fault::ForgetsItsSaves, &[P::TakeBack]),
-        (Fault::TrustsClocks, &[P::BigValue, P::OddKeys, P::ClockSkew]),
+        (Fault::TrustsClocks, &[P::BigValue, P::OddKeys, P::ClockSkew, P::CycleKeepsOthersWrites]),
         (Fault::ForgetsLogouts, &[P::LateSaveAfterDelete, P::LateSaveAfterCycle]),
         (Fault::FailsSecondDelete, &[P::DeleteTwice]),
-        (Fault::CyclesOnlyChanges, &[P::CycleKeepsData, P::LateSaveAfterCycle]),
-        (Fault::CyclesWithoutLogout, &[P::CycleKeepsData, P::LateSaveAfterCycle]),
+        (
+            Fault::CyclesOnlyChanges,
+            &[
+                P::CycleKeepsData,
+                P::LateSaveAfterCycle,
+                P::CycleKeepsOthersWrites,
+                P::DeleteAfterCycle,
+                P::DeleteAfterTwoCycles,
+            ],
+        ),
+        (
+            Fault::CyclesWithoutLogout,
+            &[P::CycleKeepsData, P::LateSaveAfterCycle, P::CycleKeepsOthersWrites, P::DeleteAfterCycle],
+        ),
+        (Fault::CyclesWhatItSaw, &[P::CycleKeepsOthersWrites]),
+        (Fault::CyclesApart, &[P::DeleteAfterTwoCycles]),
+        (Fault::CyclesWithoutEnd, &[P::DeleteAfterCycle, P::DeleteAfterTwoCycles]),
+        (Fault::CyclesTheDead, &[P::CycleAfterDelete]),
         (Fault::NeverExpires, &[P::LoadAfterExpiry]),
         (Fault::ExpiresAtOnce, &[P::LoadAfterExpiry, P::ExpiryExtension]),
         (Fault::NeverExtends, &[P::ExpiryExtension]),

@@ -74,6 +74,21 @@ pub async fn linked_with(
     meshes
 }
 
+/// Two linked nodes, with settings of one's own.
+pub async fn pair_with(
+    cluster: &str,
+    change: impl Fn(sessionmesh::Builder) -> sessionmesh::Builder,
+) -> [Mesh; 2] {
+    let a = start(cluster, "a", &[], &change).await;
+    let b = start(cluster, "b", &[&a], &change).await;
+    let meshes = [a, b];
+    for mesh in &meshes {
+        within("ready", mesh.ready()).await.unwrap_or_else(|e| panic!("{e}"));
+        within("linked", mesh.members_until(|m| m.len() == 2 && m.iter().all(|m| m.linked))).await;
+    }
+    meshes
+}
+
 /// Waits until `enough` is true of what each node itself holds.
 pub async fn everywhere(meshes: &[Mesh], id: SessionId, what: &str, enough: impl Fn(&Found) -> bool) {
     for mesh in meshes {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use actix_session::storage::SessionStore;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::json;
 use sessionmesh::web::actix::MeshStore;
 use sessionmesh::{Error, Mesh};
 
@@ -18,67 +18,132 @@ fn user(state: &HashMap<String, String>) -> Option<String> {
 /// A request's state beside the model's.
 type At = Option<(State, Request)>;
 
+struct Run<'a> {
+    mesh: &'a Mesh,
+    store: &'a MeshStore,
+    world: World,
+    /// The keys of the model's sessions.
+    keys: Vec<String>,
+}
+
+impl Run<'_> {
+    /// What the middleware does at the beginning of a request that brings the latest cookie.
+    async fn begin(&mut self) -> (State, Request) {
+        let mut request = Request { id: self.keys.len().checked_sub(1), ..Request::default() };
+        let latest = self.keys.last().map(|key| actix_kit::session_key(key));
+        let state = match latest {
+            Some(key) => self.store.load(&key).await.unwrap(),
+            None => None,
+        };
+        assert_eq!(self.world.load(&mut request), state.is_some());
+        match state {
+            Some(state) => (state, request),
+            None => (State::new(), Request { map: Some(Map::new()), ..Request::default() }),
+        }
+    }
+
+    /// And at the end of one that has changed something.
+    async fn save(&mut self, state: State, mut request: Request) {
+        let Some(id) = request.id else { return self.create(state, request).await };
+        let key = actix_kit::session_key(&self.keys[id]);
+        let saved = self.store.update(key, state, &actix_kit::minutes(30)).await;
+        assert_eq!(self.world.is_lost(&request), saved.is_err(), "{saved:?}");
+        assert!(saved.is_err() || saved.unwrap().as_ref() == self.keys[id]);
+        self.world.save(&mut request);
+    }
+
+    async fn create(&mut self, state: State, mut request: Request) {
+        let saved = self.store.save(state, &actix_kit::minutes(30)).await;
+        assert_eq!(self.world.create(&mut request), saved.is_ok(), "{saved:?}");
+        self.keys.extend(saved.ok().map(String::from));
+    }
+
+    /// A purge, or the first half of a renewal.
+    async fn delete(&mut self, request: &Request) {
+        if let Some(id) = request.id {
+            self.store.delete(&actix_kit::session_key(&self.keys[id])).await.unwrap();
+            self.world.end(request.id);
+        }
+    }
+}
+
 async fn run(mesh: &Mesh, store: &MeshStore, program: &[(usize, Step)]) {
-    let (mut world, mut requests) = (World::default(), [const { None }; 2] as [At; 2]);
-    let key = actix_kit::create(store, json!({"a": 1})).await;
-    world.create(&mut Request { map: Some(Map::from([("a", 1)])), ..Request::default() });
+    let mut run = Run { mesh, store, world: World::default(), keys: Vec::new() };
+    let mut requests = [const { None }; 2] as [At; 2];
     for (done, (at, step)) in program.iter().enumerate() {
         let at = &mut requests[*at];
         if at.is_none() || matches!(step, Step::Begin) {
-            let mut request = Request { id: Some(0), ..Request::default() };
-            world.load(&mut request);
-            *at = Some((actix_kit::load(store, &key).await, request));
+            *at = Some(run.begin().await);
         }
         let Some((mut state, mut request)) = at.take() else { continue };
         match step {
             Step::Insert(name, value) => {
                 state.insert((*name).to_owned(), value.to_string());
                 request.map.as_mut().unwrap().insert(name, *value);
+                *at = Some((state, request));
             }
             Step::Remove(name) => {
                 state.remove(*name);
                 request.map.as_mut().unwrap().remove(name);
+                *at = Some((state, request));
             }
             Step::Clear => {
                 state.clear();
                 World::clear(&mut request);
+                *at = Some((state, request));
             }
-            Step::Save => {
-                assert_eq!(actix_kit::update(store, &key, state).await, key);
-                world.save(&mut request);
-                check(mesh, &key, &world, &program[..=done]);
-                continue;
+            Step::Save => run.save(state, request).await,
+            Step::Flush => run.delete(&request).await,
+            Step::Cycle => {
+                run.delete(&request).await;
+                run.create(state, request).await;
             }
-            Step::TheirSet(name, value) => theirs(mesh, &key, &mut world, (name, Some(*value))),
-            Step::TheirRemove(name) => theirs(mesh, &key, &mut world, (name, None)),
-            Step::Load | Step::Flush | Step::Cycle | Step::Begin => {}
+            Step::TheirSet(name, value) => {
+                run.theirs(name, Some(*value));
+                *at = Some((state, request));
+            }
+            Step::TheirRemove(name) => {
+                run.theirs(name, None);
+                *at = Some((state, request));
+            }
+            Step::Load | Step::Begin => *at = Some((state, request)),
         }
-        *at = Some((state, request));
+        run.check(&program[..=done]);
     }
 }
 
-fn theirs(mesh: &Mesh, key: &str, world: &mut World, (name, value): (&'static str, Option<u8>)) {
-    world.theirs(name, value);
-    let edited = mesh.sessions().edit(&mesh_id(key), |fields| {
-        match value {
-            Some(value) => fields.set(name, &value)?,
-            None => fields.remove(name),
-        }
-        Ok::<(), Error>(())
-    });
-    edited.unwrap();
-}
+impl Run<'_> {
+    fn theirs(&mut self, name: &'static str, value: Option<u8>) {
+        self.world.theirs(name, value);
+        let Some(key) = self.keys.last() else { return };
+        // An error if the session was ended, as in the model.
+        let _ = self.mesh.sessions().edit(&mesh_id(key), |fields| {
+            match value {
+                Some(value) => fields.set(name, &value)?,
+                None => fields.remove(name),
+            }
+            Ok::<(), Error>(())
+        });
+    }
 
-fn check(mesh: &Mesh, key: &str, world: &World, done: &[(usize, Step)]) {
-    let session = mesh.sessions().get(&mesh_id(key)).session().unwrap();
-    let model = world.sessions[0].as_ref().unwrap();
-    let held: HashMap<_, _> = session
-        .fields()
-        .filter(|f| f.0 != HIDDEN)
-        .map(|f| (f.0, session.get::<u8>(f.0).unwrap().unwrap()))
-        .collect();
-    assert_eq!(held, model.map().into_iter().collect(), "after {done:?}");
-    assert_eq!(session.principal().map(str::to_owned), model.user.map(|u| u.to_string()), "after {done:?}");
+    fn check(&self, done: &[(usize, Step)]) {
+        for (key, model) in self.keys.iter().zip(&self.world.sessions) {
+            let session = self.mesh.sessions().get(&mesh_id(key)).session();
+            let (held, whose) = match &session {
+                Some(s) => {
+                    let fields = s.fields().filter(|f| f.0 != HIDDEN);
+                    let map: HashMap<_, _> =
+                        fields.map(|f| (f.0, s.get::<u8>(f.0).unwrap().unwrap())).collect();
+                    (Some(map), s.principal().map(str::to_owned))
+                }
+                None => (None, None),
+            };
+            let map = model.as_ref().map(|model| model.map().into_iter().collect());
+            assert_eq!(held, map, "after {done:?}");
+            let user = model.as_ref().and_then(|model| model.user).map(|user| user.to_string());
+            assert_eq!(whose, user, "whose, after {done:?}");
+        }
+    }
 }
 
 #[test]

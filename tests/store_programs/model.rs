@@ -1,6 +1,6 @@
 //! The reference model: sessions and requests as the rules have them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -70,14 +70,35 @@ pub struct Request {
     pub last: Held,
     /// Whether its map can be told from a cleared one.
     pub token: bool,
+    /// The session that it was shown last, whatever id it has now.
+    pub shown: Option<usize>,
     /// Whether it was cleared and has not been saved since.
     pub cleared: bool,
+}
+
+/// What sessions that were made of one have in common: rule 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kin {
+    Rotation,
+    LogIn(u8),
+}
+
+/// A session that a request deleted.
+#[derive(Debug)]
+struct Old {
+    /// What it was then; none, if it had ended before.
+    before: Option<Held>,
+    went_on: bool,
 }
 
 /// All sessions ever made: `None` for one that was ended.
 #[derive(Debug, Default)]
 pub struct World {
     pub sessions: Vec<Option<Held>>,
+    /// Of each session, what it was made of, and how.
+    kin: Vec<Option<(usize, Kin)>>,
+    over: BTreeSet<(usize, Kin)>,
+    old: BTreeMap<usize, Old>,
     writes: u64,
 }
 
@@ -91,17 +112,25 @@ impl World {
         self.sessions.get_mut(id?)?.as_mut()
     }
 
+    /// Ends a session, and all that is of its kin.
     pub fn end(&mut self, id: Option<usize>) {
-        if let Some(session) = id.and_then(|id| self.sessions.get_mut(id)) {
-            *session = None;
+        let Some(id) = id.filter(|id| *id < self.sessions.len()) else { return };
+        let before = self.sessions[id].take();
+        if before.is_some()
+            && let Some(kin) = self.kin[id]
+        {
+            self.over.insert(kin);
+            let of_kin = self.sessions.iter_mut().zip(&self.kin).filter(|(_, other)| **other == Some(kin));
+            of_kin.for_each(|(session, _)| *session = None);
         }
+        self.old.entry(id).or_insert(Old { before, went_on: false });
     }
 
     /// Shows a request its session, if it is there.
     pub fn load(&mut self, request: &mut Request) -> bool {
         let Some(held) = self.held(request.id).cloned() else { return false };
         request.map = Some(held.map());
-        request.record = request.id;
+        (request.record, request.shown) = (request.id, request.id);
         (request.last, request.token, request.cleared) = (held, true, false);
         true
     }
@@ -113,16 +142,43 @@ impl World {
         }
     }
 
-    /// Rule 5, its first half.
-    pub fn create(&mut self, request: &mut Request) {
+    /// Rules 5 to 7. Whether it was created.
+    pub fn create(&mut self, request: &mut Request) -> bool {
         let write = self.write();
         let map = request.map.clone().unwrap_or_default();
+        let user = map.get("user").copied();
         let keys = map.iter().map(|(k, v)| (*k, (*v, write))).collect();
-        let made = Held { keys, user: map.get("user").copied() };
+        let (mut made, mut kin) = (Held { keys, user }, None);
+        let of = request.shown.filter(|of| request.token && self.old.contains_key(of));
+        if let Some(of) = of
+            && let Some(old) = self.old.get_mut(&of)
+        {
+            let same = user == request.last.user;
+            kin = if same { Some((of, Kin::Rotation)) } else { user.map(|user| (of, Kin::LogIn(user))) };
+            if same && old.before.is_none() || kin.is_some_and(|kin| self.over.contains(&kin)) {
+                return false;
+            }
+            old.went_on |= same || request.last.user.is_none();
+            if let Some(before) = &old.before {
+                take_along(&mut made, &request.last, before, write);
+                made.user = if same { before.user } else { user };
+            }
+        }
         self.sessions.push(Some(made.clone()));
+        self.kin.push(kin);
         request.id = Some(self.sessions.len() - 1);
-        request.record = request.id;
+        request.map = Some(made.map());
+        (request.record, request.shown) = (request.id, request.id);
         (request.last, request.token, request.cleared) = (made, true, false);
+        true
+    }
+
+    /// Rule 5, its second half: whether a save is an error.
+    pub fn is_lost(&self, request: &Request) -> bool {
+        let old = request.id.and_then(|id| self.old.get(&id));
+        let map = request.map.clone().unwrap_or_default();
+        let changed = if request.token { request.last.map() != map } else { !map.is_empty() };
+        old.is_some_and(|old| old.went_on) && changed
     }
 
     /// Rules 2, 3 and 4.
@@ -159,6 +215,22 @@ impl World {
         match value {
             Some(value) => drop(held.keys.insert(key, (value, write))),
             None => drop(held.keys.remove(key)),
+        }
+    }
+}
+
+/// Rule 6: what others have written since.
+fn take_along(made: &mut Held, last: &Held, before: &Held, write: u64) {
+    let unchanged =
+        |made: &Held, key: &str| made.keys.get(key).map(|k| k.0) == last.keys.get(key).map(|k| k.0);
+    for (key, held) in &before.keys {
+        if last.keys.get(key) != Some(held) && unchanged(made, key) {
+            made.keys.insert(key, (held.0, write));
+        }
+    }
+    for key in last.keys.keys().filter(|key| !before.keys.contains_key(*key)) {
+        if unchanged(made, key) {
+            made.keys.remove(key);
         }
     }
 }

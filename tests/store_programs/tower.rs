@@ -35,7 +35,8 @@ impl Run<'_> {
             && request.map.is_none()
             && !world.load(request)
         {
-            (request.id, request.record, request.map) = (None, None, Some(BTreeMap::new()));
+            // A record of its own, which shows nothing of any session.
+            *request = Request { map: Some(BTreeMap::new()), ..Request::default() };
         }
         match step {
             Step::Insert(key, value) => {
@@ -51,12 +52,15 @@ impl Run<'_> {
                 clear(request);
             }
             Step::Save => {
-                session.save().await.unwrap();
+                let saved = session.save().await;
                 if request.id.is_none() {
-                    world.create(request);
-                    self.cookie = session.id();
-                    self.ids.push(mesh_id(session.id().unwrap().0));
+                    assert_eq!(world.create(request), saved.is_ok(), "{saved:?}");
+                    if saved.is_ok() {
+                        self.cookie = session.id();
+                        self.ids.push(mesh_id(session.id().unwrap().0));
+                    }
                 } else {
+                    assert_eq!(world.is_lost(request), saved.is_err(), "{saved:?}");
                     world.save(request);
                 }
             }

@@ -13,7 +13,7 @@ use tower_sessions::session::Id;
 use super::kit::*;
 
 /// Two nodes whose link a drill can cut.
-async fn two(cluster: &str, drill: &Drill) -> ([Mesh; 2], [Arc<MeshStore>; 2]) {
+pub async fn two(cluster: &str, drill: &Drill) -> ([Mesh; 2], [Arc<MeshStore>; 2]) {
     let change = |b: sessionmesh::Builder| {
         b.drill(drill.clone()).ack_timeout(Duration::from_millis(50)).configure(|c| c.link_timeout_ms = 500)
     };
@@ -29,7 +29,7 @@ async fn two(cluster: &str, drill: &Drill) -> ([Mesh; 2], [Arc<MeshStore>; 2]) {
     (meshes, stores)
 }
 
-async fn cut(drill: &Drill, meshes: &[Mesh; 2]) {
+pub async fn cut(drill: &Drill, meshes: &[Mesh; 2]) {
     drill.cut("a", "b");
     drill.cut("b", "a");
     for mesh in meshes {

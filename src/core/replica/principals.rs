@@ -46,8 +46,8 @@ impl Revocation {
 pub(super) enum Binding {
     #[default]
     Nothing,
-    /// A session of the principal with this hash, and of these families.
-    Session(u64, Vec<SessionId>),
+    /// A session of the principal with this hash, if it is somebody's, and of these families.
+    Session(Option<u64>, Vec<SessionId>),
     /// A tombstone: of a family, maybe.
     Tombstone,
     /// A revocation of the principal with this hash.
@@ -79,7 +79,7 @@ impl Principals {
             match was {
                 Binding::Nothing | Binding::Tombstone => {}
                 Binding::Session(hash, families) => {
-                    self.sessions.remove(&(hash, id));
+                    hash.map(|hash| self.sessions.remove(&(hash, id)));
                     families.into_iter().for_each(|family| {
                         self.families.remove(&(family, id));
                     });
@@ -90,11 +90,11 @@ impl Principals {
             match is {
                 Binding::Nothing => {}
                 Binding::Session(hash, families) => {
-                    self.sessions.insert((hash, id));
+                    hash.map(|hash| self.sessions.insert((hash, id)));
                     // Whether a family is over, its tombstone says.
                     let related = !families.is_empty();
                     self.families.extend(families.into_iter().map(|family| (family, id)));
-                    if related || self.revocations.contains_key(&hash) {
+                    if related || hash.is_some_and(|hash| self.revocations.contains_key(&hash)) {
                         self.due.insert(id);
                     }
                 }
@@ -201,12 +201,18 @@ pub(super) fn binding(record: &Packed<'_>, origins: &[Origin], key: u64) -> (Bin
     if record.is_dead() {
         return (Binding::Tombstone, false);
     }
-    let Some(bytes) = record.login_bytes() else { return (Binding::Nothing, record.is_revocation()) };
+    let Some(bytes) = record.login_bytes() else {
+        // Of a framework's session, that it has another id than before may be all that is known.
+        let families = Lineage::of(record).unwrap_or_default().families;
+        let related = !families.is_empty() && !record.is_revocation();
+        let binding = if related { Binding::Session(None, families) } else { Binding::Nothing };
+        return (binding, record.is_revocation());
+    };
     let Some(login) = Login::parse(bytes) else { return (Binding::Nothing, true) };
     let hash = principal_hash(login.principal, key);
     let Some(marker) = record.revoked_bytes() else {
         let families = Lineage::of(record).unwrap_or_default().families;
-        return (Binding::Session(hash, families), false);
+        return (Binding::Session(Some(hash), families), false);
     };
     let Some(Spared(spared)) = Spared::parse(marker) else { return (Binding::Nothing, true) };
     let ver = record.birth_ver();
@@ -223,11 +229,14 @@ pub(super) fn binding(record: &Packed<'_>, origins: &[Origin], key: u64) -> (Bin
 
 impl Partition {
     /// Notes what a record binds from now on. To be called before the slot changes; without a login on either side
-    /// it costs a flag.
+    /// it costs a flag and a look at the first field.
     pub(super) fn note_binding(&mut self, id: SessionId, at: Option<u32>, new: Option<&Packed<'_>>) {
         let held = at.map(|slot| self.record(slot));
         let unbound = |record: &Packed<'_>| {
-            !record.is_dead() && record.login_bytes().is_none() && !record.is_revocation()
+            !record.is_dead()
+                && record.login_bytes().is_none()
+                && !record.is_revocation()
+                && record.reserved_field(LINEAGE_KEY).is_none()
         };
         if held.as_ref().is_none_or(unbound) && new.is_none_or(unbound) {
             return;

@@ -94,8 +94,8 @@ impl Replica {
         due.into_iter().filter(|id| self.end_revoked(*id, now)).collect()
     }
 
-    /// Ends here what a log-out of this family ends: all sessions that grew from one by log-ins of one principal, but
-    /// for those that no node has sent yet. Returns who ended.
+    /// Ends here what a log-out of this family ends: all sessions that grew from one by log-ins of one principal, or by
+    /// new ids, but for those that no node has sent yet. Returns who ended.
     pub fn end_family(&self, family: SessionId, now: Now) -> Vec<SessionId> {
         let due = self.principals.lock().take_due_of_family(family);
         due.into_iter().filter(|id| self.end_revoked(*id, now)).collect()
@@ -105,20 +105,21 @@ impl Replica {
     fn end_revoked(&self, id: SessionId, now: Now) -> bool {
         let ix = id.partition(self.limits().partitions);
         let read = |p: &super::Partition| {
-            let record = p.get(id)?;
+            let record = p.get(id).filter(|record| !record.is_dead())?;
             let families = Lineage::of(&record).unwrap_or_default().families;
-            Some((record.login_bytes()?.to_vec(), LoginId::of(&record).id, families))
+            Some((record.login_bytes().map(<[u8]>::to_vec), LoginId::of(&record).id, families))
         };
         let Some((held, which, families)) = self.shared(ix, read) else { return false };
-        let Some(login) = Login::parse(&held) else { return false };
-        let hash = principal_hash(login.principal, self.key());
-        if !self.principals.lock().ends(hash, id, which, &login) && !families.iter().any(|f| self.is_over(*f))
-        {
+        let revoked = held.as_deref().and_then(Login::parse).is_some_and(|login| {
+            let hash = principal_hash(login.principal, self.key());
+            self.principals.lock().ends(hash, id, which, &login)
+        });
+        if !revoked && !families.iter().any(|f| self.is_over(*f)) {
             return false;
         }
         // A login that came in between was noted anew, and is looked at again.
         let ended = self.write(id, |partition, stamper| {
-            if partition.get(id).and_then(|r| r.login_bytes()) != Some(&held) {
+            if partition.get(id).map(|r| r.login_bytes()) != Some(held.as_deref()) {
                 return Err(WriteError::Absent);
             }
             partition.end(id, now.wall_ms, stamper)

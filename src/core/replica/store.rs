@@ -256,6 +256,26 @@ impl Replica {
         self.write(id, |partition, stamper| partition.destroy(id, now.wall_ms, blind, stamper))
     }
 
+    /// As [`Replica::destroy`] of what is known here, and what was shown of it up to then: what `see` says of its
+    /// partition, under one lock, so that no write falls in between.
+    ///
+    /// # Errors
+    /// [`WriteError::Absent`] if nothing is known of it here.
+    pub fn take<T>(
+        &self,
+        id: SessionId,
+        now: Now,
+        see: impl FnOnce(&Partition) -> T,
+    ) -> Result<(Written, Option<(View, T)>), WriteError> {
+        let (now, mut seen) = (self.wall.believe(now), None);
+        let written = self.write(id, |partition, stamper| {
+            let shown = partition.hold(id).map(View);
+            seen = shown.filter(|view| !view.packed().is_dead()).map(|view| (view, see(partition)));
+            partition.destroy(id, now.wall_ms, false, stamper)
+        })?;
+        Ok((written, seen.filter(|(view, _)| view.packed().visible(now.wall_ms))))
+    }
+
     /// Ends a live session that cannot go on as it is.
     ///
     /// # Errors

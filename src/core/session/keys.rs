@@ -108,7 +108,6 @@ pub struct Keys {
     pub held: Vec<HeldKey>,
     /// Names of fields of keys and ends, removed ones too: what the record grows by with every rotation.
     pub marks: usize,
-    /// The ends of keys, whether those are held or not: of what a client holds without a key, too.
     ends: Vec<(KeyHash, u64)>,
 }
 
@@ -125,63 +124,79 @@ pub enum Opens {
     Unknown,
 }
 
+/// A reserved field of a key.
+enum Named {
+    /// A key.
+    Held(KeyHash),
+    /// An end of a key, whether that is held or not: of what a client holds without a key, too.
+    Ends(KeyHash, u64),
+}
+
+/// The fields of keys in a record, and whether they are set or removed.
+fn named<'a>(record: &Packed<'a>) -> impl Iterator<Item = (Named, bool)> + use<'a> {
+    // Reserved fields come first, but for one key of an application's.
+    let reserved = record.fields().take_while(|f| f.key < "\0\0l").filter(|f| f.key >= ENDS);
+    reserved.filter_map(|field| {
+        let named = if let Some(hash) = field.key.strip_prefix(HELD) {
+            Named::Held(KeyHash::parse(hash)?)
+        } else {
+            let (hash, moment) = field.key.strip_prefix(ENDS)?.split_at_checked(HASH_DIGITS)?;
+            Named::Ends(KeyHash::parse(hash)?, u64::from_str_radix(moment, 16).ok()?)
+        };
+        Some((named, field.value.is_some()))
+    })
+}
+
+/// What the key with this hash opens of a record at `now_ms`. Every key is compared, and each of them whole. Makes no list
+/// of them: every request asks this.
+pub fn opens(record: &Packed<'_>, hash: &KeyHash, now_ms: u64) -> Opens {
+    let (mut held, mut ends_ms) = (false, None);
+    for (named, _) in named(record).filter(|(_, set)| *set) {
+        match named {
+            Named::Held(of) => held |= of.is(hash),
+            Named::Ends(of, ms) if of.is(hash) => ends_ms = least(ends_ms, ms),
+            Named::Ends(..) => {}
+        }
+    }
+    let long = || matches!(record.ttl(), super::state::Ttl::Sliding(86_400_000..));
+    match ends_ms {
+        _ if !held => Opens::Unknown,
+        Some(_) if mutant!(WebExpiryLengthensKeys) && long() => Opens::Held,
+        None => Opens::Held,
+        Some(ms) if ms > now_ms => Opens::Until(ms),
+        Some(_) => Opens::Ended,
+    }
+}
+
+/// What an id without a key opens of a record at `now_ms`: one of a version before, which has none. Once it is given one,
+/// the id is as good as a key ([`SessionKey::NONE`]'s) until that is ended.
+pub fn opens_bare(record: &Packed<'_>, now_ms: u64) -> Opens {
+    match named(record).next() {
+        None => Opens::Held,
+        Some(_) => opens(record, &SessionKey::NONE.hash(record.id()), now_ms),
+    }
+}
+
+fn least(ends_ms: Option<u64>, ms: u64) -> Option<u64> {
+    Some(ends_ms.map_or(ms, |least| least.min(ms)))
+}
+
 impl Keys {
     /// Reads them out of a record.
     pub fn of(record: &Packed<'_>) -> Self {
-        let (mut keys, mut ends) = (Self::default(), Vec::new());
-        // Reserved fields come first, but for one key of an application's.
-        let reserved = record.fields().take_while(|f| f.key < "\0\0l").filter(|f| f.key >= ENDS);
-        for field in reserved {
-            if let Some(text) = field.key.strip_prefix(HELD)
-                && let Some(hash) = KeyHash::parse(text)
-            {
-                keys.marks += 1;
-                if field.value.is_some() {
-                    keys.held.push(HeldKey { hash, ends_ms: None });
-                }
-            } else if let Some(text) = field.key.strip_prefix(ENDS)
-                && let Some((hash, moment)) = text.split_at_checked(HASH_DIGITS)
-                && let (Some(hash), Ok(ms)) = (KeyHash::parse(hash), u64::from_str_radix(moment, 16))
-            {
-                keys.marks += 1;
-                if field.value.is_some() {
-                    ends.push((hash, ms));
-                }
+        let mut keys = Self::default();
+        for (named, set) in named(record) {
+            keys.marks += 1;
+            match named {
+                Named::Held(hash) if set => keys.held.push(HeldKey { hash, ends_ms: None }),
+                Named::Ends(hash, ms) if set => keys.ends.push((hash, ms)),
+                _ => {}
             }
         }
-        if mutant!(WebExpiryLengthensKeys) && matches!(record.ttl(), super::state::Ttl::Sliding(86_400_000..))
-        {
-            ends.clear();
-        }
         for key in &mut keys.held {
-            key.ends_ms = ends.iter().filter(|(hash, _)| *hash == key.hash).map(|(_, ms)| *ms).min();
+            key.ends_ms = keys.ends.iter().filter(|(hash, _)| *hash == key.hash).map(|(_, ms)| *ms).min();
         }
-        keys.ends = ends;
         keys
-    }
-
-    /// What the key with this hash opens at `now_ms`. Every key is compared, and each of them whole.
-    pub fn opens(&self, hash: &KeyHash, now_ms: u64) -> Opens {
-        let found =
-            self.held.iter().fold(None, |found, key| if key.hash.is(hash) { Some(key) } else { found });
-        match found {
-            Some(HeldKey { ends_ms: None, .. }) => Opens::Held,
-            Some(HeldKey { ends_ms: Some(ms), .. }) if *ms > now_ms => Opens::Until(*ms),
-            Some(_) => Opens::Ended,
-            None => Opens::Unknown,
-        }
-    }
-
-    /// What an id without a key opens: a record of a version before, which has none, until it is given one.
-    pub fn opens_bare(&self, id: SessionId, now_ms: u64) -> Opens {
-        let bare = SessionKey::NONE.hash(id);
-        let end = self.ends.iter().filter(|(hash, _)| *hash == bare).map(|(_, ms)| *ms).min();
-        match end {
-            None if self.marks == 0 => Opens::Held,
-            Some(ms) if ms > now_ms => Opens::Until(ms),
-            Some(_) => Opens::Ended,
-            None => Opens::Unknown,
-        }
     }
 
     /// The fields of keys that ended before `before_ms`: they may go.
@@ -206,7 +221,7 @@ mod tests {
     const KEY: SessionKey = SessionKey::from_bytes([1; 16]);
     const OTHER: SessionKey = SessionKey::from_bytes([2; 16]);
 
-    fn keys(names: &[(String, bool)]) -> Keys {
+    fn record(names: &[(String, bool)]) -> Vec<u8> {
         let mut names: Vec<_> =
             names.iter().map(|(name, held)| (name.as_str(), held.then_some(&[][..]))).collect();
         names.sort_unstable();
@@ -222,38 +237,42 @@ mod tests {
         };
         let mut bytes = Vec::new();
         assert!(encode(ID, &State::Live(live), &mut bytes));
-        Keys::of(&Packed::new(&bytes))
+        bytes
     }
 
     #[test]
     fn the_least_end_of_a_key_counts_and_a_removed_one_opens_nothing() {
         let (key, other) = (KEY.hash(ID), OTHER.hash(ID));
         let held = |hash: &KeyHash| (hash.held(), true);
-        let two = keys(&[held(&key), held(&other), (key.ends(500), true), (key.ends(70), true)]);
-        assert_eq!(two.opens(&key, 69), Opens::Until(70), "the earlier of two ends");
-        assert_eq!(two.opens(&key, 70), Opens::Ended);
-        assert_eq!(two.opens(&other, 70), Opens::Held);
-        assert_eq!((two.marks, two.over(70).len(), two.over(71).len()), (4, 0, 3), "a key and its two ends");
-        let gone = keys(&[(key.held(), false), held(&other)]);
-        assert_eq!((gone.opens(&key, 0), gone.marks), (Opens::Unknown, 2));
+        let bytes = record(&[held(&key), held(&other), (key.ends(500), true), (key.ends(70), true)]);
+        let (two, keys) = (Packed::new(&bytes), Keys::of(&Packed::new(&bytes)));
+        assert_eq!(opens(&two, &key, 69), Opens::Until(70), "the earlier of two ends");
+        assert_eq!(opens(&two, &key, 70), Opens::Ended);
+        assert_eq!(opens(&two, &other, 70), Opens::Held);
+        assert_eq!(
+            (keys.marks, keys.over(70).len(), keys.over(71).len()),
+            (4, 0, 3),
+            "a key and its two ends"
+        );
         let elsewhere = KEY.hash(SessionId::from_bytes([8; 16]));
-        assert_eq!(two.opens(&elsewhere, 0), Opens::Unknown, "a hash is its record's");
+        assert_eq!(opens(&two, &elsewhere, 0), Opens::Unknown, "a hash is its record's");
+        let bytes = record(&[(key.held(), false), held(&other)]);
+        assert_eq!(opens(&Packed::new(&bytes), &key, 0), Opens::Unknown);
+        assert_eq!(Keys::of(&Packed::new(&bytes)).marks, 2);
+        let bytes = record(&[held(&key), (key.ends(70), false)]);
+        assert_eq!(opens(&Packed::new(&bytes), &key, 70), Opens::Held, "an end that was removed is none");
     }
 
     #[test]
     fn without_a_key_an_id_opens_what_has_none_and_what_was_just_given_one() {
         let (bare, key) = (SessionKey::NONE.hash(ID), KEY.hash(ID));
-        assert_eq!(keys(&[]).opens_bare(ID, 0), Opens::Held);
-        assert_eq!(keys(&[(key.held(), true)]).opens_bare(ID, 0), Opens::Unknown);
-        let upgraded = keys(&[(key.held(), true), (bare.ends(70), true)]);
-        assert_eq!(
-            (upgraded.opens_bare(ID, 69), upgraded.opens_bare(ID, 70)),
-            (Opens::Until(70), Opens::Ended)
-        );
-        assert_eq!(
-            keys(&[(key.held(), false)]).opens_bare(ID, 0),
-            Opens::Unknown,
-            "once it had keys, always"
-        );
+        let opens = |names: &[(String, bool)], now_ms| opens_bare(&Packed::new(&record(names)), now_ms);
+        assert_eq!(opens(&[], 0), Opens::Held);
+        assert_eq!(opens(&[(key.held(), true)], 0), Opens::Unknown);
+        let upgraded = [(key.held(), true), (bare.held(), true), (bare.ends(70), true)];
+        assert_eq!((opens(&upgraded, 69), opens(&upgraded, 70)), (Opens::Until(70), Opens::Ended));
+        assert_eq!(opens(&[(key.held(), false)], 0), Opens::Unknown, "once it had keys, always");
+        assert_eq!(opens(&[(key.held(), true), (bare.held(), true)], 0), Opens::Held, "being upgraded");
+        assert_eq!(opens(&[(key.held(), false), (bare.held(), true)], 0), Opens::Held, "that was taken back");
     }
 }

@@ -34,11 +34,25 @@ pub struct Lineage {
 
 /// The name of a family: of who logs in as `principal` from the session `from`.
 pub fn family(from: SessionId, principal: &str) -> SessionId {
-    let digest = Sha256::new_with_prefix(b"sessionmesh family\0")
-        .chain_update(from.as_bytes())
-        .chain_update(principal);
+    named(b"sessionmesh family\0", from, principal.as_bytes())
+}
+
+/// The name of the family of those that `from` became under new ids, its user the same: for a framework's sessions, whose
+/// id is all that a browser holds. Whoever knows `from`, and nothing else of it, knows the name.
+pub fn rotations(from: SessionId) -> SessionId {
+    named(b"sessionmesh rotation\0", from, b"")
+}
+
+/// The name of the family of those that `from` became under new ids by the same `change` of what it holds: two log-ins of
+/// one user, where nobody says who the user is.
+pub fn family_of_change(from: SessionId, change: &[u8]) -> SessionId {
+    named(b"sessionmesh change\0", from, change)
+}
+
+fn named(kind: &[u8], from: SessionId, what: &[u8]) -> SessionId {
+    let digest = Sha256::new_with_prefix(kind).chain_update(from.as_bytes()).chain_update(what).finalize();
     let mut name = [0; 16];
-    name.copy_from_slice(&digest.finalize()[..16]);
+    name.copy_from_slice(&digest[..16]);
     SessionId::from_bytes(name)
 }
 

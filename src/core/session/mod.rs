@@ -16,9 +16,10 @@ pub use dots::Dots;
 pub use ends::{Bound, ENDS_KEY, NEVER_MS, asked, end_in, end_of};
 pub use id::{LogHash, SessionId};
 pub use join::{Conflict, Findings, join};
-pub use keys::{HeldKey, KeyHash, Keys, Opens, SessionKey};
+pub use keys::{HeldKey, KeyHash, Keys, Opens, SessionKey, opens, opens_bare};
 pub use lineage::{
-    LINEAGE_KEY, LOGIN_ID_KEY, Lineage, LoginId, family, is_moved, moved_key, reserved_word, successors,
+    LINEAGE_KEY, LOGIN_ID_KEY, Lineage, LoginId, family, family_of_change, is_moved, moved_key,
+    reserved_word, rotations, successors,
 };
 pub use packed::{Fields, Packed, encode};
 pub use principal::{

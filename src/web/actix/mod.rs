@@ -6,9 +6,11 @@
 //! * **Two requests that change different keys**, on one node or on two, both take effect. One key, two writers: the
 //!   later write wins.
 //! * **Removed keys** are removed only as this request saw them: a value written since by another request stays.
-//! * **`purge` is final.** An `update` that comes after changes nothing and answers `Ok`; so does one under a key that
-//!   was renewed away, and one after expiry. (actix-session's Redis store gives such an update a new key: logged in
-//!   again.)
+//! * **`purge` is final.** An `update` that comes after changes nothing and answers `Ok`; so does one after expiry.
+//!   (actix-session's Redis store gives such an update a new key: logged in again.) One that would change a session
+//!   whose key was renewed away on this node is an error (`409: ...`).
+//! * **`renew`** takes along what other requests wrote, and is the same log-in. Sessions that were renewed twice at once end
+//!   together. What this interface does not allow: `docs/EMBEDDING.md`, "A new id".
 //! * **`clear`** empties the session of what this node holds when it is saved, filled again or not. A key added
 //!   concurrently on another node stays.
 //! * **A session's time to live** slides with every update, and with `TtlExtensionPolicy::OnEveryRequest` with every

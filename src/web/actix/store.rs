@@ -12,7 +12,9 @@ use time::Duration;
 use super::json::{decode, encode};
 use crate::SessionId;
 use crate::mesh::{Expiry, Sessions};
-use crate::web::merge::{Asked, Given, HIDDEN_KEY, Merge, MergeError, Result, Save, carried, copied, hash};
+use crate::web::merge::{
+    Asked, Create, Given, HIDDEN_KEY, Merge, MergeError, Result, Save, carried, copied, hash,
+};
 
 /// The keys of a session, as actix-session keeps them: each value is JSON text.
 type State = HashMap<String, String>;
@@ -59,8 +61,7 @@ impl MeshStore {
     }
 
     async fn create(&self, state: &State, ttl: &Duration) -> Result<SessionKey> {
-        // A token here is that of the session this one was renewed from: of no meaning for a new one, which takes all
-        // keys.
+        // A token here is that of the session this one was renewed from.
         let carried = carried(hidden(state).as_ref())?;
         let idle_ms = self.merge.clamp(millis(ttl));
         let id = Sessions::random_id()?;
@@ -69,8 +70,9 @@ impl MeshStore {
             return key_of(id);
         }
         let expiry = Expiry::sliding(std::time::Duration::from_millis(idle_ms));
-        let principal = self.whose.as_ref().and_then(|whose| whose(state));
-        let receipt = self.merge.create(id, expiry, (&carried, &given(state)?), principal.as_deref())?;
+        let principal = self.whose.as_ref().map(|whose| whose(state));
+        let create = Create { carried, map: None, given: given(state)?, principal };
+        let receipt = self.merge.create(id, expiry, &create)?;
         receipt.replicated().await;
         key_of(receipt.id())
     }

@@ -8,6 +8,7 @@ use ::cookie::SameSite;
 use parking_lot::Mutex;
 use tower_layer::Layer;
 
+use super::cookie::Signers;
 use super::headers::Attributes;
 use super::service::SessionService;
 use crate::mesh::{Expiry, Sessions};
@@ -49,6 +50,7 @@ pub(super) struct Settings {
     pub grace: Duration,
     pub attributes: Attributes,
     pub persistent: bool,
+    pub signers: Signers,
     /// Logouts of sessions that nobody here knows, under cookies that this cluster did not write.
     pub strangers: Arc<Mutex<Ration>>,
 }
@@ -57,6 +59,7 @@ impl SessionLayer {
     /// Sessions that end half an hour after their last request.
     pub fn new(sessions: Sessions) -> Self {
         Self(Arc::new(Settings {
+            signers: Signers::new(&sessions.mesh().shared().client_keys),
             sessions,
             expiry: Expiry::sliding(Duration::from_secs(30 * 60)),
             patience: Duration::from_millis(50),
@@ -128,12 +131,6 @@ impl SessionLayer {
     /// Whether the cookie outlives the browser, until the session ends. Default: no.
     pub fn with_persistence(self, persistent: bool) -> Self {
         self.with(|s| s.persistent = persistent)
-    }
-}
-
-impl Settings {
-    pub(super) fn secrets(&self) -> &[[u8; 32]] {
-        &self.sessions.mesh().shared().client_keys
     }
 }
 

@@ -32,6 +32,9 @@ const MAC_BYTES: usize = 16;
 const MAX_BYTES: usize =
     1 + ID_BYTES + KEY_BYTES + MINUTES_BYTES + 1 + 2 * ID_BYTES + MAX_SEEN * (4 + 9 + 9) + MAC_BYTES;
 
+/// That of most, with what two or three nodes wrote.
+const USUAL_BYTES: usize = 1 + ID_BYTES + KEY_BYTES + MINUTES_BYTES + 1 + 2 * ID_BYTES + 3 * 10 + MAC_BYTES;
+
 /// A cookie's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
@@ -40,8 +43,8 @@ pub(super) struct Content {
     pub seen: Seen,
     /// When it was written (minutes since the epoch).
     pub minutes: u32,
-    /// Its nearest family and ancestor.
-    pub lineage: Lineage,
+    /// Its nearest family and ancestor, if it came from somewhere.
+    pub came_from: Option<[SessionId; 2]>,
     /// Whether this cluster wrote it.
     pub ours: bool,
 }
@@ -49,62 +52,91 @@ pub(super) struct Content {
 impl Content {
     /// A new one, of a session that came from nowhere.
     pub fn new(ticket: Ticket, wall_ms: u64) -> Self {
-        let minutes = u32::try_from(wall_ms / 60_000).unwrap_or(u32::MAX);
-        Self { ticket, seen: Seen::default(), minutes, lineage: Lineage::default(), ours: true }
+        let mut new = Self { ticket, seen: Seen::default(), minutes: 0, came_from: None, ours: true };
+        new.written_at(wall_ms);
+        new
+    }
+
+    /// It is written now.
+    pub fn written_at(&mut self, wall_ms: u64) {
+        self.minutes = u32::try_from(wall_ms / 60_000).unwrap_or(u32::MAX);
+    }
+
+    /// One of a session that a log-in began.
+    pub fn of_login(ticket: Ticket, lineage: &Lineage, wall_ms: u64) -> Self {
+        let nearest = lineage.families.first().zip(lineage.ancestors.first());
+        let came_from = nearest.map(|(family, ancestor)| [*family, *ancestor]);
+        Self { came_from, ..Self::new(ticket, wall_ms) }
+    }
+
+    /// As a logout is told of it.
+    pub fn lineage(&self) -> Lineage {
+        let [families, ancestors] =
+            self.came_from.map_or_else(Default::default, |ids| ids.map(|id| vec![id]));
+        Lineage { families, ancestors }
     }
 
     /// What the MAC guards beside the ticket.
-    fn told(&self) -> Vec<u8> {
-        let mut bytes = self.minutes.to_be_bytes().to_vec();
-        match (self.lineage.families.first(), self.lineage.ancestors.first()) {
-            (Some(family), Some(ancestor)) => {
-                bytes.push(LINEAGE);
-                bytes.extend_from_slice(family.as_bytes());
-                bytes.extend_from_slice(ancestor.as_bytes());
-            }
-            _ => bytes.push(0),
-        }
-        bytes.extend_from_slice(&self.seen.to_bytes());
-        bytes
+    fn tell_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.minutes.to_be_bytes());
+        bytes.push(if self.came_from.is_some() { LINEAGE } else { 0 });
+        self.came_from.iter().flatten().for_each(|id| bytes.extend_from_slice(id.as_bytes()));
+        self.seen.put(bytes);
     }
 
     fn tell(&mut self, bytes: &[u8]) -> Option<()> {
         let (minutes, bytes) = bytes.split_first_chunk::<MINUTES_BYTES>()?;
         let (flags, mut bytes) = bytes.split_first()?;
-        let mut lineage = Lineage::default();
+        let mut came_from = None;
         if flags & LINEAGE != 0 {
             let (family, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
             let (ancestor, rest) = rest.split_first_chunk::<ID_BYTES>()?;
-            lineage.families.push(SessionId::from_bytes(*family));
-            lineage.ancestors.push(SessionId::from_bytes(*ancestor));
-            bytes = rest;
+            (came_from, bytes) = (Some([*family, *ancestor].map(SessionId::from_bytes)), rest);
         }
         self.seen = Seen::from_bytes(bytes)?;
-        (self.minutes, self.lineage, self.ours) = (u32::from_be_bytes(*minutes), lineage, true);
+        (self.minutes, self.came_from, self.ours) = (u32::from_be_bytes(*minutes), came_from, true);
         Some(())
     }
 }
 
-fn mac(key: &[u8; 32], bytes: &[u8]) -> Option<Hmac<Sha256>> {
-    // A key of any length is a key; the error is one in type only.
-    Some(Hmac::<Sha256>::new_from_slice(key).ok()?.chain_update(bytes))
+/// Secrets that cookies are signed with, each ready to sign: to make it so costs as much as a signature. The first one
+/// signs, all are believed.
+#[derive(Clone)]
+pub(super) struct Signers(Vec<Hmac<Sha256>>);
+
+impl Signers {
+    pub fn new(secrets: &[[u8; 32]]) -> Self {
+        // A key of any length is a key; the error is one in type only.
+        Self(secrets.iter().filter_map(|secret| Hmac::new_from_slice(secret).ok()).collect())
+    }
+
+    fn sign(&self, bytes: &mut Vec<u8>) {
+        if let Some(signer) = self.0.first() {
+            let tag = signer.clone().chain_update(&bytes[..]).finalize().into_bytes();
+            bytes.extend_from_slice(&tag[..MAC_BYTES]);
+        }
+    }
+
+    fn has_signed(&self, bytes: &[u8], tag: &[u8]) -> bool {
+        self.0.iter().any(|signer| signer.clone().chain_update(bytes).verify_truncated_left(tag).is_ok())
+    }
 }
 
 /// The cookie's value. Without a secret it carries a ticket alone.
-pub(super) fn write(content: &Content, secrets: &[[u8; 32]]) -> String {
-    let mut bytes = vec![FORMAT];
+pub(super) fn write(content: &Content, signers: &Signers) -> String {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    bytes.push(FORMAT);
     bytes.extend_from_slice(content.ticket.id.as_bytes());
     bytes.extend_from_slice(content.ticket.key.as_bytes());
-    if let Some(secret) = secrets.first() {
-        bytes.extend_from_slice(&content.told());
-        let tag = mac(secret, &bytes).map(|mac| mac.finalize().into_bytes());
-        bytes.extend(tag.iter().flatten().take(MAC_BYTES));
+    if !signers.0.is_empty() {
+        content.tell_to(&mut bytes);
+        signers.sign(&mut bytes);
     }
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Reads a cookie's value; `None` for what names no session.
-pub(super) fn read(value: &[u8], secrets: &[[u8; 32]]) -> Option<Content> {
+pub(super) fn read(value: &[u8], signers: &Signers) -> Option<Content> {
     if value.len() > MAX_BYTES.div_ceil(3) * 4 {
         return None;
     }
@@ -127,9 +159,7 @@ pub(super) fn read(value: &[u8], secrets: &[[u8; 32]]) -> Option<Content> {
     let mut content = Content { ours: false, minutes: 0, ..Content::new(ticket, 0) };
     if let Some((told, tag)) = rest.split_last_chunk::<MAC_BYTES>() {
         let body = &bytes[..bytes.len() - MAC_BYTES];
-        let ours =
-            |secret: &[u8; 32]| mac(secret, body).is_some_and(|mac| mac.verify_truncated_left(tag).is_ok());
-        if secrets.iter().any(ours) {
+        if signers.has_signed(body, tag) {
             // What a version to come may add is no reason not to know the session.
             match *format {
                 BARE => (content.seen, content.ours) = (Seen::from_bytes(told).unwrap_or_default(), true),
@@ -148,11 +178,14 @@ mod tests {
         Ticket { id: SessionId::from_bytes([9; 16]), key: SessionKey::from_bytes([8; 16]) };
     const SECRETS: [[u8; 32]; 2] = [[1; 32], [2; 32]];
 
+    fn signers() -> Signers {
+        Signers::new(&SECRETS)
+    }
+
     fn whole() -> Content {
         let mut content = Content::new(TICKET, 7 * 60_000);
         content.seen = Seen::from_bytes(&[1, 2, 3, 4, 9, 2]).unwrap();
-        content.lineage.families.push(SessionId::from_bytes([5; 16]));
-        content.lineage.ancestors.push(SessionId::from_bytes([6; 16]));
+        content.came_from = Some([[5; 16], [6; 16]].map(SessionId::from_bytes));
         content
     }
 
@@ -162,40 +195,58 @@ mod tests {
 
     #[test]
     fn it_is_read_back_under_each_secret_and_believed_under_no_other() {
+        let read = |value: &str, secrets: &[[u8; 32]]| read(value.as_bytes(), &Signers::new(secrets));
+        let write = |content: &Content, secrets: &[[u8; 32]]| write(content, &Signers::new(secrets));
         let value = write(&whole(), &SECRETS);
-        let read = |value: &str, secrets: &[[u8; 32]]| read(value.as_bytes(), secrets);
         assert_eq!(read(&value, &SECRETS), Some(whole()));
         assert_eq!(read(&value, &[SECRETS[1], SECRETS[0]]), Some(whole()), "a rotation under way");
         assert_eq!(read(&value, &SECRETS[1..]), Some(bare()));
         assert_eq!(read(&write(&whole(), &[]), &SECRETS), Some(bare()));
-        let plain = Content { lineage: Lineage::default(), ..whole() };
+        let plain = Content { came_from: None, ..whole() };
         assert_eq!(read(&write(&plain, &SECRETS), &SECRETS), Some(plain));
     }
 
     #[test]
     fn a_cookie_of_the_version_before_is_an_id_without_a_key() {
         let value = "AQkJCQkJCQkJCQkJCQkJCQkBAgMECQJffNDWJNNKYhLGAxWmszWa";
-        let content = read(value.as_bytes(), &SECRETS).unwrap();
+        let content = read(value.as_bytes(), &signers()).unwrap();
         assert_eq!((content.ticket.id, content.ticket.key), (TICKET.id, SessionKey::NONE));
         assert!(content.ours && content.seen == whole().seen);
     }
 
     #[test]
     fn no_bit_of_it_can_be_changed() {
-        let value = URL_SAFE_NO_PAD.decode(write(&whole(), &SECRETS)).unwrap();
+        let value = URL_SAFE_NO_PAD.decode(write(&whole(), &signers())).unwrap();
         for bit in 8 * (1 + ID_BYTES + KEY_BYTES)..8 * value.len() {
             let mut forged = value.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(read(URL_SAFE_NO_PAD.encode(forged).as_bytes(), &SECRETS), Some(bare()), "bit {bit}");
+            assert_eq!(
+                read(URL_SAFE_NO_PAD.encode(forged).as_bytes(), &signers()),
+                Some(bare()),
+                "bit {bit}"
+            );
+        }
+    }
+
+    /// What a version to come may write: signed, and with more in it than is known here.
+    #[test]
+    fn what_is_signed_and_not_understood_names_its_session_all_the_same() {
+        for told in [&[][..], &[1, 2, 3], &[0, 0, 0, 7, LINEAGE, 5, 5], &[0, 0, 0, 7, 0, 1, 2]] {
+            let head: [&[u8]; 4] = [&[FORMAT], TICKET.id.as_bytes(), TICKET.key.as_bytes(), told];
+            let mut bytes = head.concat();
+            signers().sign(&mut bytes);
+            let content = read(URL_SAFE_NO_PAD.encode(bytes).as_bytes(), &signers()).unwrap();
+            assert_eq!((content.ticket, content.seen.is_empty()), (TICKET, true), "{told:?}");
         }
     }
 
     #[test]
     fn garbage_names_no_session() {
-        let long = "A".repeat(10_000);
+        let long = URL_SAFE_NO_PAD.encode([&[FORMAT][..], &[9; 5_000]].concat());
+        let to_come = URL_SAFE_NO_PAD.encode([&[FORMAT + 1][..], &[9; 32]].concat());
         let keyless = URL_SAFE_NO_PAD.encode([&[FORMAT][..], &[9; 16], &[0; 16]].concat());
-        for bad in ["", "x", "AQ", "AgkJ", "not base64!", &long, &"A".repeat(60), &keyless] {
-            assert_eq!(read(bad.as_bytes(), &SECRETS), None, "{bad:?}");
+        for bad in ["", "x", "AQ", "AgkJ", "not base64!", &long, &"A".repeat(60), &keyless, &to_come] {
+            assert_eq!(read(bad.as_bytes(), &signers()), None, "{bad:?}");
         }
     }
 }

@@ -178,5 +178,16 @@ mod tests {
         assert_eq!(marked(&[(VARY, b"*")]).0, "*");
         assert_eq!(marked(&[(CACHE_CONTROL, b"max-age=60")]).1, "max-age=60, private");
         assert_eq!(marked(&[(CACHE_CONTROL, b"No-Store")]).1, "No-Store");
+        assert_eq!(
+            marked(&[(CACHE_CONTROL, b"max-age=60"), (CACHE_CONTROL, b"Private")]).1,
+            "max-age=60, Private"
+        );
+    }
+
+    #[test]
+    fn a_cookie_is_added_to_those_of_the_application() {
+        let mut map = headers(&[(SET_COOKIE, b"theme=dark")]);
+        mark(&mut map, Some(HeaderValue::from_static("session=a")));
+        assert_eq!(map.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["theme=dark", "session=a"]);
     }
 }

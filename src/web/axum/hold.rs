@@ -12,7 +12,7 @@ use super::config::{Behind, Settings};
 use super::cookie::{self, Content};
 use super::error::{Result, SessionError};
 use crate::core::session::SessionKey;
-use crate::mesh::{self, BegunLogin, CaughtUp, Opened, Receipt, Standing, Superseded, Ticket};
+use crate::mesh::{self, BegunLogin, CaughtUp, Look, Opened, Receipt, Standing, Superseded, Ticket};
 
 /// A cookie's list of writes is taken for old after this long (minutes): what a node that nobody knows has written since
 /// then is not waited for.
@@ -151,27 +151,17 @@ pub(super) async fn find(settings: &Settings, came: &[Content]) -> State {
 
 async fn find_one(settings: &Settings, content: &Content) -> State {
     let sessions = &settings.sessions;
-    let (ticket, mut content) = (content.ticket, content.clone());
+    let ticket = content.ticket;
     if !content.ours {
         debug!(
             session = sessions.log_name(&ticket.id),
             "a cookie that this cluster's secret did not sign: taken for its ticket alone"
         );
     }
-    let mut state = State::default();
-    if !content.seen.is_empty() {
-        let age_minutes = (sessions.wall_ms() / 60_000).saturating_sub(content.minutes.into());
-        let settled = sessions.settled(&content.seen, age_minutes >= SPANS_AGE_MINUTES);
-        if settled != content.seen {
-            (content.seen, state.cookie) = (settled, Outgoing::Set);
-        }
-        let caught_up = sessions.catch_up(&ticket.id, &content.seen, settings.patience).await;
-        state.behind = caught_up == CaughtUp::Behind;
-        if state.behind && settings.behind == Behind::Refuse {
-            state.trouble = Some(Trouble::Behind);
-        }
-    }
-    match sessions.open(&ticket).await {
+    let mut sought = Sought { settings, content: content.clone(), state: State::default() };
+    let opened = sought.look().await;
+    let Sought { content, mut state, .. } = sought;
+    match opened {
         Opened::Here(Standing::Unknown) => state.cookie = Outgoing::Keep,
         Opened::Here(standing) => {
             if standing != Standing::Holder {
@@ -189,6 +179,76 @@ async fn find_one(settings: &Settings, content: &Content) -> State {
         Opened::Unsure(why) => (state.trouble, state.cookie) = (Some(Trouble::Unsure(why)), Outgoing::Keep),
     }
     state
+}
+
+/// A session that is looked for.
+struct Sought<'a> {
+    settings: &'a Settings,
+    content: Content,
+    state: State,
+}
+
+impl Sought<'_> {
+    /// Looks first, and waits only for what may exist and may be behind.
+    async fn look(&mut self) -> Opened {
+        let (sessions, ticket) = (&self.settings.sessions, self.content.ticket);
+        match sessions.look(&ticket) {
+            Look::Final(opened) => return opened,
+            Look::Here(standing) if standing != Standing::Unknown && self.has_seen() => {
+                return Opened::Here(standing);
+            }
+            // Nobody sends it unasked: whoever answers brings what is to be waited for, if anybody has it.
+            Look::Unknown if !sessions.is_coming(&ticket.id, &self.content.seen) => {
+                match sessions.open(&ticket).await {
+                    Opened::Here(standing) if self.has_seen() => return Opened::Here(standing),
+                    Opened::Here(_) => {}
+                    other => return other,
+                }
+            }
+            Look::Here(_) | Look::Expired | Look::Unknown => {}
+        }
+        self.catch_up().await;
+        sessions.open(&ticket).await
+    }
+
+    fn has_seen(&self) -> bool {
+        let seen = &self.content.seen;
+        seen.is_empty() || self.settings.sessions.has_seen(&self.content.ticket.id, seen)
+    }
+
+    /// Waits for what the client has written.
+    async fn catch_up(&mut self) {
+        if self.content.seen.is_empty() {
+            return;
+        }
+        let (sessions, id) = (&self.settings.sessions, self.content.ticket.id);
+        let age_minutes = (sessions.wall_ms() / 60_000).saturating_sub(self.content.minutes.into());
+        self.settle(age_minutes >= SPANS_AGE_MINUTES);
+        let (caught_up, in_vain) =
+            sessions.catch_up_asking(&id, &self.content.seen, self.settings.patience).await;
+        let mut behind = caught_up == CaughtUp::Behind;
+        // Everybody there is was asked: what lives wrote that nobody knows is gone with them.
+        if behind && in_vain && !sessions.somebody_is_missing() {
+            behind = !(self.settle(true) && sessions.has_seen(&id, &self.content.seen));
+        }
+        if behind && in_vain {
+            sessions.note_asked_in_vain(&id);
+        }
+        self.state.behind = behind;
+        if behind && self.settings.behind == Behind::Refuse {
+            self.state.trouble = Some(Trouble::Behind);
+        }
+    }
+
+    /// Drops what is not worth waiting for; returns whether there was any.
+    fn settle(&mut self, old: bool) -> bool {
+        let settled = self.settings.sessions.settled(&self.content.seen, old);
+        let changed = settled != self.content.seen;
+        if changed {
+            (self.content.seen, self.state.cookie) = (settled, Outgoing::Set);
+        }
+        changed
+    }
 }
 
 /// A session of a version before, whose client has an id alone, is given a key.
@@ -258,16 +318,12 @@ pub(super) fn take_back(settings: &Settings, state: &mut State) {
 }
 
 /// The header that tells the client, if it is to be told anything.
-pub(super) fn set_cookie(settings: &Settings, state: &State, secure: bool) -> Option<HeaderValue> {
-    match (state.cookie, &state.hold) {
-        (Outgoing::Set, Some(hold)) => {
-            let wall_ms = settings.sessions.wall_ms();
-            let content = Content {
-                minutes: Content::new(hold.content.ticket, wall_ms).minutes,
-                ..hold.content.clone()
-            };
-            let value = cookie::write(&content, settings.secrets());
-            settings.attributes.set_cookie(Some(value), secure, max_age(settings, &content))
+pub(super) fn set_cookie(settings: &Settings, state: &mut State, secure: bool) -> Option<HeaderValue> {
+    match (state.cookie, &mut state.hold) {
+        (Outgoing::Set, Some(Hold { content, .. })) => {
+            content.written_at(settings.sessions.wall_ms());
+            let value = cookie::write(content, &settings.signers);
+            settings.attributes.set_cookie(Some(value), secure, max_age(settings, content))
         }
         (Outgoing::Remove, _) => settings.attributes.set_cookie(None, secure, None),
         (Outgoing::Keep | Outgoing::Set, _) => None,

@@ -48,7 +48,7 @@ impl Session {
     /// What a request with these headers has.
     pub(super) fn of_request(settings: Arc<Settings>, headers: &HeaderMap) -> Self {
         let values = headers::values(headers, &settings.attributes.name);
-        let came = values.filter_map(|value| cookie::read(value, settings.secrets())).collect();
+        let came = values.filter_map(|value| cookie::read(value, &settings.signers)).collect();
         let secure = settings.attributes.secure(headers);
         Self(Arc::new(Inner { settings, secure, came, opened: OnceCell::new(), state: Mutex::default() }))
     }
@@ -256,8 +256,7 @@ impl Session {
         }
         let from = self.login_from(&state);
         let begun = sessions.begin_login(from.as_ref(), principal, *expiry)?;
-        let mut content = Content::new(begun.ticket, sessions.wall_ms());
-        content.lineage = begun.lineage().clone();
+        let content = Content::of_login(begun.ticket, begun.lineage(), sessions.wall_ms());
         let carried = if begun.copied && !state.behind { Carried::Whole } else { Carried::Behind };
         (state.trouble, state.behind) = (None, false);
         let receipt = begun.receipt.clone();
@@ -308,7 +307,7 @@ impl Session {
         state.trouble = None;
         let mut ended = Vec::new();
         if let Some(hold) = hold.as_ref().filter(|hold| hold.is_good() || !mutant!(WebLogoutNeedsGoodKey)) {
-            ended.extend(sessions.logout_told(&hold.content.ticket.id, &hold.content.lineage)?);
+            ended.extend(sessions.logout_told(&hold.content.ticket.id, &hold.content.lineage())?);
         }
         for content in &self.0.came {
             if hold.as_ref().is_some_and(|hold| hold.content.ticket.id == content.ticket.id) {
@@ -326,7 +325,7 @@ impl Session {
         let sessions = &self.0.settings.sessions;
         let id = &content.ticket.id;
         if content.ours {
-            return Ok(sessions.logout_told(id, &content.lineage)?);
+            return Ok(sessions.logout_told(id, &content.lineage())?);
         }
         // Of another secret: it ends nothing but what its key opens, or what nobody here knows.
         if let Some(session) = sessions.get(id).session() {
@@ -366,7 +365,7 @@ impl Session {
         second_copies(&written).await;
         let mut state = self.0.state.lock();
         hold::keep(settings, &mut state);
-        used.then(|| hold::set_cookie(settings, &state, self.0.secure))
+        used.then(|| hold::set_cookie(settings, &mut state, self.0.secure))
     }
 
     /// Takes back what the client is never told.

@@ -1,13 +1,16 @@
-//! [`Merge`]: find, show, create and save, on encoded values.
+//! [`Merge`]: find, show and save, on encoded values.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use tracing::{debug, warn};
 
+use super::create::changes;
+use super::cycles::Cycles;
 use super::error::{MergeError, Result};
 use super::expiry::{self, Asked, Held};
 use super::plan::{Given, Plan};
@@ -18,9 +21,6 @@ use super::whose;
 use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Version, Versioned};
 use crate::web::ration::Ration;
 use crate::{SessionId, WriteError};
-
-/// Ids tried by one create. The first random one is free; more than a few taken ones are no accident.
-const MAX_ID_TRIES: usize = 8;
 
 /// A map that is to be saved.
 #[derive(Debug)]
@@ -50,7 +50,8 @@ pub struct Shown<T> {
 /// The merge over one node's sessions. One per node: it holds the memory of recent saves.
 pub struct Merge {
     sessions: Sessions,
-    recent: Mutex<Recent>,
+    pub(super) recent: Mutex<Recent>,
+    pub(super) cycles: Arc<Mutex<Cycles>>,
     pub(super) blind: Mutex<Ration>,
     warned_clamped: AtomicBool,
     warned_left_out: AtomicBool,
@@ -62,6 +63,7 @@ impl Merge {
         Self {
             sessions,
             recent: Mutex::default(),
+            cycles: Arc::default(),
             blind: Mutex::new(Ration::new(Instant::now())),
             warned_clamped: AtomicBool::new(false),
             warned_left_out: AtomicBool::new(false),
@@ -106,42 +108,6 @@ impl Merge {
         asked_ms.min(max_ms)
     }
 
-    /// Creates a session of these keys under `id`, or under a random one if that is taken. What the request `carried` of
-    /// another session, and hands on as it was, is taken however much that is: a merge may have made it more than a
-    /// session may have, and its user must be able to get a new id.
-    pub fn create(
-        &self,
-        id: SessionId,
-        expiry: Expiry,
-        (carried, given): (&Carried, &[Given<'_>]),
-        principal: Option<&str>,
-    ) -> Result<Receipt> {
-        let mut id = id;
-        let seen = match carried {
-            Carried::Token(token) => Some(&token.keys),
-            Carried::Nothing | Carried::Foreign => None,
-        };
-        let unchanged =
-            |g: &&Given<'_>| seen.and_then(|keys| keys.get(g.key)).is_some_and(|s| s.hash == g.hash);
-        for _ in 0..MAX_ID_TRIES {
-            let created = self.sessions.create_with_id(id, expiry, |fields| {
-                given.iter().for_each(|g| fields.set_bytes(g.key, g.bytes.as_slice()));
-                given.iter().filter(unchanged).for_each(|g| fields.copied(g.key, &g.bytes));
-                if let Some(principal) = principal {
-                    fields.set_principal(principal);
-                }
-                Ok(())
-            });
-            match created {
-                Err(Error::Write(WriteError::IdTaken)) => id = Sessions::random_id()?,
-                other => return Ok(other?),
-            }
-        }
-        Err(MergeError::Backend(format!(
-            "{MAX_ID_TRIES} session ids in a row were taken; nothing was created"
-        )))
-    }
-
     /// What a request is shown of a session. `show` decodes a value and hashes it *as this request would hand it
     /// back unchanged*, since another writer may have encoded it differently; `None` for a value that the framework
     /// cannot say. `ends_ms` is the expiry date it is shown (ms since the epoch), if it is shown one.
@@ -177,13 +143,16 @@ impl Merge {
         }
     }
 
-    /// Writes what a map changes. `None`: the session is gone, and a save does not bring it back.
+    /// Writes what a map changes. `None`: the session is gone, and a save does not bring it back. One that went on under
+    /// another id, given to it on this node, is an error if the map changes anything: its user would miss that.
     pub async fn save(&self, id: SessionId, save: Save<'_>) -> Result<Option<Receipt>> {
-        let Some(current) = self.find(&id).await? else { return Ok(None) };
+        let Some(current) = self.find(&id).await? else {
+            return if self.is_lost(&id, &save) { Err(MergeError::went_on()) } else { Ok(None) };
+        };
         let mut request = Request::of(save.carried, save.map, id, current.birth);
         self.recent.lock().overlay(Instant::now(), &mut request);
         if save.asked.is_over(request.ends_ms) {
-            return alive(self.sessions.destroy(&id));
+            return Ok(self.destroy(&id).await?.into_iter().next());
         }
         let new_expiry = self.new_expiry(save.asked, request.ends_ms, &current);
         let plan = Plan::diff(save.given, &request.seen, request.basis);
@@ -212,6 +181,15 @@ impl Merge {
         Ok(receipt)
     }
 
+    /// Whether a save changes a session that has another id now.
+    fn is_lost(&self, id: &SessionId, save: &Save<'_>) -> bool {
+        let changed = || match &save.carried {
+            Carried::Token(token) => !changes(&save.given, &self.last_of(token, save.map).seen).is_empty(),
+            Carried::Nothing | Carried::Foreign => !save.given.is_empty(),
+        };
+        self.cycles.lock().went_on(id) && changed()
+    }
+
     /// Which write a key is that a save found as it wanted it: the one from before the save, if it is there still.
     /// Anything else is the save's own, or written since by another.
     fn kept(&self, id: &SessionId, before: &Versioned) -> impl Fn(&Given<'_>) -> Option<Version> {
@@ -228,7 +206,7 @@ impl Merge {
             return Ok(None);
         }
         if Asked::Idle(idle_ms).is_over(None) {
-            return alive(self.sessions.destroy(&id));
+            return Ok(self.destroy(&id).await?.into_iter().next());
         }
         let idle = self.exactly(idle_ms);
         alive(self.sessions.edit(&id, |fields| {
@@ -262,9 +240,12 @@ impl Merge {
 }
 
 /// What an answer waits for: a second copy of what was written, if anything was.
-pub async fn copied(receipt: Option<Receipt>) {
-    if let Some(receipt) = receipt {
-        receipt.replicated().await;
+pub async fn copied(receipts: impl IntoIterator<Item = Receipt>) {
+    for receipt in receipts {
+        // Written one after the other: where the first has no copy in time, a second wait would gain nothing.
+        if !receipt.replicated().await {
+            return;
+        }
     }
 }
 

@@ -17,6 +17,16 @@ pub enum MergeError {
 }
 
 impl MergeError {
+    pub(super) fn over() -> Self {
+        let why = "409: the session was ended while this request was under way, and gets no new id; nothing was saved";
+        Self::Backend(why.to_owned())
+    }
+
+    pub(super) fn went_on() -> Self {
+        let why = "409: the session was given another id while this request was under way; nothing was saved";
+        Self::Backend(why.to_owned())
+    }
+
     pub(super) fn unavailable(why: &str) -> Self {
         Self::Backend(format!("503: {why}; try again, here or on another node"))
     }

@@ -2,9 +2,11 @@
 //!
 //! A framework's store trait hands over a whole map at the end of a request and nothing about what changed in it. So
 //! a load hides in the map what the request was shown ([`token`]), a save writes only what differs from it
-//! ([`plan`]), and a logout is final ([`logout`]). [`Merge`] does this on encoded values; an adapter translates ids,
+//! ([`plan`]), a logout is final ([`logout`]), and a new id is told from one ([`cycles`]). [`Merge`] does this on encoded values; an adapter translates ids,
 //! values and errors.
 
+mod create;
+mod cycles;
 mod engine;
 mod error;
 pub mod expiry;
@@ -16,6 +18,7 @@ mod token;
 mod value;
 mod whose;
 
+pub use create::Create;
 pub use engine::{Merge, Save, copied};
 pub use error::{MergeError, Result};
 pub use expiry::Asked;

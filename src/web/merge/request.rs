@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use super::plan::Basis;
 use super::recent::Saver;
-use super::token::{Carried, SeenKey};
+use super::token::{Carried, SeenKey, Token};
 use crate::SessionId;
 use crate::mesh::Version;
 
@@ -53,16 +53,21 @@ impl Request {
             ends_ms: None,
         };
         match carried {
-            Carried::Token(token) if token.is_of(id, birth) => Self {
-                saver: Some((token.load, map.map_or(0, |m| m.place))),
-                basis: Basis::Seen,
-                seen: token.keys,
-                principal: token.principal,
-                ends_ms: Some(token.ends_ms),
-            },
+            Carried::Token(token) if token.is_of(id, birth) => Self::of_token(token, map),
             // It says nothing about this session.
             Carried::Token(_) | Carried::Foreign => without(Basis::Foreign),
             Carried::Nothing => without(Basis::Cleared),
+        }
+    }
+
+    /// What a token says of its request, which is of the session that it names.
+    pub fn of_token(token: Token, map: Option<MapName>) -> Self {
+        Self {
+            saver: Some((token.load, map.map_or(0, |m| m.place))),
+            basis: Basis::Seen,
+            seen: token.keys,
+            principal: token.principal,
+            ends_ms: Some(token.ends_ms),
         }
     }
 }

@@ -10,8 +10,10 @@
 //! * **One key, two writers:** the later write wins. Keep what changes independently under keys of its own.
 //! * **Removed keys** are removed only as this request saw them: a value written since by another request stays.
 //!   Across nodes that have not yet heard of each other's write, the later of write and removal wins.
-//! * **`flush` and `delete` are final.** A `save` that comes after, or under an id that was cycled away, changes
-//!   nothing and answers `Ok`; so does one after expiry.
+//! * **`flush` and `delete` are final.** A `save` that comes after changes nothing and answers `Ok`; so does one after
+//!   expiry. One that would change a session whose id was cycled away on this node is an error (`409: ...`).
+//! * **`cycle_id`** takes along what other requests wrote, and is the same log-in. Sessions that were given two new ids at
+//!   once end together. What this interface does not allow: `docs/EMBEDDING.md`, "A new id".
 //! * **`clear`** empties the session of what this node holds when it is saved, filled again or not. A key added
 //!   concurrently on another node stays.
 //! * **An unchanged save** sends nothing. A changed expiry is a write, an unchanged idle time a touch, which is sent

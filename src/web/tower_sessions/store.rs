@@ -11,7 +11,8 @@ use super::date::{date_in, date_ms, left_ms};
 use crate::SessionId;
 use crate::mesh::{Sessions, Versioned};
 use crate::web::merge::{
-    Asked, Given, HIDDEN_KEY, MapName, Merge, Result, Save, carried, copied, decode, encode, expiry, hash,
+    Asked, Create, Given, HIDDEN_KEY, MapName, Merge, Result, Save, carried, copied, decode, encode, expiry,
+    hash,
 };
 
 /// The keys of a session, as tower-sessions keeps them.
@@ -48,26 +49,35 @@ impl MeshStore {
     /// Creates a session under `id`, or under another if that is taken; the one used is returned. A request that
     /// goes on with `data` may save again.
     pub(super) async fn create_as(&self, id: i128, data: &mut Data, ends: OffsetDateTime) -> Result<i128> {
-        // A token here is that of the session this one was cycled from: of no meaning for a new one, which takes
-        // all keys. (A diff would leave out the unchanged ones.)
+        // A token here is that of the session this one was cycled from. (A new one takes all keys: a diff would leave
+        // out the unchanged ones.)
         let carried = carried(data.get(HIDDEN_KEY))?;
-        data.remove(HIDDEN_KEY);
+        let map = Some(MapName::of(data));
         let left_ms = self.merge.clamp(left_ms(ends));
         if left_ms == 0 {
             // Born expired: nobody can ever load it.
+            data.remove(HIDDEN_KEY);
             return Ok(id);
         }
-        let principal = self.whose.as_ref().and_then(|whose| whose(data));
-        let (expiry, given) = (expiry::idle(left_ms), given(data)?);
-        let receipt = self.merge.create(mesh_id(id), expiry, (&carried, &given), principal.as_deref())?;
+        let create = Create { carried, map, given: given(data)?, principal: self.principal_in(data) };
+        let receipt = self.merge.create(mesh_id(id), expiry::idle(left_ms), &create)?;
+        drop(create);
         let id = receipt.id();
-        // So that this request may save again; a session that is gone already needs no token.
+        // So that this request may save again; a session that is gone already needs no token. It may hold what others
+        // wrote to the one before.
+        data.remove(HIDDEN_KEY);
         if let Ok(versioned) = self.merge.sessions().versioned(&id) {
             let (mut shown, _) = self.shown(id, &versioned)?;
-            data.extend(shown.remove_entry(HIDDEN_KEY));
+            data.retain(|key, value| shown.get(key) == Some(value) && shown.remove(key).is_some());
+            data.extend(shown);
         }
         receipt.replicated().await;
         Ok(i128::from_le_bytes(*id.as_bytes()))
+    }
+
+    /// Whose session a map says it is, if the store is told how to read that.
+    fn principal_in(&self, data: &Data) -> Option<Option<String>> {
+        self.whose.as_ref().map(|whose| whose(data))
     }
 
     pub(super) async fn save_as(&self, id: i128, data: &Data, ends: OffsetDateTime) -> Result<()> {
@@ -76,7 +86,7 @@ impl MeshStore {
             carried: carried(data.get(HIDDEN_KEY))?,
             map: Some(MapName::of(data)),
             given: given(data)?,
-            principal: self.whose.as_ref().map(|whose| whose(data)),
+            principal: self.principal_in(data),
             asked: Asked::Date { date_ms: date_ms(ends), left_ms: left_ms(ends) },
         };
         copied(self.merge.save(mesh_id(id), save).await?).await;

@@ -28,7 +28,7 @@ use sessionmesh::{Builder, Error, Mesh, StartError};
 
 use crate::exit::{Exit, Failure};
 use crate::secret::random_hex;
-use crate::settings::{Settings, SettingsArgs};
+use crate::settings::{Settings, SettingsArgs, ignored_variables};
 use app::{App, Drills};
 use listen::Listener;
 
@@ -73,6 +73,9 @@ pub struct AgentArgs {
 /// If it cannot start; nothing runs then.
 pub async fn run(args: AgentArgs) -> Result<Exit, Failure> {
     let (settings, http) = Settings::load(&args.settings)?;
+    for name in ignored_variables() {
+        tracing::warn!("env {name} is ignored: it is no setting");
+    }
     let stop = life::StopSignals::listen()?;
     if args.exit_with_parent {
         life::exit_with_parent();

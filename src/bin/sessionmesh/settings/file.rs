@@ -11,6 +11,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::http::HttpSettings;
+use super::layers::Layers;
+use super::meant::did_you_mean;
 
 /// Longest configuration file (bytes): far beyond any honest one.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -37,32 +39,49 @@ pub fn read(path: &Path) -> Result<FileSettings, String> {
         return Err(format!("{name}: {size} bytes: at most {MAX_FILE_BYTES}"));
     }
     let text = std::fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
-    parse(&text).map_err(|(line, what)| format!("{name}:{line}: {what}"))
+    let told = |mistakes: Vec<Located>| {
+        let lines = mistakes.iter().map(|(line, what)| format!("{name}:{line}: {what}"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    parse(&text).map_err(told)
 }
 
 type Located = (usize, String);
 
-fn parse(text: &str) -> Result<FileSettings, Located> {
-    let table = DeTable::parse(text).map_err(|e| located(text, e.span(), None, e.message()))?;
+fn parse(text: &str) -> Result<FileSettings, Vec<Located>> {
+    let table = DeTable::parse(text).map_err(|e| vec![located(text, e.span(), None, e.message())])?;
     let mut mesh = table.clone();
     let keys: Vec<_> = mesh.get_ref().keys().filter(|key| key.get_ref() == "http").cloned().collect();
     let http = keys.iter().find_map(|key| mesh.get_mut().remove(key));
-    let (span, all) = (mesh.span(), mesh.clone());
     let fail = |e: &toml::de::Error| located(text, e.span(), Some(table.get_ref()), e.message());
-    let _: Config = typed(all).map_err(|e| fail(&e))?;
-    let http = match http {
-        Some(value) => {
-            let span = value.span();
-            let DeValue::Table(http) = value.into_inner() else {
-                return Err((line_of(text, span.start), "http: must be a table, [http]".into()));
-            };
-            let _: HttpSettings = typed(Spanned::new(span.clone(), http.clone())).map_err(|e| fail(&e))?;
-            plain(Spanned::new(span, http)).map_err(|e| fail(&e))?
+    let mut mistakes: Vec<_> = each_alone::<Config>(&mesh).iter().map(fail).collect();
+    let http = match http.map(|value| (value.span(), value.into_inner())) {
+        Some((span, DeValue::Table(http))) => {
+            let http = Spanned::new(span, http);
+            mistakes.extend(each_alone::<HttpSettings>(&http).iter().map(fail));
+            Some(http)
         }
-        None => toml::Table::new(),
+        Some((span, _)) => {
+            mistakes.push((line_of(text, span.start), "http: must be a table, [http]".into()));
+            None
+        }
+        None => None,
     };
-    let mesh = plain(Spanned::new(span, mesh.into_inner())).map_err(|e| fail(&e))?;
-    Ok(FileSettings { mesh, http })
+    if !mistakes.is_empty() {
+        mistakes.sort();
+        return Err(mistakes);
+    }
+    let plainly = |table| plain(table).map_err(|e| vec![fail(&e)]);
+    Ok(FileSettings { mesh: plainly(mesh)?, http: http.map(plainly).transpose()?.unwrap_or_default() })
+}
+
+/// What is wrong with each key by itself, so that all is told at once.
+fn each_alone<T: DeserializeOwned>(table: &Spanned<DeTable<'_>>) -> Vec<toml::de::Error> {
+    let alone = |(key, value): (&Spanned<_>, &Spanned<_>)| {
+        let one = DeTable::from_iter([(key.clone(), value.clone())]);
+        typed::<T>(Spanned::new(table.span(), one)).err()
+    };
+    table.get_ref().iter().filter_map(alone).collect()
 }
 
 fn typed<T: DeserializeOwned>(table: Spanned<DeTable<'_>>) -> Result<T, toml::de::Error> {
@@ -84,6 +103,11 @@ fn located(text: &str, span: Option<Range<usize>>, table: Option<&DeTable<'_>>, 
         let form = "must be text";
         let list = "must be a list of { text = \"..\" } or { file = \"..\" }";
         return (line, format!("{key}: {}", if key == "secrets" { list } else { form }));
+    }
+    if message.starts_with("unknown field") {
+        let known = Layers::keys();
+        let meant = did_you_mean(&key, known.iter().map(String::as_str));
+        return (line, format!("{key}: no setting{meant}"));
     }
     (line, format!("{key}: {message}"))
 }
@@ -110,8 +134,8 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        let (line, what) = parse(text).unwrap_err();
-        format!("{line}: {what}")
+        let told = parse(text).unwrap_err();
+        told.iter().map(|(line, what)| format!("{line}: {what}")).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -126,11 +150,17 @@ mod tests {
     #[test]
     fn an_error_names_line_and_key() {
         let unknown = error("cluster = \"a\"\n\ngossip_ms = 5\n");
-        assert!(unknown.starts_with("3: gossip_ms: unknown field"), "{unknown}");
+        assert_eq!(unknown, "3: gossip_ms: no setting");
         let kind = error("cluster = \"a\"\nsettle_ms = \"soon\"\n");
         assert!(kind.starts_with("2: settle_ms: invalid type"), "{kind}");
         let inner = error("cluster = \"a\"\n[http]\nport = 1\n");
-        assert!(inner.starts_with("3: http.port: unknown field"), "{inner}");
+        assert_eq!(inner, "3: http.port: no setting");
+        let all = error("clustre = \"a\"\nsettle_ms = \"soon\"\n[http]\nlisten = 5\ntokn_file = \"x\"\n");
+        let lines: Vec<_> = all.lines().collect();
+        assert_eq!(lines[0], "1: clustre: no setting; did you mean cluster?");
+        assert!(lines[1].starts_with("2: settle_ms: invalid type"), "{all}");
+        assert!(lines[2].starts_with("4: http.listen: invalid type"), "{all}");
+        assert_eq!(lines[3], "5: http.tokn_file: no setting; did you mean http.token_file?");
         assert!(error("a = 1\nb = = 2\n").starts_with("2: "));
         assert!(error("http = 5").contains("must be a table"));
     }

@@ -7,6 +7,7 @@ use sessionmesh::Config;
 use toml::{Table, Value};
 
 use super::http::HttpSettings;
+use super::meant::did_you_mean;
 
 /// Where a value comes from.
 ///
@@ -78,7 +79,9 @@ impl Layers {
             None => mesh.get(key).cloned(),
         };
         if !Self::keys().iter().any(|known| known == key) {
-            return Err(format!("{source}: {key:?} is no setting"));
+            let known = Self::keys();
+            let meant = did_you_mean(key, known.iter().map(String::as_str));
+            return Err(format!("{source}: {key:?} is no setting{meant}"));
         }
         let value = value_like(example.as_ref(), text).map_err(|e| format!("{source}: {e}"))?;
         self.set(key, value, source)

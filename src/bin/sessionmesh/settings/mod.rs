@@ -4,6 +4,7 @@ mod args;
 mod file;
 mod http;
 mod layers;
+mod meant;
 
 use std::collections::BTreeMap;
 
@@ -14,12 +15,15 @@ pub use args::SettingsArgs;
 use http::HttpSettings;
 pub use http::{HttpPlan, read_token_file};
 use layers::{Layers, Source};
+use meant::meant;
 
 use crate::exit::Failure;
 use crate::logging::LEVEL_VARIABLE;
 
 /// What all variables of ours begin with.
 const PREFIX: &str = "SESSIONMESH_";
+/// The cluster's secret, or the file it is in.
+const SECRET_VARIABLES: [&str; 2] = ["SESSIONMESH_SECRET", "SESSIONMESH_SECRET_FILE"];
 /// Variables that are no settings of a node.
 const OTHER_VARIABLES: [&str; 4] =
     [LEVEL_VARIABLE, "SESSIONMESH_CONFIG", "SESSIONMESH_LOG_FORMAT", "SESSIONMESH_LOG_FILE"];
@@ -60,8 +64,13 @@ impl Settings {
             None => (file::FileSettings::default(), String::new()),
         };
         let mut layers = Layers::new(file.mesh, file.http, &name);
-        lay_environment(&mut layers, environment)?;
-        lay_flags(&mut layers, args)?;
+        // All mistakes at once: each costs whoever makes it a start.
+        let mut mistakes = misspelt_variables(environment);
+        mistakes.extend(lay_environment(&mut layers, environment));
+        mistakes.extend(lay_flags(&mut layers, args));
+        if !mistakes.is_empty() {
+            return Err(mistakes.join("\n"));
+        }
         let (mesh, http) = layers.build()?;
         Ok(Self { mesh, http, sources: layers.sources })
     }
@@ -103,34 +112,29 @@ fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "_").to_uppercase())
 }
 
-fn lay_environment(layers: &mut Layers, environment: &BTreeMap<String, String>) -> Result<(), String> {
+fn lay_environment(layers: &mut Layers, environment: &BTreeMap<String, String>) -> Vec<String> {
+    let mut mistakes = Vec::new();
     for key in Layers::keys().iter().filter(|key| *key != "secrets") {
         let name = variable(key);
         if let Some(text) = environment.get(&name) {
-            layers.set_text(key, text, Source::Env(name))?;
+            mistakes.extend(layers.set_text(key, text, Source::Env(name)).err());
         }
     }
-    let secrets = ["SESSIONMESH_SECRET", "SESSIONMESH_SECRET_FILE"].map(|name| (name, environment.get(name)));
-    match secrets {
+    let secrets = SECRET_VARIABLES.map(|name| (name, environment.get(name)));
+    let set = match secrets {
         [(_, None), (_, None)] => Ok(()),
         [(text, Some(_)), (file, Some(_))] => Err(format!("env {text} and {file} are both set: which one?")),
         [(name, Some(secret)), _] => {
             layers.set("secrets", sources("text", [secret]), Source::Env(name.into()))
         }
         [_, (name, Some(path))] => layers.set("secrets", sources("file", [path]), Source::Env(name.into())),
-    }
+    };
+    mistakes.extend(set.err());
+    mistakes
 }
 
-fn lay_flags(layers: &mut Layers, args: &SettingsArgs) -> Result<(), String> {
-    for pair in &args.set {
-        let source = Source::Flag("--set".into());
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| format!("{source}: {pair:?} is no KEY=VALUE"))?;
-        if matches!(key, "secrets" | "http.token") {
-            return Err(format!("{source}: {key}: secrets are no flags, process lists are public"));
-        }
-        layers.set_text(key, value, source)?;
-    }
+fn lay_flags(layers: &mut Layers, args: &SettingsArgs) -> Vec<String> {
+    let mut mistakes: Vec<_> = args.set.iter().filter_map(|pair| lay_pair(layers, pair).err()).collect();
     let flags = [
         ("--cluster", "cluster", &args.cluster),
         ("--node", "node", &args.node),
@@ -141,17 +145,28 @@ fn lay_flags(layers: &mut Layers, args: &SettingsArgs) -> Result<(), String> {
     ];
     for (flag, key, value) in flags {
         if let Some(text) = value {
-            layers.set_text(key, text, Source::Flag(flag.into()))?;
+            mistakes.extend(layers.set_text(key, text, Source::Flag(flag.into())).err());
         }
     }
     if !args.seeds.is_empty() {
         let seeds = args.seeds.iter().cloned().map(Value::String).collect();
-        layers.set("seeds", Value::Array(seeds), Source::Flag("--seed".into()))?;
+        mistakes.extend(layers.set("seeds", Value::Array(seeds), Source::Flag("--seed".into())).err());
     }
     if !args.secret_files.is_empty() {
-        layers.set("secrets", sources("file", &args.secret_files), Source::Flag("--secret-file".into()))?;
+        let files = sources("file", &args.secret_files);
+        mistakes.extend(layers.set("secrets", files, Source::Flag("--secret-file".into())).err());
     }
-    Ok(())
+    mistakes
+}
+
+/// One `--set KEY=VALUE`.
+fn lay_pair(layers: &mut Layers, pair: &str) -> Result<(), String> {
+    let source = Source::Flag("--set".into());
+    let (key, value) = pair.split_once('=').ok_or_else(|| format!("{source}: {pair:?} is no KEY=VALUE"))?;
+    if matches!(key, "secrets" | "http.token") {
+        return Err(format!("{source}: {key}: secrets are no flags, process lists are public"));
+    }
+    layers.set_text(key, value, source)
 }
 
 fn sources<'a>(kind: &str, values: impl IntoIterator<Item = &'a String>) -> Value {
@@ -160,15 +175,29 @@ fn sources<'a>(kind: &str, values: impl IntoIterator<Item = &'a String>) -> Valu
     Value::Array(values.into_iter().map(one).collect())
 }
 
-/// Variables that look like ours and set nothing: misspelt, or made by an orchestrator for a service of our name.
+/// Variables that look like ours and set nothing: made by an orchestrator for a service of our name, or misspelt beyond
+/// recognition.
 pub fn ignored_variables() -> Vec<String> {
-    let known: Vec<String> = Layers::keys().iter().map(|key| variable(key)).collect();
-    let also = ["SESSIONMESH_SECRET", "SESSIONMESH_SECRET_FILE"];
     let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    ours.filter(|name| name.starts_with(PREFIX))
-        .filter(|name| !known.contains(name) || name == "SESSIONMESH_SECRETS")
-        .filter(|name| !also.contains(&name.as_str()) && !OTHER_VARIABLES.contains(&name.as_str()))
+    let known = known_variables();
+    ours.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect()
+}
+
+/// Variables that are a setting's but for a slip.
+fn misspelt_variables(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let known = known_variables();
+    let short = |name: &str| name.trim_start_matches(PREFIX).to_owned();
+    let names: Vec<_> = known.iter().map(|name| short(name)).collect();
+    let unknown = environment.keys().filter(|name| !known.contains(name));
+    unknown
+        .filter_map(|name| Some((name, meant(&short(name), names.iter().map(String::as_str))?)))
+        .map(|(name, meant)| format!("env {name} is no setting; did you mean {PREFIX}{meant}?"))
         .collect()
+}
+
+fn known_variables() -> Vec<String> {
+    let settings = Layers::keys().into_iter().filter(|key| key != "secrets").map(|key| variable(&key));
+    settings.chain(SECRET_VARIABLES.into_iter().chain(OTHER_VARIABLES).map(str::to_owned)).collect()
 }
 
 /// The effective settings on stdout, or what is wrong with them.
