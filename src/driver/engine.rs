@@ -29,7 +29,7 @@ use crate::core::causality::Origin;
 use crate::core::limits::Limits;
 use crate::core::membership::{self, Detector, Listed};
 use crate::core::node::{Class, Input, Node, Output, Setup};
-use crate::core::replica::Serving;
+use crate::core::replica::{Replica, Serving};
 use crate::core::time::Now;
 use crate::discovery::{Discovery, DiscoveryError, DiscoveryEvent, GossipLink, Member};
 use crate::transport::{self, Drill, Event, Identity, Transport, TransportError};
@@ -153,6 +153,52 @@ fn setup(config: &EngineConfig, clock: Clock) -> Result<Setup, StartError> {
     })
 }
 
+/// What the task and all handles share.
+fn share(
+    config: &EngineConfig,
+    (node, replica): (&Node, Arc<Replica>),
+    life: &Life,
+    (clock, commands): (Clock, mpsc::Sender<Command>),
+) -> Shared {
+    let events = told_of(&replica);
+    Shared {
+        node: config.node.clone(),
+        cluster: config.cluster.clone(),
+        replica,
+        clock,
+        log_key: config.log_key,
+        client_keys: config.client_keys.clone(),
+        asks: Mutex::new((0, 0)),
+        vain_asks: Mutex::default(),
+        acks: Acks::default(),
+        leaving: false.into(),
+        news: Notify::new(),
+        stop: Notify::new(),
+        started_wall_ms: clock.wall_ms(),
+        draining: watch::channel(None).0,
+        commands,
+        events,
+        arrived: watch::channel(()).0,
+        caught_up: CaughtUpCounts::default(),
+        serving: watch::channel((Serving::Joining, String::new())).0,
+        stopped: watch::channel(None).0,
+        pulse: Pulse::new(clock.now().mono_ms),
+        members: RwLock::new(Vec::new()),
+        members_changed: watch::channel(0).0,
+        refusals: RwLock::new(Vec::new()),
+        life: RwLock::new((node.origin(), life.transport.advertise_addr())),
+        stats: Mutex::new(numbers(node, (life, &PastLives::default()), clock.now())),
+        unreplicated: 0.into(),
+        ack_timeout_ms: config.ack_timeout_ms,
+        ask_timeout_ms: config.ask_timeout_ms,
+        backlog: 0.into(),
+        notes: Told::new(NOTES, NOTES_BYTES),
+        observed: Mutex::new(None),
+        delays: Delays::new(),
+        told_offset: ToldOffset::default(),
+    }
+}
+
 impl Engine {
     /// A node that is bound and has not run yet. Its task shall run on the runtime this is called on, until the last handle
     /// is gone or it is told to leave.
@@ -166,45 +212,9 @@ impl Engine {
         let place = Place { bind: config.bind, advertise: config.advertise, before: 0 };
         let life = start_life(&config, (clock, &replica), &remembered.over, node.origin(), place).await?;
         tell_start(&config, &life);
-        let events = told_of(&replica);
         let holds = Holds::new(life.discovery.seed_addresses());
         let (commands, receiver) = mpsc::channel(1_024);
-        let shared = Arc::new(Shared {
-            node: config.node.clone(),
-            cluster: config.cluster.clone(),
-            replica,
-            clock,
-            log_key: config.log_key,
-            client_keys: config.client_keys.clone(),
-            asks: Mutex::new((0, 0)),
-            vain_asks: Mutex::default(),
-            acks: Acks::default(),
-            leaving: false.into(),
-            news: Notify::new(),
-            stop: Notify::new(),
-            started_wall_ms: clock.wall_ms(),
-            draining: watch::channel(None).0,
-            commands,
-            events,
-            arrived: watch::channel(()).0,
-            caught_up: CaughtUpCounts::default(),
-            serving: watch::channel((Serving::Joining, String::new())).0,
-            stopped: watch::channel(None).0,
-            pulse: Pulse::new(clock.now().mono_ms),
-            members: RwLock::new(Vec::new()),
-            members_changed: watch::channel(0).0,
-            refusals: RwLock::new(Vec::new()),
-            life: RwLock::new((node.origin(), life.transport.advertise_addr())),
-            stats: Mutex::new(numbers(&node, (&life, &PastLives::default()), clock.now())),
-            unreplicated: 0.into(),
-            ack_timeout_ms: config.ack_timeout_ms,
-            ask_timeout_ms: config.ask_timeout_ms,
-            backlog: 0.into(),
-            notes: Told::new(NOTES, NOTES_BYTES),
-            observed: Mutex::new(None),
-            delays: Delays::new(),
-            told_offset: ToldOffset::default(),
-        });
+        let shared = Arc::new(share(&config, (&node, replica), &life, (clock, commands)));
         let engine = Self {
             config,
             shared: Arc::clone(&shared),
