@@ -7,6 +7,7 @@
 //     curl -c jar -d user=ada localhost:8000/login
 //     curl -b jar -d sku=tea -d count=2 localhost:8000/cart
 //     curl -b jar localhost:8000/cart
+//     curl -c jar -b jar -X POST localhost:8000/rotate
 //     curl -b jar -X POST localhost:8000/logout
 //
 // The same routes, cookie and fields as flask_app.py: a visitor may meet either, request by request. Passwords and
@@ -25,47 +26,67 @@ const PATIENCE_MS = 5000;
 const app = express();
 app.use(express.urlencoded({ extended: false }));
 
-/** Asks the agent; gives status and JSON. The id goes in a header: URLs end up in logs. */
-async function agent(method, path, sid, body) {
+/** Asks the agent; gives status and JSON. The ticket goes in a header: URLs end up in logs. */
+async function agent(method, path, ticket, body) {
   const headers = { "content-type": "application/json" };
-  if (sid) headers["session-id"] = sid;
+  if (ticket) headers["session-ticket"] = ticket;
   if (TOKEN) headers.authorization = `Bearer ${TOKEN}`;
-  const answer = await fetch(AGENT + path, {
+  const asked = fetch(AGENT + path, {
     method,
     headers,
     body: body && JSON.stringify(body),
     signal: AbortSignal.timeout(PATIENCE_MS),
   });
+  const answer = await asked.catch(() => unavailable("the agent does not answer"));
   return { status: answer.status, body: await answer.json() };
 }
 
-function sessionId(request) {
+function unavailable(why) {
+  throw Object.assign(new Error(why), { status: 503 });
+}
+
+/** The visitor's ticket, or undefined: a cookie may hold anything. */
+function ticketOf(request) {
   const cookies = (request.headers.cookie ?? "").split(";").map((pair) => pair.trim().split("="));
-  return cookies.find(([name]) => name === COOKIE)?.[1];
+  const cookie = cookies.find(([name]) => name === COOKIE)?.[1] ?? "";
+  return /^[0-9a-f]{64}$/.test(cookie) ? cookie : undefined;
+}
+
+/** Gives the browser the ticket it is to hold from now on. */
+function keep(request, response, made) {
+  return response.cookie(COOKIE, made.ticket, { httpOnly: true, sameSite: "lax", secure: request.secure });
 }
 
 /** The visitor's fields, or undefined for a stranger, whose cookie may be stale or made up. */
 async function session(request) {
-  const sid = sessionId(request);
-  if (!sid) return undefined;
-  const { status, body } = await agent("GET", "/v1/session", sid);
+  const ticket = ticketOf(request);
+  if (!ticket) return undefined;
+  const { status, body } = await agent("GET", "/v1/session", ticket);
   // The agent cannot know yet. Answering "logged out" would be a lie: let the load balancer try another host.
-  if (status === 503) throw Object.assign(new Error(body.detail), { status });
+  if (status === 503) unavailable(body.detail);
   return status === 200 ? body.fields : undefined;
 }
 
 app.post("/login", async (request, response) => {
-  const old = sessionId(request);
-  // A new login gets a new id: one planted in the browser before must not become a logged-in one.
-  if (old) await agent("DELETE", "/v1/session", old);
-  const { status, body } = await agent("POST", "/v1/sessions", undefined, {
+  // A log-in begins a new session: a ticket planted in the browser before must not become a logged-in one. What the
+  // visitor had in his cart comes along. The old ticket goes on for ten seconds, should this answer never arrive.
+  const { user } = request.body;
+  const { status, body } = await agent("POST", "/v1/session/login", ticketOf(request), {
+    principal: user,
+    set: { user },
     expiry: { sliding_ms: IDLE_MS },
     at_most_ms: LONGEST_MS,
-    fields: { user: request.body.user },
   });
-  if (status !== 201) return response.status(503).json({ error: body.detail });
-  response.cookie(COOKIE, body.id, { httpOnly: true, sameSite: "lax", secure: request.secure });
-  response.json({ user: request.body.user });
+  if (status !== 200) unavailable(body.detail);
+  keep(request, response, body).json({ user, carried: body.carried });
+});
+
+// A new ticket for the same session: whenever the user gains rights without logging in.
+app.post("/rotate", async (request, response) => {
+  if (!(await session(request))) return response.status(401).json({ error: "log in first" });
+  const { status, body } = await agent("POST", "/v1/session/rotate", ticketOf(request));
+  if (status !== 200) return response.status(status).json({ error: body.detail });
+  keep(request, response, body).json({ rotated: true });
 });
 
 app.get("/cart", async (request, response) => {
@@ -82,14 +103,19 @@ app.post("/cart", async (request, response) => {
   const count = Number(request.body.count ?? 1);
   const key = `cart:${request.body.sku}`;
   const change = count > 0 ? { set: { [key]: count } } : { remove: [key] };
-  const { status, body } = await agent("PATCH", "/v1/session", sessionId(request), change);
+  const { status, body } = await agent("PATCH", "/v1/session", ticketOf(request), change);
   if (status !== 200) return response.status(status).json({ error: body.detail });
   response.json({ replicated: body.replicated });
 });
 
 app.post("/logout", async (request, response) => {
-  const sid = sessionId(request);
-  if (sid) await agent("DELETE", "/v1/session", sid);
+  // 200: it has ended, with all that its log-ins made. 404: nobody has it. Anything else is no logout: it may go on
+  // elsewhere, and whoever has a copy of the cookie with it. That is told, and the cookie stays, to be tried again.
+  const ticket = ticketOf(request);
+  if (ticket) {
+    const { status, body } = await agent("DELETE", "/v1/session", ticket);
+    if (status !== 200 && status !== 404) unavailable(`you may still be logged in, try again: ${body.detail}`);
+  }
   response.clearCookie(COOKIE).json({ bye: true });
 });
 

@@ -436,6 +436,18 @@ async fn of_several_cookies_the_one_that_names_a_living_session_counts() {
 }
 
 #[tokio::test]
+async fn a_cookie_of_the_version_before_stays_good_if_its_first_answer_never_goes_out() {
+    let mesh = alone("upgrade-untold").await;
+    let receipt = mesh.sessions().create(Expiry::sliding(CEILING), |f| f.set("user", "ada")).unwrap();
+    let held =
+        app(&mesh, |layer| layer).cookie(&format!("session={}", unsigned_cookie(*receipt.id().as_bytes())));
+    let panicking = held.clone();
+    let panicked = tokio::spawn(async move { panicking.post("/panic/ada").await }).await;
+    assert!(panicked.unwrap_err().is_panic());
+    assert_eq!(held.get("/get/user").await.body, "ada");
+}
+
+#[tokio::test]
 async fn a_cookie_of_the_version_before_is_taken_once_and_upgraded() {
     let mesh = alone("upgrade").await;
     let app = app(&mesh, |layer| layer);

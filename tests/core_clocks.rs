@@ -1,7 +1,8 @@
 //! Clocks that jump and processes that freeze: executions found by reading the node's state machine.
 
 use sessionmesh::core::limits::Limits;
-use sessionmesh::core::replica::{Change, WriteError};
+use sessionmesh::core::node::Input;
+use sessionmesh::core::replica::{Change, Lookup, WriteError};
 use sessionmesh::core::time::Now;
 use sessionmesh_sim::World;
 
@@ -110,6 +111,93 @@ fn a_suspend_fences_although_no_beat_was_missed() {
     world.heal();
     shift(&mut world, 0, -20_000);
     world.settle();
+}
+
+/// n0 logs out while n1 sleeps. Where n1's wall clock was wrong before, or is set meanwhile, it shows less than the sleep.
+#[test]
+fn a_suspend_fences_wherever_the_wall_clock_was_and_is_set() {
+    // Off before the sleep, and set by so much during it (ms).
+    for (off_ms, set_ms) in
+        [(0, 0), (90_000, -90_000), (90_000, 0), (-90_000, 0), (-20_000, -20_000), (0, -90_000), (0, 90_000)]
+    {
+        let mut world = World::new(39, 3);
+        world.settle();
+        let id = world.create(0, &[("user", "ada")]);
+        world.settle();
+        shift(&mut world, 1, off_ms);
+        world.run(5_000);
+        assert!(world.visible(1, id), "off by {off_ms} ms");
+        world.suspend(1, 10_000);
+        world.run(5_000);
+        shift(&mut world, 1, set_ms);
+        world.destroy(0, id);
+        world.cut(&[1], &[0, 2]);
+        world.run(5_050);
+        assert!(!world.visible(1, id), "off by {off_ms} ms, set by {set_ms} ms");
+        assert!(world.edit(1, id, &[("user", Some("eve"))]).is_err());
+        world.heal();
+        shift(&mut world, 1, -off_ms - set_ms);
+        world.settle();
+        assert!(!world.visible(1, id));
+    }
+}
+
+/// The node's task looks every half second, and a thread may read before it does.
+#[test]
+fn who_reads_before_the_node_has_looked_after_a_suspend_is_refused() {
+    let mut world = World::new(40, 2);
+    world.settle();
+    let id = world.create(0, &[("user", "ada")]);
+    world.settle();
+    let (now, replica) = (world.now(1), world.replica(1));
+    let after = |slept_ms: i64| Now { wall_ms: now.wall_ms.saturating_add_signed(slept_ms), ..now };
+    for slept_ms in [1_100, 3_000, 40_000, -40_000] {
+        assert!(matches!(replica.lookup(id, || after(slept_ms)), Lookup::Fenced), "{slept_ms} ms");
+        let refused = replica.edit(id, after(slept_ms), &Change::default());
+        assert!(matches!(refused, Err(WriteError::NotServing(_))), "{slept_ms} ms: {refused:?}");
+    }
+    for trimmed_ms in [0, 900, -900, -3_000] {
+        assert!(matches!(replica.lookup(id, || after(trimmed_ms)), Lookup::Found(_)), "{trimmed_ms} ms");
+    }
+    let mut alone = World::new(41, 1);
+    alone.run(1_000);
+    let (id, now) = (alone.create(0, &[("user", "ada")]), alone.now(0));
+    let later = Now { wall_ms: now.wall_ms + 40_000, ..now };
+    let found = alone.replica(0).lookup(id, || later);
+    assert!(matches!(found, Lookup::Found(_)), "nobody's logout can have been missed");
+}
+
+/// It has a session from before it stood still, and n0 has logged its user out since.
+#[test]
+fn a_joiner_that_stood_still_shows_nothing_before_it_has_joined() {
+    for suspended in [false, true] {
+        let mut world = World::new(42, 3);
+        world.settle();
+        let (ended, lives) = (world.create(0, &[("user", "ada")]), world.create(0, &[("user", "bob")]));
+        world.settle();
+        world.crash(1);
+        world.start(1, true);
+        world.input(1, Input::Hold(Some("held")));
+        world.run(3_000);
+        assert!(!world.ready(1) && world.visible(1, ended), "a joiner shows what it has");
+        if suspended {
+            world.suspend(1, 5_000)
+        } else {
+            world.freeze(1, 5_000)
+        }
+        world.run(4_000);
+        world.destroy(0, ended);
+        world.cut(&[1], &[0, 2]);
+        world.run(1_100);
+        for id in [ended, lives] {
+            assert!(!world.visible(1, id), "suspended: {suspended}");
+            assert!(world.edit(1, id, &[("user", Some("eve"))]).is_err(), "suspended: {suspended}");
+        }
+        world.heal();
+        world.input(1, Input::Hold(None));
+        world.settle();
+        assert!(!world.visible(1, ended) && world.visible(1, lives));
+    }
 }
 
 /// A joiner that reaches nobody yet is frozen for longer than `solo_after_ms`. The freeze is no answer of nobody.

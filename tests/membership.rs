@@ -7,6 +7,8 @@ mod evidence;
 mod flood;
 #[path = "membership/lives.rs"]
 mod lives;
+#[path = "membership/many.rs"]
+mod many;
 #[path = "membership/net.rs"]
 mod net;
 #[path = "membership/stalls.rs"]

@@ -41,15 +41,26 @@ impl Shop {
     fn log_in(&self, old: &str) -> String {
         let answer = self.ask("POST", "/login", old, "user=ada");
         assert_eq!(answer.status, 200, "{answer:?}");
-        let line = answer.head.lines().find(|l| l.to_lowercase().starts_with("set-cookie: sid="));
-        let line = line.unwrap_or_else(|| panic!("no cookie: {answer:?}"));
-        assert!(line.contains("HttpOnly") && line.contains("SameSite=Lax"), "{line}");
-        line["set-cookie: ".len()..].split(';').next().unwrap_or_default().to_owned()
+        new_cookie(&answer)
+    }
+
+    fn rotate(&self, old: &str) -> String {
+        let answer = self.ask("POST", "/rotate", old, "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        new_cookie(&answer)
     }
 
     fn cart(&self, cookie: &str) -> common::Answer {
         self.ask("GET", "/cart", cookie, "")
     }
+}
+
+/// The cookie that an answer sets, as the browser sends it back.
+fn new_cookie(answer: &common::Answer) -> String {
+    let line = answer.head.lines().find(|l| l.to_lowercase().starts_with("set-cookie: sid="));
+    let line = line.unwrap_or_else(|| panic!("no cookie: {answer:?}"));
+    assert!(line.contains("HttpOnly") && line.contains("SameSite=Lax"), "{line}");
+    line["set-cookie: ".len()..].split(';').next().unwrap_or_default().to_owned()
 }
 
 /// Whether `words` succeed in the examples' folder.
@@ -75,12 +86,16 @@ fn express() -> Option<&'static [&'static str]> {
 /// One visitor who meets two shops in turn.
 fn visit(one: &Shop, two: &Shop) {
     assert_eq!(one.cart("").status, 401, "a stranger");
-    assert_eq!(two.cart("sid=00112233445566778899aabbccddeeff").status, 401, "a made-up id");
+    assert_eq!(two.cart("sid=00112233445566778899aabbccddeeff").status, 401, "an id alone");
+    assert_eq!(two.cart(&format!("sid={}", "a7".repeat(32))).status, 401, "a made-up ticket");
     assert_eq!(two.cart("sid=nonsense").status, 401);
     let planted = one.log_in("");
-    let cookie = two.log_in(&planted);
-    assert_ne!(cookie, planted, "a login gets a new id");
-    eventually("the old id is dead everywhere", || (one.cart(&planted).status == 401).then_some(()));
+    let logged_in = two.log_in(&planted);
+    assert_ne!(logged_in[..36], planted[..36], "a log-in is a new session");
+    eventually("the old ticket is dead everywhere", || (one.cart(&planted).status == 401).then_some(()));
+    let cookie = one.rotate(&logged_in);
+    assert!(cookie != logged_in && cookie[..36] == logged_in[..36], "another key");
+    assert_eq!(two.cart(&logged_in).status, 200, "for requests under way");
     for (shop, form) in
         [(one, "sku=tea&count=2"), (two, "sku=cup"), (one, "sku=pot"), (two, "sku=pot&count=0")]
     {
@@ -91,8 +106,10 @@ fn visit(one: &Shop, two: &Shop) {
         let cart = shop.cart(&cookie);
         assert_eq!(cart.body, json!({ "user": "ada", "cart": { "tea": 2, "cup": 1 } }), "{cart:?}");
     }
-    assert_eq!(one.ask("POST", "/logout", &cookie, "").status, 200);
+    // With the ticket of before the rotation: whoever is logged out, is.
+    assert_eq!(one.ask("POST", "/logout", &logged_in, "").status, 200);
     eventually("logged out everywhere", || (two.cart(&cookie).status == 401).then_some(()));
+    assert_eq!(two.ask("POST", "/logout", &cookie, "").status, 200, "nobody has it");
 }
 
 #[test]
@@ -108,4 +125,19 @@ fn a_visitor_may_meet_shops_in_any_language() {
             visit(&Shop::start("first", first, &agent), &Shop::start("second", second, &other));
         }
     }
+}
+
+#[test]
+fn a_logout_that_the_agent_cannot_do_is_told() {
+    let Some((flask, mut agent)) = flask().map(|words| (words, Agent::start("a", &[]))) else { return };
+    agent.ready();
+    let shop = Shop::start("flask", flask, &agent);
+    let cookie = shop.log_in("");
+    agent.child.kill();
+    let answer = shop.ask("POST", "/logout", &cookie, "");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(
+        !answer.head.to_lowercase().contains("set-cookie"),
+        "the cookie stays, to be tried again: {answer:?}"
+    );
 }

@@ -224,6 +224,7 @@ impl Life {
     fn admit<T>(&mut self, f: impl FnOnce(&mut Partition, &mut Gate<'_>) -> T) -> T {
         let mut gate = Gate {
             wall_ms: self.wall_ms,
+            ahead_ms: self.limits.max_drift_ms,
             limits: &self.limits,
             clock: &self.clock,
             own_counter: self.counter.get(),

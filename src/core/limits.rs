@@ -108,6 +108,9 @@ pub const RECORD_HEAD_BYTES: usize = 16 * 1024;
 pub const MAX_UNION_BYTES: usize = 1 << 30;
 /// Counters in the coverage of one request; partitions beyond are asked for in a frame of their own.
 pub const MAX_SYNC_NUMBERS: usize = 64 * 1024;
+/// Nothing is taken in that is stamped further ahead than this (ms), whoever holds it: a clock may be set to another year by
+/// mistake, and anything beyond is no clock. Keeps the hybrid clock from overflowing.
+pub const MAX_AHEAD_MS: u64 = 366 * 86_400_000;
 /// Peers whose clocks are remembered: who else speaks is not asked when ours is in doubt.
 pub const MAX_CLOCKS_HEARD: usize = 1_024;
 /// Peers and causes of which it is remembered that a warning was told.

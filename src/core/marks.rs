@@ -44,6 +44,8 @@ marks! {
     PeerClockRefused = "peer-clock-refused",
     /// An entry from further ahead than the drift bound: its round does not complete (A8).
     EntryClockAhead = "entry-clock-ahead",
+    /// A joiner took what is from further ahead than the drift bound, since every ready member holds it (A8).
+    JoinedAhead = "joined-ahead",
     /// Dots of this life that it never wrote: somebody else carries its name (A7).
     OwnOriginImpostor = "own-origin-impostor",
     /// An entry that breaks a rule every honest peer keeps.
@@ -110,7 +112,7 @@ marks! {
     WallJumpForward = "wall-jump-forward",
     /// The wall clock stepped backward: it is in doubt.
     WallJumpBackward = "wall-jump-backward",
-    /// The wall clock went ahead of the monotonic one: the machine was suspended.
+    /// The wall clock stepped against the monotonic one: the machine may have been suspended.
     SuspendNoticed = "suspend-noticed",
     /// A reading of the wall clock older than one already used: the older one counts (A6).
     WallClamped = "wall-clamped",
@@ -126,7 +128,7 @@ marks! {
     HlcCarry = "hlc-carry",
 
     // Joining, ready, fenced.
-    /// A joiner was frozen: its clocks start again.
+    /// A joiner was frozen: its clocks start again, and it shows nothing before it has joined.
     JoinerFrozen = "joiner-frozen",
     /// The fence closed: this process may have missed logouts.
     FenceClosed = "fence-closed",

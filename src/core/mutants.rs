@@ -73,6 +73,8 @@ mutants! {
         "A process that stood still takes the silence of that time for everybody's death.";
     StallIsASample = "stall-is-a-sample",
         "The answers that waited for a process that stood still count as round trips of its line.";
+    SlowForEver = "slow-for-ever",
+        "Quick answers of a member that was slow end its long timeouts by a sample's weight only.";
     LagIgnored = "lag-ignored",
         "A node whose inputs wait for seconds judges by what it has read as if it had read everything.";
     SuspendMisdates = "suspend-misdates",
@@ -256,8 +258,18 @@ mutants! {
         "A process that was frozen trusts what it remembers.";
     FenceOpensAtOnce = "fence-opens-at-once",
         "A fence opens without a round.";
+    SetClockHidesSuspend = "set-clock-hides-suspend",
+        "A suspend is noticed only if the wall clock is ahead afterwards of where it was and of what is believed (§8).";
+    ThawedJoinerServes = "thawed-joiner-serves",
+        "A joiner that stood still shows and edits what it held before (§8).";
     ReadyAtFirstLink = "ready-at-first-link",
         "A joiner is ready as soon as it has a link, before any round.";
+    JoinerRefusesTheFuture = "joiner-refuses-the-future",
+        "A joiner of a mesh that was ahead as a whole takes nothing from there until its time has come (A8).";
+    FutureHidesTheRest = "future-hides-the-rest",
+        "One entry from too far ahead keeps out what stands behind it in its page, log-outs too (A8).";
+    VerifiesTheFuture = "verifies-the-future",
+        "A joiner waits until others take what it wrote in the future before it is ready.";
     JoinUnverified = "join-unverified",
         "A joiner is ready without verifying what it adopted.";
     JoinerTrustsJoiners = "joiner-trusts-joiners",

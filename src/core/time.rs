@@ -65,7 +65,11 @@ impl HybridClock {
         if self.latest().ms() <= wall_ms.saturating_add(bound_ms) || mutant!(FarStampsGoOn) {
             return self.tick(wall_ms);
         }
-        Hlc(Hlc::from_ms(wall_ms).0.max(newest().0 + 1))
+        let stamp = Hlc(Hlc::from_ms(wall_ms).0.max(newest().0 + 1));
+        // Past the newest of a record from ahead it may be past this clock too. Issued unseen, it would be issued again
+        // once the time has caught up: to a later edit of that record, which would lose.
+        self.0.fetch_max(stamp.0, Ordering::AcqRel);
+        stamp
     }
 
     /// Advances past a stamp seen in a message or a client's token. The caller has checked it against the
@@ -92,6 +96,19 @@ mod tests {
         clock.observe(Hlc::new(5_000, 7));
         assert_eq!(clock.tick(1_000), Hlc::new(5_000, 8));
         assert_eq!(clock.tick(6_000), Hlc::new(6_000, 0));
+    }
+
+    #[test]
+    fn a_stamp_issued_while_the_clock_was_far_ahead_is_not_issued_again() {
+        let clock = HybridClock::default();
+        clock.observe(Hlc::new(100_000, 0));
+        let (record, bound_ms) = (Hlc::new(100_000, 0), 60_000);
+        let first = clock.tick_within(30_000, bound_ms, || record);
+        let second = clock.tick_within(30_000, bound_ms, || first);
+        assert_eq!((first, second), (Hlc::new(100_000, 1), Hlc::new(100_000, 2)));
+        assert_eq!(clock.tick_within(30_000, bound_ms, Hlc::default), Hlc::new(30_000, 0), "of today");
+        let later = clock.tick_within(50_000, bound_ms, || second);
+        assert!(later > second, "{later:?} is issued to the same record, and would lose to {second:?}");
     }
 
     #[test]

@@ -122,6 +122,12 @@ impl Fields {
         self.bound = within(life);
     }
 
+    /// Refuses the edit, with [`crate::WriteError::Moved`], if a log-in went on from this session as another: its client
+    /// would never see what is written.
+    pub fn unless_moved(&mut self) {
+        self.unless_moved = true;
+    }
+
     /// What a new session ends by, if `asked` is what it was to be created with.
     pub(crate) fn expiry_or(&self, asked: Expiry) -> Expiry {
         let expiry = self.expiry.unwrap_or(asked);

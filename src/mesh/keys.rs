@@ -15,7 +15,7 @@ use super::Error;
 use super::edit::{Expiry, Fields};
 use super::receipt::Receipt;
 use super::sessions::Sessions;
-use super::view::{Found, Session};
+use super::view::Session;
 use crate::WriteError;
 use crate::core::limits::{MAX_KEY_MARKS, MAX_SUCCESSORS};
 use crate::core::replica::Extent;
@@ -98,17 +98,20 @@ impl Sessions {
 
     /// What a ticket is worth at this session. Takes the same time for every key.
     pub fn standing(&self, session: &Session, key: &SessionKey) -> Standing {
-        let record = session.0.packed();
-        let now_ms = self.wall_ms();
+        self.worth(&session.0.packed(), key, self.wall_ms())
+    }
+
+    /// What a key is worth at this record, expired or not.
+    pub(super) fn worth(&self, record: &Packed<'_>, key: &SessionKey, now_ms: u64) -> Standing {
         let opens = if *key == SessionKey::NONE {
-            opens_bare(&record, now_ms)
+            opens_bare(record, now_ms)
         } else {
-            opens(&record, &key.hash(record.id()), now_ms)
+            opens(record, &key.hash(record.id()), now_ms)
         };
         match opens {
             Opens::Unknown => Standing::Unknown,
             Opens::Ended => Standing::Ended,
-            _ if is_moved(&record) => Standing::Moved,
+            _ if is_moved(record) => Standing::Moved,
             Opens::Held => Standing::Holder,
             Opens::Until(_) => Standing::Late,
         }
@@ -356,8 +359,8 @@ impl Session {
         Expiry { bound: Bound { within_ms, ..asked.bound }, ..asked }
     }
 
-    /// Whether a log-in can still be made from it: it remembers so many that were.
-    pub(crate) fn can_move(&self) -> bool {
+    /// Whether a log-in can still be made from it: it remembers those that were, and only so many.
+    pub fn can_move(&self) -> bool {
         successors(&self.0.packed()).len() < MAX_SUCCESSORS
     }
 }
@@ -367,75 +370,5 @@ impl Fields {
     fn copy(&mut self, session: &Session) {
         session.fields().for_each(|(key, bytes)| self.set_bytes(key, bytes));
         self.copied = Extent::of(&session.0.packed());
-    }
-}
-
-/// What this node itself knows of a ticket's session.
-#[derive(Clone, Debug)]
-pub(crate) enum Look {
-    /// Nothing that is still to arrive changes this.
-    Final(Opened),
-    /// It is here, as far as is known.
-    Here(Standing),
-    /// It has expired here. What was written elsewhere may have extended it.
-    Expired,
-    /// Nothing is known of it.
-    Unknown,
-}
-
-/// A ticket's session as a request finds it.
-#[derive(Clone, Debug)]
-pub(crate) enum Opened {
-    /// It is here, and this is what the ticket is worth.
-    Here(Standing),
-    /// It is not: never was, or expired, or ended.
-    Gone,
-    /// That is not known.
-    Unsure(&'static str),
-}
-
-impl Sessions {
-    /// What is here of the session of a ticket, asking nobody.
-    pub(crate) fn look(&self, ticket: &Ticket) -> Look {
-        let found = self.get(&ticket.id);
-        match found {
-            Found::Session(session) => match self.standing(&session, &ticket.key) {
-                // Ends only add up, and no log-in is undone.
-                standing @ (Standing::Ended | Standing::Moved) => Look::Final(Opened::Here(standing)),
-                standing => Look::Here(standing),
-            },
-            Found::Fenced => found.why_unsure().map_or(Look::Unknown, |why| Look::Final(Opened::Unsure(why))),
-            Found::Absent | Found::NotYetKnown => {
-                let now_ms = self.wall_ms();
-                let over = |record: &Packed<'_>| record.is_dead() || record.hard_ms() <= now_ms;
-                match self.record(&ticket.id, over) {
-                    Some(true) => Look::Final(Opened::Gone),
-                    Some(false) => Look::Expired,
-                    None => Look::Unknown,
-                }
-            }
-        }
-    }
-
-    /// Finds the session of a ticket, asking peers for what is not here: the session, or a key that it does not know.
-    pub(crate) async fn open(&self, ticket: &Ticket) -> Opened {
-        let mut found = self.fetch(&ticket.id).await;
-        if let Found::Session(session) = &found
-            && self.standing(session, &ticket.key) == Standing::Unknown
-        {
-            let all = self.ask_everyone(&ticket.id).await;
-            found = self.get(&ticket.id);
-            if let Found::Session(session) = &found
-                && self.standing(session, &ticket.key) == Standing::Unknown
-                && (!all || self.somebody_is_missing())
-            {
-                return Opened::Unsure("its key is not known on this node, and not everybody has answered");
-            }
-        }
-        match (found.why_unsure(), found.session()) {
-            (Some(why), _) => Opened::Unsure(why),
-            (None, Some(session)) => Opened::Here(self.standing(&session, &ticket.key)),
-            (None, None) => Opened::Gone,
-        }
     }
 }

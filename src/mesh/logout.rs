@@ -100,7 +100,7 @@ impl Sessions {
 
     /// Whether somebody may hold what this node does not: it has not caught up, or a member that did not say goodbye is
     /// not linked. A name counts once: after a restart its old life is dead for good.
-    pub(crate) fn somebody_is_missing(&self) -> bool {
+    pub fn somebody_is_missing(&self) -> bool {
         if !self.mesh().is_ready() {
             return true;
         }

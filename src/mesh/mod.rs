@@ -15,11 +15,13 @@ mod logout;
 pub(crate) mod observe;
 mod principals;
 mod private;
+mod ration;
 mod receipt;
 mod seen;
 mod sessions;
 mod shutdown;
 mod status;
+mod ticket;
 pub(crate) mod value;
 #[cfg(feature = "_merge")]
 mod version;
@@ -28,8 +30,9 @@ mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use builder::Builder;
@@ -41,11 +44,10 @@ pub use error::Error;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
 pub use json::AsJson;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};
-#[cfg(feature = "axum")]
-pub(crate) use keys::{Look, Opened};
 pub use principals::{Login, Revocation};
 #[doc(hidden)]
 pub use private::{Exposure, exposure};
+pub(crate) use ration::Ration;
 #[cfg(feature = "axum")]
 pub(crate) use receipt::second_copies;
 pub use receipt::{Receipt, TooFewCopies};
@@ -55,6 +57,9 @@ pub(crate) use sessions::Asked;
 pub use sessions::Sessions;
 pub use shutdown::Shutdown;
 pub use status::{MemberInfo, RefusedInfo, Status};
+#[cfg(feature = "axum")]
+pub(crate) use ticket::Look;
+pub use ticket::{LoggedOut, Opened};
 #[cfg(feature = "_merge")]
 pub(crate) use version::{Version, Versioned};
 pub use view::{FieldError, Found, Session};
@@ -73,6 +78,8 @@ pub struct Mesh {
     shared: Arc<Shared>,
     /// Ends the node's task with the last handle.
     _alive: Arc<StopOnDrop>,
+    /// Logouts of sessions that nobody here knows, with tickets that nobody vouches for.
+    strangers: Arc<Mutex<Ration>>,
 }
 
 impl Mesh {
@@ -82,7 +89,8 @@ impl Mesh {
     }
 
     pub(crate) fn new(alive: StopOnDrop) -> Self {
-        Self { shared: Arc::clone(alive.shared()), _alive: Arc::new(alive) }
+        let strangers = Arc::new(Mutex::new(Ration::new(Instant::now())));
+        Self { shared: Arc::clone(alive.shared()), _alive: Arc::new(alive), strangers }
     }
 
     /// The sessions of this mesh.

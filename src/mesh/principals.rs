@@ -153,6 +153,11 @@ impl Session {
             .and_then(crate::core::session::Login::parse)
             .map(|login| login.principal)
     }
+
+    /// The handle of its log-in, as [`Sessions::logins`] tells it, if it is anybody's.
+    pub fn login(&self) -> Option<String> {
+        self.principal().map(|_| LoginId::of(&self.0.packed()).handle())
+    }
 }
 
 impl Fields {

@@ -8,8 +8,6 @@ pub mod axum;
 // Each adapter uses its own part of it.
 #[cfg_attr(not(all(feature = "actix", feature = "_tower")), allow(dead_code, unused_imports))]
 mod merge;
-#[cfg(any(feature = "axum", feature = "_merge"))]
-mod ration;
 #[cfg(feature = "_tower")]
 pub mod tower_sessions;
 

@@ -9,14 +9,13 @@ use crate::common::Agent;
 fn round_trip(agent: &Agent) {
     let fields = json!({ "user": "ada", "cart": [1, -2, 2.5, null, { "deep": true }] });
     let id = agent.create(&fields);
-    assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+    assert!(id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
     let read = agent.read(&id);
     assert_eq!((read.status, &read.body["fields"]), (200, &fields));
     assert!(read.body["deadline_ms"].as_u64() > read.body["created_ms"].as_u64());
     assert!(read.head.contains("cache-control: no-store"), "{}", read.head);
 
-    let change =
-        json!({ "id": id, "set": { "user": "bob" }, "remove": ["cart"], "expiry": { "sliding_ms": 5000 } });
+    let change = json!({ "ticket": id, "set": { "user": "bob" }, "remove": ["cart"], "expiry": { "sliding_ms": 5000 } });
     let patched = agent.request("PATCH", "/v1/session", &[], Some(&change));
     assert_eq!((patched.status, &patched.body["wrote"]), (200, &json!(true)), "{patched:?}");
     assert_eq!(patched.body["replicated"], false, "nobody else is there");
@@ -26,7 +25,7 @@ fn round_trip(agent: &Agent) {
     agent.patch(&id, &json!({ "clear": true, "set": { "only": 1 } }));
     assert_eq!(agent.read(&id).body["fields"], json!({ "only": 1 }));
 
-    let touched = agent.request("POST", "/v1/session/touch", &[("session-id", &id)], None);
+    let touched = agent.request("POST", "/v1/session/touch", &[("session-ticket", &id)], None);
     assert_eq!(touched.status, 200, "{touched:?}");
     assert_eq!(agent.end(&id).status, 200);
     let gone = agent.read(&id);
@@ -68,9 +67,9 @@ fn a_session_lives_and_ends_over_a_unix_socket() {
 fn a_blind_end_sticks_for_a_session_never_seen() {
     let agent = Agent::start("a", &[]);
     agent.ready();
-    let id = "00112233445566778899aabbccddeeff";
+    let id = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
     assert_eq!(agent.end(id).status, 404);
-    let blind = agent.request("DELETE", "/v1/session?blind=true", &[("session-id", id)], None);
+    let blind = agent.request("DELETE", "/v1/session?blind=true", &[("session-ticket", id)], None);
     assert_eq!((blind.status, &blind.body["wrote"]), (200, &json!(true)), "{blind:?}");
     assert_eq!(agent.status()["numbers"]["tombstones"], 1);
 }
@@ -80,7 +79,7 @@ fn refusals(id: &str) -> Vec<(&'static str, &'static str, u16, &'static str, Val
     let long = json!({ ("k".repeat(256)): 1 });
     let slide = json!({ "sliding_ms": 1000 });
     let create = |fields: &Value| json!({ "expiry": slide, "fields": fields });
-    let patch = |key: &str, value: Value| json!({ "id": id, key: value });
+    let patch = |key: &str, value: Value| json!({ "ticket": id, key: value });
     vec![
         ("POST", "/v1/sessions", 413, "record_too_large", create(&json!({ "v": "x".repeat(1500) }))),
         ("PATCH", "/v1/session", 413, "record_too_large", patch("set", json!({ "v": "x".repeat(1500) }))),
@@ -95,10 +94,52 @@ fn refusals(id: &str) -> Vec<(&'static str, &'static str, u16, &'static str, Val
         ("POST", "/v1/sessions", 400, "bad_json", json!({ "fields": {} })),
         ("POST", "/v1/sessions", 400, "bad_json", json!({ "expiry": slide, "feilds": {} })),
         ("POST", "/v1/sessions", 400, "bad_json", json!({ "expiry": { "sliding_ms": -5 } })),
-        ("PATCH", "/v1/session", 400, "bad_json", json!({ "id": id, "set": { "a": 1 }, "remove": ["a"] })),
+        (
+            "PATCH",
+            "/v1/session",
+            400,
+            "bad_json",
+            json!({ "ticket": id, "set": { "a": 1 }, "remove": ["a"] }),
+        ),
         ("PATCH", "/v1/session", 400, "bad_session_id", json!({ "id": "zz", "set": { "a": 1 } })),
-        ("PATCH", "/v1/session", 400, "bad_session_id", json!({ "set": { "a": 1 } })),
-        ("DELETE", "/v1/session?blnd=true", 400, "bad_query", json!({ "id": id })),
+        ("PATCH", "/v1/session", 400, "bad_session_id", json!({ "id": id, "set": { "a": 1 } })),
+        ("PATCH", "/v1/session", 400, "bad_ticket", json!({ "ticket": &id[1..], "set": { "a": 1 } })),
+        ("PATCH", "/v1/session", 400, "bad_ticket", json!({ "ticket": &id[..32], "set": { "a": 1 } })),
+        (
+            "PATCH",
+            "/v1/session",
+            400,
+            "bad_ticket",
+            json!({ "ticket": id.replace(|_| true, "g"), "set": {} }),
+        ),
+        ("PATCH", "/v1/session", 400, "bad_session_id", json!({ "ticket": id, "id": &id[..32], "set": {} })),
+        ("PATCH", "/v1/session", 400, "no_ticket", json!({ "set": { "a": 1 } })),
+        ("POST", "/v1/session/rotate", 400, "no_ticket", json!({})),
+        ("POST", "/v1/session/rotate", 422, "grace_too_long", json!({ "ticket": id, "grace_ms": 600_001 })),
+        ("POST", "/v1/session/login", 400, "bad_json", json!({ "ticket": id, "principal": "ada" })),
+        (
+            "POST",
+            "/v1/session/login",
+            400,
+            "bad_ticket",
+            json!({ "ticket": "x", "principal": "ada", "expiry": slide }),
+        ),
+        ("POST", "/v1/session/login", 422, "principal_length", json!({ "principal": "", "expiry": slide })),
+        (
+            "POST",
+            "/v1/session/login",
+            422,
+            "expired_deadline",
+            json!({ "principal": "a", "expiry": { "at_ms": 1 } }),
+        ),
+        (
+            "POST",
+            "/v1/session/login",
+            422,
+            "grace_too_long",
+            json!({ "principal": "a", "expiry": slide, "grace_ms": u64::MAX }),
+        ),
+        ("DELETE", "/v1/session?blnd=true", 400, "bad_query", json!({ "ticket": id })),
         ("DELETE", "/v1/sessions", 405, "method_not_allowed", json!({})),
         ("GET", "/v1/sesion", 404, "no_such_endpoint", json!({})),
     ]
@@ -116,7 +157,8 @@ fn a_refusal_names_its_cause_and_changes_nothing() {
         let answer = agent.request(method, path, &[], Some(&body));
         assert_eq!((answer.status, answer.body["error"].as_str()), (status, Some(error)), "{answer:?}");
         assert!(answer.body["detail"].as_str().is_some_and(|d| !d.is_empty()), "{answer:?}");
-        assert!(!answer.body.to_string().contains(&id), "an id is never repeated: {answer:?}");
+        let said = answer.body.to_string();
+        assert!(![&id[..32], &id[32..]].iter().any(|half| said.contains(half)), "repeated: {answer:?}");
     }
     assert_eq!(agent.dump(), before);
 }

@@ -41,7 +41,7 @@ fn a_killed_agent_takes_nothing_with_it() {
     let [a, b, mut c] = three(&[]);
     let made = c.request("POST", "/v1/sessions", &[], Some(&json!({ "expiry": { "sliding_ms": 60000 } })));
     assert_eq!(made.body["replicated"], true, "{made:?}");
-    let id = made.body["id"].as_str().unwrap();
+    let id = made.body["ticket"].as_str().unwrap();
     c.child.kill();
     assert_eq!(a.read(id).status, 200);
     assert_eq!(b.read(id).status, 200);
@@ -153,14 +153,16 @@ fn an_unresolvable_seed_is_told_and_the_agent_serves_alone_in_the_end() {
 #[test]
 fn before_it_is_ready_a_miss_is_not_an_absence() {
     let agent = Agent::start("a", &["--seed", "127.0.0.1:9", "--set", "solo_after_ms=60000"]);
-    let id = "00112233445566778899aabbccddeeff";
-    for answer in [agent.read(id), agent.patch(id, &json!({ "set": { "a": 1 } })), agent.end(id)] {
+    let id = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    for answer in [agent.read(id), agent.patch(id, &json!({ "set": { "a": 1 } }))] {
         assert_eq!(
             (answer.status, answer.body["error"].as_str()),
             (503, Some("not_yet_known")),
             "{answer:?}"
         );
     }
+    let ended = agent.end(id);
+    assert_eq!((ended.status, &ended.body["blind"]), (200, &json!(true)), "a logout sticks: {ended:?}");
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod deaths;
 mod doors;
 mod ends;
 mod guards;
+mod keys;
+mod logouts;
 mod names;
 mod network;
 mod pipes;

@@ -8,7 +8,7 @@ fn create(agent: &Agent, principal: &str) -> String {
     let body = json!({ "expiry": { "sliding_ms": 1_800_000 }, "fields": {}, "principal": principal });
     let made = agent.request("POST", "/v1/sessions", &[], Some(&body));
     assert_eq!(made.status, 201, "{made:?}");
-    made.body["id"].as_str().unwrap().to_owned()
+    made.body["ticket"].as_str().unwrap().to_owned()
 }
 
 fn list(agent: &Agent, path_name: &str) -> Vec<String> {
@@ -16,8 +16,8 @@ fn list(agent: &Agent, path_name: &str) -> Vec<String> {
     let listed = agent.request("GET", &path, &[], None);
     assert_eq!(listed.status, 200, "{listed:?}");
     let all = listed.body["sessions"].as_array().unwrap();
-    assert!(all.iter().all(|s| s["created_ms"].as_u64() < s["deadline_ms"].as_u64()), "{all:?}");
-    all.iter().map(|s| s["id"].as_str().unwrap().to_owned()).collect()
+    assert!(all.iter().all(|s| s["since_ms"].as_u64() < s["deadline_ms"].as_u64()), "{all:?}");
+    all.iter().map(|s| s["login"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -29,7 +29,8 @@ fn a_principals_sessions_are_listed_and_revoked() {
     assert_eq!(agent.read(&phone).body["principal"], "ada@example.org");
     assert_eq!(agent.read(&phone).body["fields"], json!({}));
     assert_eq!(list(&agent, "ada@example.org").len(), 2);
-    assert_eq!(list(&agent, "a%2Fb%20c"), std::slice::from_ref(&odd));
+    let handle = agent.read(&odd).body["login"].as_str().unwrap().to_owned();
+    assert_eq!(list(&agent, "a%2Fb%20c"), [handle]);
     assert_eq!(list(&agent, "nobody"), Vec::<String>::new());
 
     let revoke = |name: &str, body: Option<&Value>| {
@@ -40,7 +41,7 @@ fn a_principals_sessions_are_listed_and_revoked() {
     assert_eq!(others.body["replicated"], false, "nobody else is there");
     assert_eq!((agent.read(&phone).status, agent.read(&laptop).status), (404, 200));
     assert_eq!(revoke("a%2Fb%20c", Some(&json!({ "except": laptop }))).status, 404, "another's session");
-    assert_eq!(revoke("ada@example.org", Some(&json!({ "except": "x" }))).body["error"], "bad_session_id");
+    assert_eq!(revoke("ada@example.org", Some(&json!({ "except": "x" }))).body["error"], "bad_login");
     let long = revoke(&"x".repeat(256), None);
     assert_eq!((long.status, &long.body["error"]), (422, &json!("principal_length")));
     assert_eq!(agent.read(&odd).status, 200);
@@ -78,7 +79,7 @@ fn a_clear_leaves_the_log_in_and_a_field_said_twice_is_one() {
     );
 
     let twice = r#"{"set": {"a": 1, "b": 1, "a": 2}, "remove": ["n", "n"]}"#;
-    let headers = [("session-id", id.as_str()), ("content-type", "application/json")];
+    let headers = [("session-ticket", id.as_str()), ("content-type", "application/json")];
     let twice = agent.http.request("PATCH", "/v1/session", &headers, twice.as_bytes()).unwrap();
     assert_eq!(twice.status, 200, "two fields, as the caps count them: {twice:?}");
     assert_eq!(agent.read(&id).body["fields"], json!({ "a": 2, "b": 1 }), "as it was said last");

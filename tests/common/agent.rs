@@ -133,27 +133,27 @@ impl Agent {
             .unwrap_or_else(|e| panic!("{}: {method} {path}: {e}", self.node))
     }
 
-    /// Creates a session that slides half an hour, and gives its id.
+    /// Creates a session that slides half an hour, and gives its ticket.
     pub fn create(&self, fields: &Value) -> String {
         let body = serde_json::json!({ "expiry": { "sliding_ms": 1_800_000 }, "fields": fields });
         let answer = self.request("POST", "/v1/sessions", &[], Some(&body));
         assert_eq!(answer.status, 201, "{answer:?}");
-        answer.body["id"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+        answer.body["ticket"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
     }
 
     /// Reads a session.
-    pub fn read(&self, id: &str) -> Answer {
-        self.request("GET", "/v1/session", &[("session-id", id)], None)
+    pub fn read(&self, ticket: &str) -> Answer {
+        self.request("GET", "/v1/session", &[("session-ticket", ticket)], None)
     }
 
     /// Changes a session.
-    pub fn patch(&self, id: &str, change: &Value) -> Answer {
-        self.request("PATCH", "/v1/session", &[("session-id", id)], Some(change))
+    pub fn patch(&self, ticket: &str, change: &Value) -> Answer {
+        self.request("PATCH", "/v1/session", &[("session-ticket", ticket)], Some(change))
     }
 
     /// Ends a session.
-    pub fn end(&self, id: &str) -> Answer {
-        self.request("DELETE", "/v1/session", &[("session-id", id)], None)
+    pub fn end(&self, ticket: &str) -> Answer {
+        self.request("DELETE", "/v1/session", &[("session-ticket", ticket)], None)
     }
 
     /// What it says of itself.

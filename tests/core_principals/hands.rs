@@ -137,6 +137,7 @@ pub fn give(from: &mut Hand, to: &mut Hand, id: SessionId) {
     let (limits, inc) = (to.replica.limits().clone(), BTreeMap::new());
     let mut gate = Gate {
         wall_ms: to.now.wall_ms,
+        ahead_ms: limits.max_drift_ms,
         limits: &limits,
         clock: to.replica.clock(),
         own_counter: u64::MAX,

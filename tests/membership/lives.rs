@@ -44,6 +44,27 @@ fn a_life_that_was_superseded_returns_if_the_board_lists_it_alive() {
     assert_eq!((net.state(A, S), net.why(A, S)), (State::Left, Why::Goodbye), "a goodbye is final");
 }
 
+/// The board misses a heart after seconds only: that it still lists who was just replaced says nothing.
+#[test]
+fn a_board_that_has_listed_a_superseded_life_all_along_does_not_bring_it_back() {
+    let mut net = Net::with_puppets(22);
+    let all: Vec<Listed> = [B, C, D, E, S].map(listed).to_vec();
+    net.input(A, Input::Board(&all));
+    net.input(A, Input::Gone(origin(S)));
+    net.crash(S);
+    net.changes.clear();
+    for _ in 0..3 {
+        net.run(SECOND_MS);
+        net.input(A, Input::Board(&all));
+        assert_eq!((net.state(A, S), net.why(A, S)), (State::Left, Why::Superseded));
+    }
+    assert!(net.changes.is_empty(), "{:?}", net.changes);
+    // Off the list and back on it is news, as is dead and back alive.
+    net.input(A, Input::Board(&all[..4]));
+    net.input(A, Input::Board(&all));
+    assert_eq!((net.state(A, S), net.why(A, S)), (State::Alive, Why::Listed));
+}
+
 /// Four deaths within half a minute; three are not enough.
 #[test]
 fn who_dies_again_and_again_is_damped_and_forgiven_after_a_calm() {

@@ -58,3 +58,31 @@ fn a_large_mesh_has_forgotten_a_stall_of_the_victim_when_it_dies() {
         }
     }
 }
+
+/// Both ways to the last seat take this long for a while, and then a millisecond again.
+fn noticed_after_slow(n: usize, seed: u8, one_way_ms: u64, calm_ms: u64) -> u64 {
+    let mut net = Net::of(n, seed);
+    let (victim, others) = (n - 1, (0..n - 1).collect::<Vec<_>>());
+    net.line = Box::new(move |f| Some(if f.from == victim || f.to == victim { one_way_ms } else { 1 }));
+    // Eight late answers are how it is now; each is asked about once in n - 1 intervals.
+    net.run(20 * 250 * (n as u64 - 1));
+    net.heal();
+    net.run(calm_ms);
+    assert!(net.all(&others, victim, State::Alive), "calm again");
+    net.crash(victim);
+    net.until(30_000, "dead at all", |net| net.all(&others, victim, State::Dead))
+}
+
+/// `docs/MEMBERSHIP.md`: measured anew within 2 (N - 1) + 4 intervals if one was slow.
+#[test]
+fn who_was_slow_for_long_and_is_quick_again_is_noticed_as_soon_as_ever_when_it_dies() {
+    for (n, seeds, usual_ms) in [(6, 4, USUAL_MS), (24, 1, USUAL_LARGE_MS)] {
+        for one_way_ms in [300, 900] {
+            for seed in 0..seeds {
+                let calm_ms = 250 * (2 * (n as u64 - 1) + 4) + 2 * one_way_ms;
+                let ms = noticed_after_slow(n, seed, one_way_ms, calm_ms);
+                assert!(ms <= usual_ms, "{n} members, {one_way_ms} ms each way: {ms} ms");
+            }
+        }
+    }
+}

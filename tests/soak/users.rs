@@ -84,7 +84,7 @@ impl Users {
         let answer = fleet.places[at].agent.request("POST", "/v1/sessions", &[], Some(&body));
         // A session with one copy may go with its agent: that is said, and nobody was promised more.
         if answer.status == 201 && answer.body["replicated"] == true {
-            let id = answer.body["id"].as_str().expect("an id").to_owned();
+            let id = answer.body["ticket"].as_str().expect("a ticket").to_owned();
             self.accounts.push(Account { id, fields: BTreeMap::new(), ended: false, unsure: false });
         }
     }

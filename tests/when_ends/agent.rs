@@ -31,7 +31,7 @@ fn wall_ms() -> u64 {
 
 /// The deadline in words, and what a read says.
 fn shown(agent: &Agent, id: Option<&str>, answer: &Answer) -> (String, Option<u64>) {
-    let id = answer.body["id"].as_str().or(id).unwrap_or_default().to_owned();
+    let id = answer.body["ticket"].as_str().or(id).unwrap_or_default().to_owned();
     match answer.status {
         200 | 201 => {
             let deadline_ms = answer.body["deadline_ms"].as_u64().expect("a deadline");
@@ -64,7 +64,7 @@ fn the_agent_means_what_the_table_says() {
         let new = agent.request("POST", "/v1/sessions", &[], Some(&new));
         let edited = json!({ "expiry": { "sliding_ms": 1_800_000 }, "at_most_ms": DAY_MS });
         let edited = agent.request("POST", "/v1/sessions", &[], Some(&edited));
-        let id = edited.body["id"].as_str().expect("created").to_owned();
+        let id = edited.body["ticket"].as_str().expect("created").to_owned();
         if let Some(first) = case.first {
             assert_eq!(agent.patch(&id, &body(first, wall_ms())).status, 200);
         }

@@ -352,6 +352,7 @@ impl Checks {
 
     /// A virtual second has passed.
     pub fn second(&mut self, world: &World, scenario: &Scenario) {
+        self.history.note_clocks(world);
         self.each(world, scenario, |i, look, v| i.second(look, v));
     }
 

@@ -1,5 +1,7 @@
 //! CRDT.md §9, ALGORITHM.md §9: a node is ready after joining only when it holds what a ready member held. A write
-//! that all ready members covered when it started and cover still, it covers when it says it is ready.
+//! that all ready members covered when it started and cover still, and that no member lacked when it became ready in
+//! between, it covers when it says it is ready: it learns from one ready member, and one that founded a mesh of its own
+//! beside the others (its seeds were down) is such a member.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +20,23 @@ fn ready_others(look: &Look<'_>, at: usize) -> u64 {
     look.world.up().into_iter().filter(|&o| o != at && look.world.ready(o)).map(|o| 1 << o).sum()
 }
 
+impl ReadyMeansComplete {
+    /// A member is ready from now on. Whoever joins may learn from it what it covers now, and no more.
+    fn may_be_learnt_from(&mut self, look: &Look<'_>, at: usize) {
+        if look.world.nodes[at].is_none() {
+            return;
+        }
+        let covers = |ix: u32| {
+            let op = &look.history.ops[ix as usize];
+            let partition = look.history.sessions[&op.session].partition;
+            look.world.replica(at).shared(partition, |p| p.covers(op.life, op.counter))
+        };
+        for owed in self.owed.iter_mut().filter(|(joiner, _)| **joiner != at).map(|(_, owed)| owed) {
+            owed.retain(|&ix| covers(ix));
+        }
+    }
+}
+
 impl Invariant for ReadyMeansComplete {
     fn seen(&mut self, look: &Look<'_>, seen: &Seen, verdict: &mut Verdict) {
         match seen {
@@ -33,6 +52,7 @@ impl Invariant for ReadyMeansComplete {
             }
             Seen::Ended { at, .. } => _ = self.owed.remove(at),
             Seen::Serving { at, serving: Serving::Ready, why } => {
+                self.may_be_learnt_from(look, *at);
                 let owed = self.owed.remove(at).unwrap_or_default();
                 // Alone, or founded with others that were new: nobody to learn from could be reached.
                 if !why.contains("adopted and verified") || look.world.nodes[*at].is_none() {

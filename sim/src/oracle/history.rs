@@ -110,10 +110,23 @@ pub struct History {
     pub lives: BTreeMap<Origin, LifeOf>,
     /// Logins and revocations.
     pub logins: Logins,
+    /// The latest wall time that the machines went by together, and when (virtual ms): the lower median of what they
+    /// believed.
+    pub agreed: (u64, u64),
     cover: Vec<Vec<Cover>>,
 }
 
 impl History {
+    /// Looks at what the machines that run believe the time to be.
+    pub(crate) fn note_clocks(&mut self, world: &World) {
+        let mut clocks: Vec<u64> = world.up().into_iter().map(|at| world.now(at).wall_ms).collect();
+        clocks.sort_unstable();
+        let middle = clocks.len().checked_sub(1).map_or(0, |last| clocks[last / 2]);
+        if middle > self.agreed.1 {
+            self.agreed = (world.time_ms, middle);
+        }
+    }
+
     /// The number of a session.
     pub fn number_of(&self, id: SessionId) -> Option<u64> {
         self.by_id.get(&id).copied()

@@ -6,7 +6,9 @@
 mod fold;
 mod history;
 mod logins;
+mod misled;
 
 pub use self::fold::{Expected, fold};
 pub use self::history::{CoverChange, Effect, History, LifeOf, Op, SessionOf, Stamp};
 pub use self::logins::{LoginOf, Logins, RevocationOf};
+pub use self::misled::{Misled, Peaks};

@@ -125,7 +125,9 @@ impl Detector {
                     continue;
                 }
             }
-            if entry.alive && self.members.get(&origin).is_some_and(|m| m.why == Why::Superseded) {
+            // What the board has said all along is older than the end it was told of: it takes seconds to miss a heart.
+            let is_news = |m: &super::Member| m.why == Why::Superseded && !m.listed_alive;
+            if entry.alive && self.members.get(&origin).is_some_and(is_news) {
                 // The process that had taken its name is gone, and it is still there.
                 self.enter(now_ms, origin, State::Alive, Why::Listed);
             }
@@ -136,13 +138,13 @@ impl Detector {
                 self.doubt(now_ms, origin);
             }
             if let Some(member) = self.members.get_mut(&origin) {
-                member.listed = true;
+                (member.listed, member.listed_alive) = (true, entry.alive);
             }
         }
         for origin in before {
             if !listed.iter().any(|e| e.origin == origin) {
                 if let Some(member) = self.members.get_mut(&origin) {
-                    member.listed = false;
+                    (member.listed, member.listed_alive) = (false, false);
                 }
                 self.doubt(now_ms, origin);
             }

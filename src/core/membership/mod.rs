@@ -302,6 +302,7 @@ impl Detector {
         if now_ms >= self.next_probe_ms {
             self.next_probe_ms = now_ms.max(self.next_probe_ms + self.config.probe_interval_ms);
             self.probe_next(now_ms);
+            self.measure_returning(now_ms);
         }
         if now_ms >= self.next_dead_ms {
             // Whoever has given everybody up speaks to nobody else: it must be heard of within any window.
@@ -369,7 +370,10 @@ impl Detector {
         message: impl FnOnce(Vec<Rumour>) -> Message,
     ) {
         let mut rumours: Vec<Rumour> = self.buddy_notice(to).into_iter().collect();
-        self.rumours.take(MAX_RUMOURS_PER_PACKET - rumours.len(), to, &mut rumours);
+        // Who is silent may be gone: what is told to it has been told to nobody.
+        let is_silent =
+            self.members.get(&to).is_some_and(|m| matches!(m.state, State::Suspect | State::Dead));
+        self.rumours.take(MAX_RUMOURS_PER_PACKET - rumours.len(), to, !is_silent, &mut rumours);
         self.send(now_ms, to, reliable, message(rumours));
     }
 
@@ -398,8 +402,13 @@ impl Detector {
         }
         let urgent = std::mem::take(&mut self.urgent);
         let mut to = std::mem::take(&mut self.urgent_to);
-        let some = self.some_living(self.config.fanout, |origin, _| !to.contains(&origin));
-        to.extend(some);
+        let before = to.len();
+        // Those first who can pass it on: where many die at once, most of the living are suspects.
+        for state in [State::Alive, State::Suspect] {
+            let wanted = (before + self.config.fanout).saturating_sub(to.len());
+            let some = self.some_living(wanted, |origin, m| m.state == state && !to.contains(&origin));
+            to.extend(some);
+        }
         to.sort_unstable();
         to.dedup();
         for peer in to {

@@ -16,6 +16,8 @@ const UNKNOWN_MS: u64 = 150;
 const MOST_MS: u64 = 1_000;
 /// Pings of failed probes whose answers may still tell how slow a member is.
 const LATE_PINGS: usize = 64;
+/// Members that are quick again and measured at one time. More wait for the next.
+const MOST_RETURNING: usize = 8;
 /// All the dead are probed at most this often (ms), however many come back.
 const BURST_GAP_MS: u64 = 500;
 
@@ -252,6 +254,15 @@ impl Detector {
         self.late.push(sent);
         self.late.drain(..self.late.len().saturating_sub(LATE_PINGS));
         self.ping(now_ms, of, seq, false);
+    }
+
+    /// Asks those who were slow and have answered quickly whether they are quick again: probes alone would take minutes in
+    /// a large mesh, and a member that dies meanwhile would be waited for as a slow one.
+    pub(super) fn measure_returning(&mut self, now_ms: u64) {
+        let returns = |m: &super::Member| m.state == State::Alive && m.rtt.wants_another(now_ms);
+        let returning = self.members.iter().filter(|(_, m)| returns(m)).map(|(origin, _)| *origin);
+        let returning: Vec<Origin> = returning.take(MOST_RETURNING).collect();
+        returning.into_iter().for_each(|origin| self.measure_again(now_ms, origin));
     }
 
     /// Pings on behalf of another.

@@ -98,6 +98,8 @@ pub struct Member {
     pub rtt: Rtt,
     /// Whether the board lists it.
     pub(super) listed: bool,
+    /// Whether the board's last list called it alive.
+    pub(super) listed_alive: bool,
     /// Whether it has a place in the order of probing.
     pub(super) in_order: bool,
     /// The accuser contradicted last, and when the suspicion it told of began: once is enough.
@@ -116,6 +118,7 @@ impl Member {
             suspicion: None,
             rtt: Rtt::default(),
             listed: false,
+            listed_alive: false,
             in_order: false,
             contradicted: None,
             evidence: Evidence::default(),

@@ -23,15 +23,17 @@ impl Rumours {
         self.waiting.push_front((rumour, times));
     }
 
-    /// Up to `most` rumours for one packet to `to`, who needs none about itself from here.
-    pub(super) fn take(&mut self, most: usize, to: Origin, out: &mut Vec<Rumour>) {
+    /// Up to `most` rumours for one packet to `to`, who needs none about itself from here. Unless that `counts`, they ride
+    /// as often afterwards as if it had not been.
+    pub(super) fn take(&mut self, most: usize, to: Origin, counts: bool, out: &mut Vec<Rumour>) {
         for _ in 0..self.waiting.len().min(most) {
             let Some((rumour, left)) = self.waiting.pop_front() else { return };
             if rumour.subject() != to {
                 out.push(rumour);
             }
-            if left > 1 {
-                self.waiting.push_back((rumour, left - 1));
+            let left = left - u32::from(counts);
+            if left > 0 {
+                self.waiting.push_back((rumour, left));
             }
         }
     }
@@ -72,7 +74,7 @@ mod tests {
 
     fn ride(rumours: &mut Rumours, to: u128) -> Vec<Rumour> {
         let mut out = Vec::new();
-        rumours.take(16, Origin(to), &mut out);
+        rumours.take(16, Origin(to), true, &mut out);
         out
     }
 
@@ -84,6 +86,21 @@ mod tests {
         assert_eq!(ride(&mut rumours, 9), []);
         assert_eq!(ride(&mut rumours, 2), [suspect(1)]);
         assert_eq!(ride(&mut rumours, 2), []);
+    }
+
+    #[test]
+    fn what_rides_to_the_silent_does_not_count() {
+        let mut rumours = Rumours::default();
+        rumours.add(suspect(1), 2);
+        for _ in 0..9 {
+            let mut out = Vec::new();
+            rumours.take(16, Origin(3), false, &mut out);
+            assert_eq!(out, [suspect(1)], "it may live all the same");
+        }
+        assert_eq!(
+            [ride(&mut rumours, 2).len(), ride(&mut rumours, 2).len(), ride(&mut rumours, 2).len()],
+            [1, 1, 0]
+        );
     }
 
     #[test]

@@ -84,6 +84,22 @@ fn spelled(ms: i64) -> String {
     format!("{} ms {}", ms.unsigned_abs(), if ms < 0 { "behind" } else { "ahead" })
 }
 
+/// How long the machine may have slept while its wall clock went from one offset to another (ms). `held_ms` was believed
+/// before, `is_back` says that the clock is back there.
+fn slept_ms(from_ms: i64, held_ms: i64, to_ms: i64, is_back: bool) -> u64 {
+    let set_back = from_ms.saturating_sub(to_ms) > SKIPPED_MS as i64;
+    let awake_ms = if is_back || to_ms > from_ms.max(held_ms) {
+        // A clock that was behind and comes back to what is believed was no suspended machine's.
+        from_ms.max(held_ms)
+    } else if set_back && to_ms > held_ms {
+        // It was ahead and is less so: set right while the machine slept.
+        held_ms
+    } else {
+        from_ms
+    };
+    u64::try_from(to_ms - awake_ms).unwrap_or(0)
+}
+
 impl Node {
     /// This node's wall clock.
     pub fn clock(&self, machine: Now) -> ClockView {
@@ -100,32 +116,41 @@ impl Node {
 
     /// Reads the machine's clocks. Returns what is believed; nothing that follows sees the machine's wall clock.
     pub(super) fn look_at_clocks(&mut self, machine: Now) -> Now {
-        let offset = offset_of(machine);
-        let before = std::mem::replace(&mut self.clocks.machine_ms, offset);
+        let to_ms = offset_of(machine);
+        let from_ms = std::mem::replace(&mut self.clocks.machine_ms, to_ms);
+        let (held_ms, trust) = self.clocks.judge.held();
+        // Before readers are shown the clock as it is now: by that they would think it has not stepped.
+        self.notice_suspend(machine, (from_ms, to_ms), held_ms);
         let cut_off = self.is_cut_off();
-        // A clock that was behind and comes back to what is believed was no suspended machine's.
-        let before = before.max(self.clocks.judge.held().0);
         let turn = self.clocks.judge.look(machine, cut_off);
         let now = self.took(machine, turn);
-        if offset > before {
-            self.notice_suspend(now, offset.abs_diff(before));
+        let slept_ms = slept_ms(from_ms, held_ms, to_ms, turn == Some(Turn::Cleared));
+        if slept_ms > SKIPPED_MS {
+            if trust == Trust::Doubted && to_ms < from_ms {
+                // What it was told of the step before this one was too much.
+                self.detect(now, membership::Input::NotSuspended);
+            }
+            self.detect(now, membership::Input::Suspended(slept_ms));
         }
         now
     }
 
-    /// The monotonic clock stands still while a machine is suspended: the wall clock tells that it was.
-    fn notice_suspend(&mut self, now: Now, jump_ms: u64) {
-        if jump_ms > SKIPPED_MS {
-            self.detect(now, membership::Input::Suspended(jump_ms));
-        }
+    /// The monotonic clock stands still while a machine is suspended, and only the wall clock can tell that it was.
+    fn notice_suspend(&mut self, machine: Now, (from_ms, to_ms): (i64, i64), held_ms: i64) {
         // Where nobody else is known, nobody's logout can have been missed.
-        if jump_ms > self.limits.fence_after_ms && self.knows_others() {
-            self.marks.hit(Mark::SuspendNoticed);
-            self.fence(now, &format!("the wall clock went {jump_ms} ms ahead (a suspend?)"));
+        let after_ms = self.limits.fence_after_ms;
+        if !self.replica.wall().may_have_slept((from_ms, to_ms), held_ms, after_ms) || !self.knows_others() {
+            return;
         }
+        if mutant!(SetClockHidesSuspend) && to_ms <= from_ms.max(held_ms) {
+            return;
+        }
+        self.marks.hit(Mark::SuspendNoticed);
+        let far = spelled(to_ms - from_ms);
+        self.fence(machine, &format!("the wall clock stepped, and is {far} (a suspend?)"));
     }
 
-    fn knows_others(&self) -> bool {
+    pub(super) fn knows_others(&self) -> bool {
         self.inc.iter().any(|(m, v)| *m != self.origin && v & GONE == 0)
     }
 
@@ -276,5 +301,28 @@ impl Node {
         self.marks.hit(Mark::PeerClockRefused);
         let which = if wall_ms > now.wall_ms { "ahead of" } else { "behind" };
         Err(format!("its clock is {apart} ms {which} this one (max_drift_ms = {max})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspend_is_as_long_as_the_clock_went_on_wherever_it_had_been() {
+        // Right before: as far as it went.
+        assert_eq!(slept_ms(0, 0, 45_000, false), 45_000);
+        // Wrong before, and it went on from there.
+        assert_eq!(slept_ms(90_000, 0, 135_000, false), 45_000);
+        assert_eq!(slept_ms(-90_000, 0, -80_000, false), 10_000);
+        // Wrong before, and set right meanwhile.
+        assert_eq!(slept_ms(90_000, 0, 45_000, false), 45_000);
+        assert_eq!(slept_ms(-90_000, 0, 45_000, false), 45_000);
+        // Wrong, and going on so, give or take a rounding.
+        assert_eq!([-1, 0, 1].map(|off| slept_ms(90_000, 0, 90_000 + off, false)), [0, 0, 1]);
+        // Set, and nobody slept as far as one can tell.
+        assert_eq!(slept_ms(0, 0, -90_000, false), 0);
+        assert_eq!(slept_ms(-90_000, 0, 300, true), 300);
+        assert_eq!(slept_ms(90_000, 0, 300, true), 0);
     }
 }

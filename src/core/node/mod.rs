@@ -7,6 +7,7 @@
 //! `verify.rs` (what a joiner compares), `clocks.rs` (whether our wall clock is right), `audit.rs`; for those who look from
 //! outside, `compare.rs` (who differs) and `inspect.rs` (one session at peers).
 
+mod ahead;
 mod answer;
 mod audit;
 mod clocks;
@@ -278,6 +279,7 @@ impl Node {
         self.end_revoked(now);
         self.start_rounds(now);
         self.update_phase(now);
+        self.replica.set_alone(!self.knows_others());
         self.replica.beat(now);
     }
 
@@ -511,8 +513,10 @@ impl Node {
         f: impl FnOnce(&mut super::replica::Partition, &mut Gate<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let mut events = Vec::new();
+        let ahead_ms = self.stamps_within_ms(now);
         let mut gate = Gate {
             wall_ms: now.wall_ms,
+            ahead_ms,
             limits: &self.limits,
             clock: self.replica.clock(),
             own_counter: self.replica.counter(),

@@ -42,6 +42,8 @@ pub(super) struct Phase {
     pub complete_with: BTreeSet<Origin>,
     pub verify: Verify,
     pub sources: Sources,
+    /// Peers of which something was refused in this phase, since it is from too far ahead (`ahead.rs`).
+    pub ahead: BTreeSet<Origin>,
     /// What is not known, while this node serves all the same.
     pub incomplete: Option<String>,
     last_loss_ms: Option<u64>,
@@ -63,6 +65,7 @@ impl Phase {
             refused: None,
             verify: Verify::default(),
             sources: Sources::default(),
+            ahead: BTreeSet::new(),
             incomplete: None,
             last_loss_ms: None,
         }
@@ -74,6 +77,7 @@ impl Phase {
         self.done.fill(false);
         self.left = self.done.len();
         self.complete_with.clear();
+        self.ahead.clear();
         self.verify = Verify::default();
         self.sources.thawed(now);
         self.last_loss_ms = self.last_loss_ms.map(|_| now.mono_ms);
@@ -162,12 +166,13 @@ impl Node {
         self.fence(now, &format!("frozen for {silent_ms} ms"));
     }
 
-    /// Trusts nothing until a full round. A joiner trusts nothing yet: for it only the clocks start again, or it
-    /// would take the time it was frozen for a time in which nobody answered.
+    /// Trusts nothing until a full round. For a joiner that is the one it waits for anyway, and its clocks start again, or
+    /// it would take the time it was frozen for a time in which nobody answered.
     pub(super) fn fence(&mut self, now: Now, why: &str) {
         self.phase.fence(now);
         if self.phase.serving == Serving::Joining {
             self.marks.hit(Mark::JoinerFrozen);
+            self.hide_until_joined(why);
         } else {
             self.marks.hit(Mark::FenceClosed);
             self.serve_as(Serving::Fenced, format!("{why}: waiting for one full round"));
@@ -175,6 +180,16 @@ impl Node {
         let peers: Vec<Origin> = self.peers.keys().copied().collect();
         peers.into_iter().for_each(|peer| self.want_round(peer));
         self.round = None;
+    }
+
+    /// A joiner shows and edits what has come to it. Once it stood still, a logout of that may have been missed.
+    fn hide_until_joined(&mut self, why: &str) {
+        if mutant!(ThawedJoinerServes) {
+            return;
+        }
+        self.replica.set_serving(Serving::Fenced);
+        let why = format!("{why}: nothing is shown before it has joined");
+        self.outputs.push_back(Output::Serving(Serving::Fenced, why));
     }
 
     /// Begins a new life under a fresh origin; the data stays.
@@ -246,7 +261,7 @@ impl Node {
                 self.marks.hit(Mark::FenceWaitsForRound);
             }
             Serving::Fenced => {}
-            Serving::Joining => self.update_joining(now, waited_ms),
+            Serving::Joining => self.update_joining(now),
         }
     }
 
@@ -284,7 +299,13 @@ impl Node {
         joins_alone.then(|| from_ms + self.limits.solo_after_ms)
     }
 
-    fn update_joining(&mut self, now: Now, waited_ms: u64) {
+    /// Whether all members are linked. One that is heard of and never reached must not hold the others up for ever.
+    pub(super) fn all_are_linked(&self, now: Now) -> bool {
+        let waited_ms = now.mono_ms.saturating_sub(self.phase.since_ms);
+        waited_ms >= self.limits.solo_after_ms || self.members.iter().all(|m| self.peers.contains_key(m))
+    }
+
+    fn update_joining(&mut self, now: Now) {
         if !self.phase.has_seeds {
             self.marks.hit(Mark::Solo);
             return self.serve_as(Serving::Ready, "no seeds: the first of its mesh".into());
@@ -330,9 +351,7 @@ impl Node {
         }
         let settled =
             self.phase.first_link_ms.is_some_and(|first| now.mono_ms >= first + self.limits.settle_ms);
-        // A member that is heard of and never reached must not hold the others up for ever.
-        let all_linked =
-            waited_ms >= self.limits.solo_after_ms || self.members.iter().all(|m| self.peers.contains_key(m));
+        let all_linked = self.all_are_linked(now);
         let none_ready = self.peers.values().all(|p| !p.ready);
         let rounds = self.peers.keys().all(|p| self.phase.complete_with.contains(p));
         if settled && all_linked && none_ready && rounds && !self.peers.is_empty() {

@@ -467,6 +467,9 @@ impl Node {
             }
             Err(refusal @ (Refusal::ClockAhead { .. } | Refusal::MemoryFull | Refusal::Overgrown { .. })) => {
                 // This partition must wait; the others must not wait for it.
+                if matches!(refusal, Refusal::ClockAhead { .. }) {
+                    self.phase.ahead.insert(peer);
+                }
                 if let Some(round) = &mut self.round {
                     round.asked.remove(&partition);
                     round.failed = true;

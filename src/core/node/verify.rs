@@ -2,8 +2,10 @@
 //!
 //! First a sum for each partition. A partition that is being written to is *apart*: its sums say nothing. It is taken
 //! into buckets, again and again with other buckets, until each component that was held when this began was in one
-//! that both sides summed alike. Only a component that was replaced since may be let go after [`TRIES`]: what joining
-//! brought of it is gone, and under a steady load it would never stand still.
+//! that both sides summed alike. Only two kinds may be let go after [`TRIES`]. A component that was replaced since: what
+//! joining brought of it is gone, and under a steady load it would never stand still. And one stamped further ahead than
+//! the drift bound, as what this node wrote before its clock was set right: members that were not ahead refuse it until
+//! its time has come, and so have nothing to compare it with. Audits do when they have.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -137,13 +139,17 @@ impl Node {
                 return;
             };
             let held = self.replica.shared(partition, |p| p.components(now.wall_ms, margin_ms));
-            let held: BTreeMap<u64, u64> = held.into_iter().collect();
+            let began = || held.iter().map(|&(key, version, _)| (key, version)).collect();
             let sifting =
-                verify.sifting.get_or_insert_with(|| Sifting { partition, left: held.clone(), tries: 0 });
+                verify.sifting.get_or_insert_with(|| Sifting { partition, left: began(), tries: 0 });
             sifting.tries += 1;
-            let patient = sifting.tries <= TRIES;
+            let (patient, latest_ms) = (sifting.tries <= TRIES, now.wall_ms + self.limits.max_drift_ms);
+            let held: BTreeMap<u64, (u64, u64)> = held.into_iter().map(|(k, v, ms)| (k, (v, ms))).collect();
+            let refused = |stamped_ms: u64| stamped_ms > latest_ms && !mutant!(VerifiesTheFuture);
             // What ended meanwhile serves nobody.
-            sifting.left.retain(|key, began| held.get(key).is_some_and(|ver| patient || ver == began));
+            sifting.left.retain(|key, began| {
+                held.get(key).is_some_and(|&(ver, ms)| patient || ver == *began && !refused(ms))
+            });
             if sifting.left.is_empty() {
                 verify.sifting = None;
                 continue;

@@ -120,12 +120,12 @@ impl Partition {
         sifted.sums.first().map(|sums| sums.1).filter(|_| sifted.covered)
     }
 
-    /// The components that [`Partition::sift`] sums: key and version of each.
-    pub fn components(&self, wall_ms: u64, margin_ms: u64) -> Vec<(u64, u64)> {
+    /// The components that [`Partition::sift`] sums: key and version of each, and when it is stamped (ms).
+    pub fn components(&self, wall_ms: u64, margin_ms: u64) -> Vec<(u64, u64, u64)> {
         let (mut out, mut bytes) = (Vec::new(), Vec::new());
         self.each_component(wall_ms.saturating_add(margin_ms), &mut |record, component| {
             let key = key_of(record, component.name, &mut bytes);
-            out.push((key, self.version_of(key, &component.ver)));
+            out.push((key, self.version_of(key, &component.ver), component.ver.hlc.ms()));
         });
         out
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::partition::{Partition, Pending, Taught};
 use super::tell::Happened;
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
-use crate::core::limits::{Limits, MAX_FORCED, MAX_TAUGHT};
+use crate::core::limits::{Limits, MAX_AHEAD_MS, MAX_FORCED, MAX_TAUGHT};
 use crate::core::marks::Mark;
 use crate::core::session::{SessionId, State};
 use crate::core::time::HybridClock;
@@ -73,6 +73,8 @@ pub(super) enum Admitted {
 pub struct Gate<'a> {
     /// Wall time (ms).
     pub wall_ms: u64,
+    /// How far ahead of it a stamp may be (ms): the drift bound, or more for a joiner whose every source holds such.
+    pub ahead_ms: u64,
     /// The node's limits.
     pub limits: &'a Limits,
     /// The node's clock: observes every accepted stamp.
@@ -132,9 +134,7 @@ impl Partition {
     ) -> Result<bool, Refusal> {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
         let mut whole = true;
-        for entry in entries {
-            whole &= self.admit_from(from, entry, gate)? != Admitted::NeedFull;
-        }
+        self.admit_each(from, entries, gate, &mut |_, _, admitted| whole &= admitted != Admitted::NeedFull)?;
         if !whole && !mutant!(PushAdoptedDespiteBlock) || self.over_hard_limit(gate.limits) {
             self.marks.hit(Mark::PushNotAdopted);
             return Ok(false);
@@ -158,16 +158,15 @@ impl Partition {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
         let mut claims = page.claims;
         let mut need = Vec::new();
-        for entry in &page.entries {
-            let (id, state) = entry;
-            if self.admit_from(page.from, entry, gate)? == Admitted::NeedFull {
-                if page.forced.contains(id) {
-                    return Err(Refusal::Malformed("a forced answer without the whole record"));
-                }
+        self.admit_each(page.from, &page.entries, gate, &mut |p, (id, state), admitted| {
+            if admitted == Admitted::NeedFull {
                 need.push(*id);
                 // Stop each claim before the first blocked dot (CRDT.md F1: all or nothing livelocks).
-                self.truncate_claims(&mut claims, state);
+                p.truncate_claims(&mut claims, state);
             }
+        })?;
+        if need.iter().any(|id| page.forced.contains(id)) {
+            return Err(Refusal::Malformed("a forced answer without the whole record"));
         }
         if !page.current && !mutant!(StaleAnswersAdopt) {
             self.marks.hit(Mark::PageStale);
@@ -319,6 +318,28 @@ impl Partition {
         over
     }
 
+    /// Admits entries one by one and shows what became of each. One from too far ahead keeps out only itself and the
+    /// claims: a log-out that stands behind it in a page would otherwise wait for as long as a clock was ahead.
+    fn admit_each(
+        &mut self,
+        from: Origin,
+        entries: &[Entry<'_>],
+        gate: &mut Gate<'_>,
+        seen: &mut dyn FnMut(&Self, &Entry<'_>, Admitted),
+    ) -> Result<(), Refusal> {
+        let mut refused = None;
+        for entry in entries {
+            match self.admit_from(from, entry, gate) {
+                Ok(admitted) => seen(self, entry, admitted),
+                Err(ahead @ Refusal::ClockAhead { .. }) if !mutant!(FutureHidesTheRest) => {
+                    refused.get_or_insert(ahead);
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
     /// Admission of one entry of `from`, which asks the others too if the session had been reaped here.
     fn admit_from(
         &mut self,
@@ -407,14 +428,18 @@ impl Partition {
             }
         };
         // What this node has itself been ahead of draws nobody after it: members that were ahead together go on.
-        let known_ms = gate.clock.latest().ms();
-        if newest_ms > (gate.wall_ms + limits.max_drift_ms).max(known_ms) && !mutant!(EntryDriftUnchecked) {
+        let (known_ms, usual_ms) = (gate.clock.latest().ms(), gate.wall_ms + limits.max_drift_ms);
+        let most_ms = gate.wall_ms.saturating_add(gate.ahead_ms).max(known_ms);
+        if newest_ms > most_ms && !mutant!(EntryDriftUnchecked) {
             self.counts.refused_drift += 1;
             self.marks.hit(Mark::EntryClockAhead);
             return Err(Refusal::ClockAhead {
                 ahead_ms: newest_ms - gate.wall_ms,
                 max_ms: limits.max_drift_ms,
             });
+        }
+        if newest_ms > usual_ms.max(known_ms) {
+            self.marks.hit(Mark::JoinedAhead);
         }
         let own = |ver: &Ver| ver.origin == self.own && ver.counter > gate.own_counter;
         let impostor = match state {
@@ -427,10 +452,11 @@ impl Partition {
         }
         let longest_ms = limits.max_lifetime_ms + limits.skew_ms + limits.max_drift_ms;
         // A session born on a clock that was ahead: its tombstone has to outlive it, though it is stamped today.
+        let known_ms = if most_ms > usual_ms { most_ms } else { known_ms };
         let born_ms = if matches!(state, State::Dead(_)) { created_ms.max(known_ms) } else { created_ms };
         if hard_ms > born_ms.saturating_add(longest_ms) {
             let ahead_ms = hard_ms - born_ms.saturating_add(longest_ms);
-            if matches!(state, State::Dead(_)) && ahead_ms <= limits.max_lifetime_ms {
+            if matches!(state, State::Dead(_)) && ahead_ms <= MAX_AHEAD_MS {
                 self.counts.refused_drift += 1;
                 self.marks.hit(Mark::EntryClockAhead);
                 return Err(Refusal::ClockAhead { ahead_ms, max_ms: limits.max_drift_ms });

@@ -83,6 +83,8 @@ pub struct Replica {
     news: Box<[AtomicU64]>,
     serving: AtomicU8,
     last_beat_ms: AtomicU64,
+    /// The node knows nobody else: no suspend can have made it miss anything.
+    alone: AtomicBool,
     record_bytes: AtomicU64,
     pub(super) principals: Mutex<Principals>,
     pub(super) watchers: OnceLock<Box<dyn Watchers>>,
@@ -105,6 +107,7 @@ impl Replica {
             news: (0..words).map(|_| AtomicU64::new(0)).collect(),
             serving: AtomicU8::new(Serving::Joining as u8),
             last_beat_ms: AtomicU64::new(now.mono_ms),
+            alone: AtomicBool::new(true),
             record_bytes: AtomicU64::new(0),
             principals: Mutex::default(),
             watchers: OnceLock::new(),
@@ -158,7 +161,7 @@ impl Replica {
         };
         let raw = clock();
         let (now, disputed_ms) = (self.wall.believe(raw), self.wall.disputed_ms(raw));
-        let serving = self.serving(now);
+        let serving = self.serving(raw);
         let shown = |view: &View, wall_ms: u64| view.packed().visible(wall_ms.max(high_wall_ms));
         let lookup = match held.map(View) {
             _ if serving == Serving::Fenced => Lookup::Fenced,
@@ -357,14 +360,24 @@ impl Replica {
         })
     }
 
-    /// Whether answers can be trusted now. A silence of the beat is a freeze, even before the node noticed.
+    /// Whether answers can be trusted now. A silence of the beat is a freeze, and a step of the machine's wall clock may be
+    /// a suspend, even before the node noticed.
     pub fn serving(&self, now: Now) -> Serving {
-        let frozen = self.is_silent(now);
         match self.serving.load(Ordering::Acquire) {
+            _ if self.is_silent(now) || self.has_slept(now) => Serving::Fenced,
             joining if joining == Serving::Joining as u8 => Serving::Joining,
-            ready if ready == Serving::Ready as u8 && !frozen => Serving::Ready,
+            ready if ready == Serving::Ready as u8 => Serving::Ready,
             _ => Serving::Fenced,
         }
+    }
+
+    fn has_slept(&self, now: Now) -> bool {
+        self.wall.has_slept(now, self.limits.fence_after_ms) && !self.alone.load(Ordering::Acquire)
+    }
+
+    /// Says whether the node knows nobody else.
+    pub fn set_alone(&self, alone: bool) {
+        self.alone.store(alone, Ordering::Release);
     }
 
     /// Whether the beat has been silent for longer than `fence_after_ms`: the process was frozen, or the node's task

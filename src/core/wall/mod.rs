@@ -87,6 +87,23 @@ impl Wall {
         }
     }
 
+    /// Whether the machine may have been suspended for longer than `after_ms` while its wall clock went from one offset to
+    /// another; `held_ms` is what was believed. It was if the clock went ahead. But it may have been set as well, or have
+    /// been wrong before, and end up anywhere: so it may hide in a step back too. One back to where the clock is believed,
+    /// or by no more than what is followed, is taken for what it seems.
+    pub fn may_have_slept(&self, (from_ms, to_ms): (i64, i64), held_ms: i64, after_ms: u64) -> bool {
+        let (after_ms, bound_ms) = (after_ms as i64, self.bound_ms as i64);
+        let back_in_doubt = to_ms > held_ms + after_ms || to_ms < held_ms - bound_ms;
+        to_ms - from_ms > after_ms || from_ms - to_ms > after_ms && back_in_doubt
+    }
+
+    /// The same of a step that this reading shows and the node's task has not seen. A believed reading shows none.
+    pub fn has_slept(&self, now: Now, after_ms: u64) -> bool {
+        let (to_ms, held_ms) = (offset_of(now), self.held.load(Ordering::Acquire) >> 2);
+        let from_ms = self.raw.load(Ordering::Acquire);
+        to_ms != held_ms && self.may_have_slept((from_ms, to_ms), held_ms, after_ms)
+    }
+
     /// The time to be told in a handshake. A machine that was suspended is right about the time, and has no link on
     /// which it could have heard so.
     pub fn presented_ms(&self, now: Now) -> u64 {

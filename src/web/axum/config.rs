@@ -2,17 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::cookie::SameSite;
-use parking_lot::Mutex;
 use tower_layer::Layer;
 
 use super::cookie::Signers;
 use super::headers::Attributes;
 use super::service::SessionService;
 use crate::mesh::{Expiry, Sessions};
-use crate::web::ration::Ration;
 
 /// What becomes of a request whose own writes this node cannot get hold of in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +49,6 @@ pub(super) struct Settings {
     pub attributes: Attributes,
     pub persistent: bool,
     pub signers: Signers,
-    /// Logouts of sessions that nobody here knows, under cookies that this cluster did not write.
-    pub strangers: Arc<Mutex<Ration>>,
 }
 
 impl SessionLayer {
@@ -73,7 +69,6 @@ impl SessionLayer {
                 secure: Secure::Auto,
             },
             persistent: false,
-            strangers: Arc::new(Mutex::new(Ration::new(Instant::now()))),
         }))
     }
 

@@ -2,14 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
-use tracing::warn;
 
 use super::config::Settings;
 use super::cookie::{self, Content};
@@ -17,8 +15,7 @@ use super::error::{Result, SessionError};
 use super::headers;
 use super::hold::{self, Hold, Outgoing, State, Step, known};
 use crate::SessionId;
-use crate::core::session::Lineage;
-use crate::mesh::{self, Expiry, Fields, Receipt, Standing, Ticket, second_copies};
+use crate::mesh::{self, Expiry, Fields, LoggedOut, Receipt, Standing, Ticket, second_copies};
 
 /// A request's session: an extractor, and cheap to clone. It comes into being with the first write.
 ///
@@ -304,7 +301,7 @@ impl Session {
         state.cookie = Outgoing::Remove;
         let hold = state.hold.take();
         state.steps.clear();
-        state.trouble = None;
+        let sure = state.trouble.take().is_none() && !sessions.somebody_is_missing();
         let mut ended = Vec::new();
         if let Some(hold) = hold.as_ref().filter(|hold| hold.is_good() || !mutant!(WebLogoutNeedsGoodKey)) {
             ended.extend(sessions.logout_told(&hold.content.ticket.id, &hold.content.lineage())?);
@@ -313,7 +310,7 @@ impl Session {
             if hold.as_ref().is_some_and(|hold| hold.content.ticket.id == content.ticket.id) {
                 continue;
             }
-            ended.extend(self.logout_unheld(content)?);
+            ended.extend(self.logout_unheld(content, sure)?);
         }
         state.written.extend(ended.into_iter().filter(Receipt::wrote));
         Ok(())
@@ -321,30 +318,18 @@ impl Session {
 
     /// Logs out what a cookie names that is not in hand: unknown here, or not with this key, or the last session's of a
     /// request that has logged in.
-    fn logout_unheld(&self, content: &Content) -> Result<Vec<Receipt>> {
+    fn logout_unheld(&self, content: &Content, sure: bool) -> Result<Vec<Receipt>> {
         let sessions = &self.0.settings.sessions;
         let id = &content.ticket.id;
         if content.ours {
             return Ok(sessions.logout_told(id, &content.lineage())?);
         }
         // Of another secret: it ends nothing but what its key opens, or what nobody here knows.
-        if let Some(session) = sessions.get(id).session() {
-            let opens = sessions.standing(&session, &content.ticket.key) != Standing::Unknown;
-            return if opens { Ok(sessions.logout_told(id, &Lineage::default())?) } else { Ok(Vec::new()) };
+        match sessions.logout_opened(&content.ticket, sure)? {
+            LoggedOut::Ended(receipts) | LoggedOut::Blind(receipts) => Ok(receipts),
+            LoggedOut::Nobody => Ok(Vec::new()),
+            LoggedOut::Unsure(why) => Err(SessionError::Unavailable(why)),
         }
-        if sessions.is_known(id) || !sessions.somebody_is_missing() {
-            return Ok(Vec::new());
-        }
-        if !self.0.settings.strangers.lock().take(Instant::now()) {
-            warn!(
-                session = sessions.log_name(id),
-                "a logout of an unknown session while members are out of reach: too many, not recorded"
-            );
-            return Err(SessionError::Unavailable(
-                "the session is not on this node and members are out of reach: it may still be there",
-            ));
-        }
-        Ok(sessions.logout_told(id, &Lineage::default())?)
     }
 
     /// Where the session lies; `None` before the first write of a new one. It opens nothing: the cookie has a key besides.

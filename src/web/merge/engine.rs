@@ -18,8 +18,8 @@ use super::recent::{Recent, Saved};
 use super::request::{MapName, Request};
 use super::token::{Carried, HIDDEN_KEY, SeenKey, Token};
 use super::whose;
+use crate::mesh::Ration;
 use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Version, Versioned};
-use crate::web::ration::Ration;
 use crate::{SessionId, WriteError};
 
 /// A map that is to be saved.

@@ -8,14 +8,14 @@ use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::app::Shared;
 use super::error::Refusal;
-use super::{door, drills, health, members, principals, sessions};
+use super::{door, drills, health, keys, logout, members, principals, sessions};
 
 /// Where the dashboard is.
 pub const DASHBOARD_PATH: &str = "/dashboard";
@@ -41,9 +41,12 @@ fn endpoints(app: Shared) -> Router {
         .route("/v1/status", get(health::status))
         .route("/v1/members/{node}/forget", post(members::forget))
         .route("/v1/sessions", post(sessions::create))
-        .route("/v1/session", get(sessions::read).patch(sessions::patch).delete(sessions::end))
+        .route("/v1/session", get(sessions::read).patch(sessions::patch).delete(logout::end))
         .route("/v1/session/touch", post(sessions::touch))
+        .route("/v1/session/rotate", post(keys::rotate))
+        .route("/v1/session/login", post(keys::login))
         .route("/v1/principals/{principal}/sessions", get(principals::list))
+        .route("/v1/principals/{principal}/sessions/{login}", delete(principals::end))
         .route("/v1/principals/{principal}/revoke", post(principals::revoke));
     if app.drills.is_some() {
         routes = routes

@@ -1,4 +1,4 @@
-//! Reading requests: bounded bodies, strict JSON, session ids that come in a header or the body and never in a URL.
+//! Reading requests: bounded bodies and strict JSON.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use sessionmesh::{Expiry, SessionId};
+use sessionmesh::Expiry;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::app::App;
@@ -80,7 +80,9 @@ pub struct Create {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Patch {
-    /// The session, if not named in the header.
+    /// The session's ticket, if not in the header.
+    pub ticket: Option<String>,
+    /// The id of a session without keys, if not in the header.
     pub id: Option<String>,
     /// Fields to set.
     pub set: BTreeMap<String, Value>,
@@ -108,7 +110,9 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Str
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Naming {
-    /// The session, if not named in the header.
+    /// The session's ticket, if not in the header.
+    pub ticket: Option<String>,
+    /// The id of a session without keys, if not in the header.
     pub id: Option<String>,
 }
 
@@ -195,31 +199,4 @@ fn take_share(app: &App, share: &mut Option<OwnedSemaphorePermit>, bytes: usize)
         None => *share = Some(more),
     }
     Ok(())
-}
-
-/// The session a request names, in the `Session-Id` header or in its body.
-///
-/// # Errors
-/// 400 if it names none, two, or something that is no id. What was sent is not repeated.
-pub fn session_id(headers: &HeaderMap, in_body: Option<&str>) -> Result<SessionId, Refusal> {
-    let bad = |detail: &str| Refusal::bad("bad_session_id", detail);
-    let mut given = headers.get_all("session-id").iter();
-    let header = match (given.next(), given.next()) {
-        (Some(value), None) => {
-            let id = value.to_str().ok().and_then(SessionId::parse);
-            Some(id.ok_or_else(|| bad("header Session-Id: must be 32 hexadecimal digits"))?)
-        }
-        (None, _) => None,
-        (Some(_), Some(_)) => return Err(bad("header Session-Id: given twice")),
-    };
-    let body = in_body.map(|text| {
-        SessionId::parse(text).ok_or_else(|| bad("body field id: must be 32 hexadecimal digits"))
-    });
-    match (header, body.transpose()?) {
-        (Some(header), Some(body)) if header != body => {
-            Err(bad("header Session-Id and body field id differ"))
-        }
-        (Some(id), _) | (None, Some(id)) => Ok(id),
-        (None, None) => Err(bad("no session named: send the header Session-Id")),
-    }
 }

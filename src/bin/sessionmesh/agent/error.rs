@@ -30,6 +30,13 @@ impl Refusal {
         let detail = "no such session: never created, expired, or ended";
         Self::new(StatusCode::NOT_FOUND, "absent", detail)
     }
+
+    /// A write with a ticket that another has taken the place of.
+    pub fn stale() -> Self {
+        let detail =
+            "the session goes on under another ticket since a log-in or a rotation; nothing was written";
+        Self::new(StatusCode::CONFLICT, "stale", detail)
+    }
 }
 
 impl IntoResponse for Refusal {
@@ -78,7 +85,7 @@ fn refused_write(refused: &WriteError) -> (StatusCode, &'static str) {
     match refused {
         WriteError::Absent => (StatusCode::NOT_FOUND, "absent"),
         WriteError::IdTaken => (StatusCode::CONFLICT, "id_taken"),
-        WriteError::Moved => (StatusCode::CONFLICT, "moved"),
+        WriteError::Moved => (StatusCode::CONFLICT, "stale"),
         WriteError::TooManyKeys { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_keys"),
         WriteError::KeyLength { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "key_length"),
         WriteError::ReservedKey => (StatusCode::UNPROCESSABLE_ENTITY, "reserved_key"),

@@ -8,14 +8,18 @@ mod door;
 mod drills;
 mod error;
 mod health;
+mod keys;
 mod life;
 mod limits;
 mod listen;
+mod logout;
 mod members;
 mod patient;
 mod principals;
 mod serve;
 mod sessions;
+mod ticket;
+mod untold;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;

@@ -2,16 +2,17 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sessionmesh::{AsJson, Error, Receipt, Session, SessionId};
+use sessionmesh::{AsJson, Error, Receipt, Session};
 
-use super::app::{App, Shared};
-use super::body::{self, Create, Naming, Patch, at_most, session_id};
+use super::app::Shared;
+use super::body::{self, Create, Naming, Patch, at_most};
 use super::error::{Refusal, found};
+use super::keys::told;
+use super::ticket::{For, named, open};
+use super::untold::{New, Untold};
 
 type Answer = Result<(StatusCode, Json<Value>), Refusal>;
 
@@ -19,7 +20,7 @@ type Answer = Result<(StatusCode, Json<Value>), Refusal>;
 pub async fn create(State(app): State<Shared>, headers: HeaderMap, body: Body) -> Answer {
     let wanted: Create = body::json(&app, &headers, body).await?;
     let (expiry, at_most) = (wanted.expiry.expiry(app.wall_ms())?, at_most(wanted.at_most_ms)?);
-    let receipt = app.sessions.create(expiry, |session| {
+    let (receipt, ticket) = app.sessions.create_keyed(expiry, |session| {
         if let Some(life) = at_most {
             session.set_at_most(life);
         }
@@ -28,19 +29,17 @@ pub async fn create(State(app): State<Shared>, headers: HeaderMap, body: Body) -
         }
         wanted.fields.iter().try_for_each(|(key, value)| session.set(key, value))
     })?;
+    let untold = Untold::new(&app.sessions, New::Session(ticket));
     let replicated = receipt.replicated().await;
-    let answer = json!({
-        "id": receipt.id().to_text(),
-        "replicated": replicated,
-        "deadline_ms": receipt.deadline_ms(),
-    });
-    Ok((StatusCode::CREATED, Json(answer)))
+    untold.told();
+    Ok((StatusCode::CREATED, Json(told(&app, &ticket, replicated, receipt.deadline_ms()))))
 }
 
 /// `GET /v1/session`
 pub async fn read(State(app): State<Shared>, headers: HeaderMap) -> Answer {
-    let id = session_id(&headers, None)?;
-    let session = found(app.sessions.fetch(&id).await)?;
+    let ticket = named(&headers, None, None)?;
+    open(&app, &ticket, For::Reading).await?;
+    let session = found(app.sessions.get(&ticket.id))?;
     Ok((StatusCode::OK, Json(spelled_out(&session))))
 }
 
@@ -60,6 +59,7 @@ fn spelled_out(session: &Session) -> Value {
     });
     if let Some(principal) = session.principal() {
         answer["principal"] = principal.into();
+        answer["login"] = session.login().into();
     }
     if !undecodable.is_empty() {
         answer["undecodable"] = undecodable.into();
@@ -70,14 +70,15 @@ fn spelled_out(session: &Session) -> Value {
 /// `PATCH /v1/session`
 pub async fn patch(State(app): State<Shared>, headers: HeaderMap, body: Body) -> Answer {
     let wanted: Patch = body::json(&app, &headers, body).await?;
-    let id = session_id(&headers, wanted.id.as_deref())?;
+    let ticket = named(&headers, wanted.ticket.as_deref(), wanted.id.as_deref())?;
     if let Some(key) = wanted.remove.iter().find(|key| wanted.set.contains_key(*key)) {
         return Err(Refusal::bad("bad_json", format!("field {key:?} is both in set and in remove")));
     }
     let expiry = wanted.expiry.map(|ends| ends.expiry(app.wall_ms())).transpose()?;
     let at_most = at_most(wanted.at_most_ms)?;
-    bring_here(&app, &id).await?;
-    let receipt = app.sessions.edit(&id, |session| {
+    open(&app, &ticket, For::Writing).await?;
+    let receipt = app.sessions.edit(&ticket.id, |session| {
+        session.unless_moved();
         wanted.set.iter().try_for_each(|(key, value)| session.set(key, value))?;
         wanted.remove.iter().for_each(|key| session.remove(key));
         if wanted.clear {
@@ -104,46 +105,10 @@ pub async fn patch(State(app): State<Shared>, headers: HeaderMap, body: Body) ->
 
 /// `POST /v1/session/touch`
 pub async fn touch(State(app): State<Shared>, headers: HeaderMap, body: Body) -> Answer {
-    let named: Naming = body::json_or_nothing(&app, &headers, body).await?;
-    let id = session_id(&headers, named.id.as_deref())?;
-    bring_here(&app, &id).await?;
-    written(&app.sessions.touch(&id)?).await
-}
-
-/// What `DELETE /v1/session` may be asked in its query.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ending {
-    blind: bool,
-}
-
-/// `DELETE /v1/session`
-pub async fn end(
-    State(app): State<Shared>,
-    query: Result<Query<Ending>, QueryRejection>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let Query(ending) = query.map_err(|e| Refusal::bad("bad_query", e.body_text()))?;
-    let named: Naming = body::json_or_nothing(&app, &headers, body).await?;
-    let id = session_id(&headers, named.id.as_deref())?;
-    if ending.blind {
-        return written(&app.sessions.destroy_blind(&id).await?).await;
-    }
-    // A session that expired is ended too: on a node whose clock lags it may still be visible.
-    let known = app.sessions.fetch(&id).await;
-    match app.sessions.destroy(&id) {
-        Ok(receipt) => written(&receipt).await,
-        Err(error) => {
-            found(known)?;
-            Err(error.into())
-        }
-    }
-}
-
-/// A session written elsewhere a moment ago may not be here yet: ask before refusing to change it.
-async fn bring_here(app: &App, id: &SessionId) -> Result<(), Refusal> {
-    found(app.sessions.fetch(id).await).map(drop)
+    let named_in: Naming = body::json_or_nothing(&app, &headers, body).await?;
+    let ticket = named(&headers, named_in.ticket.as_deref(), named_in.id.as_deref())?;
+    open(&app, &ticket, For::Writing).await?;
+    written(&app.sessions.touch(&ticket.id)?).await
 }
 
 async fn written(receipt: &Receipt) -> Answer {
