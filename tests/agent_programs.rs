@@ -77,7 +77,9 @@ fn agreed(shops: &[Arc<Shop>]) {
     for shop in [shops, shops].concat() {
         let marker = shop.agent.create(&serde_json::json!({}));
         for other in shops {
-            common::eventually("every agent has it", || (other.agent.read(&marker).status == 200).then_some(()));
+            common::eventually("every agent has it", || {
+                (other.agent.read(&marker).status == 200).then_some(())
+            });
         }
     }
 }

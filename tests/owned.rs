@@ -101,13 +101,13 @@ fn handlers_that_block_all_workers_do_not_stop_the_node() {
     ours.block_on(within("linked", b.members_until(|m| m.len() == 2 && m.iter().all(|m| m.linked))));
     ours.block_on(within("ready", b.ready())).unwrap();
     let (release, blocked) = mpsc::channel::<()>();
-    let blocked = Arc::new(std::sync::Mutex::new(blocked));
+    let blocked = Arc::new(parking_lot::Mutex::new(blocked));
     let (tell, busy) = mpsc::channel();
     for _ in 0..2 {
         let (blocked, tell) = (Arc::clone(&blocked), tell.clone());
         theirs.spawn(async move {
             tell.send(()).unwrap();
-            let _ = blocked.lock().unwrap().recv();
+            let _ = blocked.lock().recv();
         });
     }
     (0..2).for_each(|_| busy.recv_timeout(CEILING).expect("both workers are blocked"));

@@ -207,7 +207,7 @@ fn every_task_and_queue_has_a_line_and_every_line_a_test() {
         let listed = |row: &&str| row.contains(&format!("`{name}`"));
         let demo = name.starts_with("bin/sessionmesh/demo/");
         assert!(
-            demo || rows.iter().any(|row| listed(&row)),
+            demo || rows.iter().any(listed),
             "{name} begins a task or makes a queue that no line tells of"
         );
     }

@@ -3,13 +3,14 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use sessionmesh::{
     core::causality::Origin,
     transport::{
@@ -533,7 +534,7 @@ impl Virtual {
                 tokio::select! {
                     Ok((len, from)) = front.recv_from(&mut there) => {
                         client = from;
-                        let to = *target.lock().unwrap();
+                        let to = *target.lock();
                         let _ = back.send_to(&there[..len], to).await;
                     }
                     Ok((len, _)) = back.recv_from(&mut here) => { let _ = front.send_to(&here[..len], client).await; }
@@ -553,7 +554,7 @@ async fn an_address_that_led_to_ourselves_for_a_moment_is_dialled_again() {
     while a.transport.stats().hellos_received < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    *balancer.target.lock().unwrap() = b.addr();
+    *balancer.target.lock() = b.addr();
     assert_eq!(a.up().await.node, "b");
     assert_eq!(b.up().await.node, "a");
 }

@@ -69,7 +69,8 @@ impl Shop {
     }
 
     fn logout(&self, cookie: &str) -> Answer {
-        let ended = if cookie.is_empty() { 404 } else { self.ask("DELETE", "/v1/session", cookie, None).status };
+        let ended =
+            if cookie.is_empty() { 404 } else { self.ask("DELETE", "/v1/session", cookie, None).status };
         let done = matches!(ended, 200 | 404);
         let set_cookie = Some("sid=; Max-Age=0".to_owned());
         Answer { set_cookie, ..answer(if done { 200 } else { ended }, String::new()) }
@@ -87,15 +88,18 @@ impl Shop {
     fn read(&self, cookie: &str, path: &[&str]) -> Answer {
         let session = self.session(cookie).unwrap_or_default();
         let text = |value: &Value, none: &str| value.as_str().unwrap_or(none).to_owned();
-        answer(200, match path {
-            ["whose"] => text(&session["principal"], "nobody"),
-            ["get", key] => text(&session["fields"][key], "none"),
-            _ => {
-                let now_ms = u64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
-                let left_ms = session["deadline_ms"].as_u64().unwrap_or_default().saturating_sub(now_ms);
-                (left_ms / 3_600_000).to_string()
-            }
-        })
+        answer(
+            200,
+            match path {
+                ["whose"] => text(&session["principal"], "nobody"),
+                ["get", key] => text(&session["fields"][key], "none"),
+                _ => {
+                    let now_ms = u64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+                    let left_ms = session["deadline_ms"].as_u64().unwrap_or_default().saturating_sub(now_ms);
+                    (left_ms / 3_600_000).to_string()
+                }
+            },
+        )
     }
 
     async fn wait(&self) {
