@@ -78,6 +78,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [http, bind, seeds @ ..] = args.as_slice() else {
         return Err("usage: actix_shop HTTP_ADDR MESH_ADDR [OTHER_MESH_ADDR]...".into());
     };
+    // Tells of seeds that do not answer and secrets that do not fit. A pipe that nobody reads does not hold up the node.
+    let lines = sessionmesh::Lines::stderr();
+    tracing_subscriber::fmt().with_writer(move || lines.clone()).init();
     let mut builder = Mesh::builder().cluster("actix-shop").bind(bind).seeds(seeds);
     if std::env::var_os("SESSIONMESH_SECRET").is_some() {
         builder = builder.secret_from_env("SESSIONMESH_SECRET")?;
@@ -103,12 +106,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .route("/logout", web::post().to(logout))
             .wrap(sessions)
     });
-    let server = server.bind(http)?;
+    // Hears SIGTERM and Ctrl-C in actix's place, which would stop at once: for two seconds more requests are served while
+    // `Mesh::readiness`, and with it a health route, says no.
+    let shutdown = mesh.shutdown(std::time::Duration::from_secs(2))?;
+    let server = server.disable_signals().bind(http)?.run();
     println!("http://{}", http);
-    // Until Ctrl-C, or the SIGTERM that a supervisor sends.
-    server.run().await?;
+    let handle = server.handle();
+    let drained = shutdown.drained();
+    actix_web::rt::spawn(async move {
+        drained.await;
+        handle.stop(true).await;
+    });
+    server.await?;
 
     // Hands over what no other node has yet, and says goodbye, so that nobody waits for this node.
-    mesh.leave().await;
+    shutdown.leave().await;
     Ok(())
 }

@@ -20,7 +20,7 @@
 //!
 //! Logged in from two jars, `curl -b jar -X POST http://127.0.0.1:3001/logout-everywhere` ends both.
 //!
-//! Stop either one with Ctrl-C in between: nobody is logged out. Addresses other than loopback need SESSIONMESH_SECRET, 32
+//! Stop either one with Ctrl-C or SIGTERM in between: nobody is logged out. Addresses other than loopback need SESSIONMESH_SECRET, 32
 //! bytes or more, the same on every node.
 
 use std::error::Error;
@@ -29,13 +29,16 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Router, serve};
-use sessionmesh::web::axum::{Result, Session, SessionLayer};
+use sessionmesh::web::axum::{Health, Result, Session, SessionLayer};
 use sessionmesh::{Expiry, Mesh};
 
 const USAGE: &str = "usage: axum_layer HTTP_ADDR MESH_ADDR [OTHER_MESH_ADDR ...]";
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn Error>> {
+    // Tells of seeds that do not answer and secrets that do not fit. A pipe that nobody reads does not hold up the node.
+    let lines = sessionmesh::Lines::stderr();
+    tracing_subscriber::fmt().with_writer(move || lines.clone()).init();
     let mut args = std::env::args().skip(1);
     let (http, bind) = (args.next().ok_or(USAGE)?, args.next().ok_or(USAGE)?);
     let mut builder = Mesh::builder().cluster("layer").node(&bind).bind(&bind).seeds(args);
@@ -49,13 +52,16 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
     let half_an_hour = Expiry::sliding(Duration::from_secs(1_800)).at_most(Duration::from_secs(86_400));
     let layer = SessionLayer::new(mesh.sessions()).with_expiry(half_an_hour);
     let listener = tokio::net::TcpListener::bind(&http).await?;
+    // Hears SIGTERM and Ctrl-C. /readyz says no from then on, and for two seconds requests are served all the same.
+    let shutdown = mesh.shutdown(Duration::from_secs(2))?;
     println!("node {}: http://{}", mesh.node(), listener.local_addr()?);
-    serve(listener, shop(mesh.clone()).layer(layer))
-        // Should there be no signal to wait for, serving on is better than stopping at once.
-        .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
-        .await?;
+    // What balancers and orchestrators ask, outside of the sessions.
+    let health = Health::new(&mesh);
+    let app = shop(mesh.clone()).layer(layer);
+    let app = app.route_service("/healthz", health.clone()).route_service("/readyz", health);
+    serve(listener, app).with_graceful_shutdown(shutdown.drained()).await?;
     // Hands over what no other node has yet, and says goodbye.
-    mesh.leave().await;
+    shutdown.leave().await;
     Ok(())
 }
 

@@ -109,6 +109,9 @@ async fn account(auth: Auth) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // Tells of seeds that do not answer and secrets that do not fit. A pipe that nobody reads does not hold up the node.
+    let lines = sessionmesh::Lines::stderr();
+    tracing_subscriber::fmt().with_writer(move || lines.clone()).init();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [http, bind, seeds @ ..] = args.as_slice() else {
         return Err("usage: axum_login HTTP_ADDR MESH_ADDR [OTHER_MESH_ADDR]...".into());
@@ -132,10 +135,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/logout", post(logout))
         .layer(AuthManagerLayerBuilder::new(Users, sessions).build());
     let listener = tokio::net::TcpListener::bind(http).await?;
+    // Hears SIGTERM and Ctrl-C. /readyz says no from then on, and for two seconds requests are served all the same.
+    let shutdown = mesh.shutdown(std::time::Duration::from_secs(2))?;
     println!("http://{}", listener.local_addr()?);
-    serve(listener, app).with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) }).await?;
+    serve(listener, app).with_graceful_shutdown(shutdown.drained()).await?;
 
     // Hands over what no other node has yet, and says goodbye, so that nobody waits for this node.
-    mesh.leave().await;
+    shutdown.leave().await;
     Ok(())
 }

@@ -87,6 +87,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         print!("{HELP}");
         return Ok(());
     };
+    // Tells of seeds that do not answer and secrets that do not fit. A pipe that nobody reads does not hold up the node.
+    let lines = sessionmesh::Lines::stderr();
+    tracing_subscriber::fmt().with_writer(move || lines.clone()).init();
     let mut builder =
         Mesh::builder().cluster("shop").node(&options.node).bind(&options.bind).seeds(options.seeds);
     if std::env::var_os("SESSIONMESH_SECRET").is_some() {
@@ -103,26 +106,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_secure(false)
         .with_expiry(Expiry::OnInactivity(Duration::minutes(30)));
     let listener = tokio::net::TcpListener::bind(options.http).await?;
+    // Hears SIGTERM and Ctrl-C. /readyz says no from then on, and for two seconds requests are served all the same.
+    let shutdown = mesh.shutdown(std::time::Duration::from_secs(2))?;
     println!("{}: http://{}", mesh.node(), listener.local_addr()?);
-    serve(listener, shop(mesh.clone()).layer(layer)).with_graceful_shutdown(interrupted()).await?;
+    serve(listener, shop(mesh.clone()).layer(layer)).with_graceful_shutdown(shutdown.drained()).await?;
 
     // Hands over what no other node has yet, and says goodbye, so that nobody waits for this node.
     println!("{}: leaving", mesh.node());
-    mesh.leave().await;
+    shutdown.leave().await;
     Ok(())
-}
-
-/// Ctrl-C, or the SIGTERM that a supervisor sends.
-async fn interrupted() {
-    #[cfg(unix)]
-    if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = term.recv() => {} }
-        return;
-    }
-    // Without a signal to wait for, serving on is better than stopping at once.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 fn shop(mesh: Mesh) -> Router {

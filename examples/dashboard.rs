@@ -18,6 +18,9 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // Tells of seeds that do not answer and secrets that do not fit. A pipe that nobody reads does not hold up the node.
+    let lines = sessionmesh::Lines::stderr();
+    tracing_subscriber::fmt().with_writer(move || lines.clone()).init();
     let a = node("a", &[]).await?;
     let b = node("b", &[a.addr()]).await?;
     for mesh in [&a, &b] {
@@ -27,10 +30,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut at: u64 = 0;
     let expiry = Expiry::sliding(Duration::from_secs(600));
     let id = a.sessions().create(expiry, |s| s.set("visits", &at))?.id();
+    // Ctrl-C or SIGTERM; nobody has to notice first.
+    let shutdown = a.shutdown(Duration::ZERO)?;
     // Something to see: each node counts a field of its own.
     loop {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => break,
+            () = shutdown.drained() => break,
             () = tokio::time::sleep(Duration::from_millis(500)) => {}
         }
         at += 1;
@@ -38,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         b.sessions().edit(&id, |s| s.set("last_seen", &at))?;
     }
     b.leave().await;
-    a.leave().await;
+    shutdown.leave().await;
     Ok(())
 }
 

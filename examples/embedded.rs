@@ -16,7 +16,7 @@
 //! end ID
 //! ```
 //!
-//! where ID is what `new` has printed: whoever knows it holds the session. Ctrl-D leaves. Addresses other than loopback
+//! where ID is what `new` has printed: whoever knows it holds the session. Ctrl-D, Ctrl-C or SIGTERM leaves. Addresses other than loopback
 //! need SESSIONMESH_SECRET, 32 bytes or more, the same on every node.
 
 use std::error::Error;
@@ -29,6 +29,9 @@ type Answer = Result<String, Box<dyn Error>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // Tells of seeds that do not answer and secrets that do not fit. A pipe that nobody reads does not hold up the node.
+    let lines = sessionmesh::Lines::stderr();
+    tracing_subscriber::fmt().with_writer(move || lines.clone()).init();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [bind, seeds @ ..] = args.as_slice() else {
         return Err("usage: embedded MESH_ADDR [OTHER_MESH_ADDR]...".into());
@@ -43,8 +46,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let sessions = mesh.sessions();
     tokio::spawn(tell(sessions.clone(), sessions.watch()));
+    // Ctrl-C and SIGTERM end it in good order, as Ctrl-D does; there is no balancer that must notice first.
+    let shutdown = mesh.shutdown(Duration::ZERO)?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(line) = lines.next_line().await? {
+    while let Some(line) =
+        tokio::select! { line = lines.next_line() => line?, () = shutdown.drained() => None }
+    {
         match obey(&sessions, &line).await {
             Ok(answer) => println!("{answer}"),
             Err(error) => println!("{error}; nothing was changed"),
@@ -52,8 +59,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // Hands over what no other node has yet, and says goodbye, so that nobody waits for this node.
-    mesh.leave().await;
-    Ok(())
+    shutdown.leave().await;
+    // A read from stdin is under way in a thread, which the runtime's own end would wait for.
+    std::process::exit(0);
 }
 
 /// Prints what happens to sessions, here or elsewhere. An id is a secret: others see its short hash.

@@ -24,6 +24,7 @@ pub mod discovery;
 #[doc(hidden)]
 pub mod door;
 mod driver;
+mod lines;
 pub mod mesh;
 pub mod transport;
 pub mod web;
@@ -31,11 +32,13 @@ pub mod web;
 pub use crate::core::replica::WriteError;
 pub use crate::core::session::{LogHash, SessionId};
 pub use crate::driver::{ForgetError, StartError, Stopped};
+pub use crate::lines::Lines;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
 pub use mesh::AsJson;
 pub use mesh::{
     Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt,
-    RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,
+    RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Shutdown, Status, TooFewCopies,
+    Watch,
 };
 
 /// The README's code compiles.

@@ -333,6 +333,29 @@ async fn a_goodbye_is_known_at_once() {
     b.discovery.leave().await;
 }
 
+/// In virtual time, so that this measures what is waited for and not the machine.
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_takes_a_fraction_of_a_second_and_none_where_nobody_is() {
+    let hub = Arc::new(Hub::default());
+    let slow = |config| DiscoveryConfig {
+        gossip_interval_ms: 1_000,
+        dead_grace_ms: 60_000,
+        reseed_interval_ms: 30_000,
+        ..config
+    };
+    let mut a = start(&hub, slow(config("a", 1, 0xa))).await;
+    let mut b = start(&hub, slow(seeded("b", 2, 0xb, "127.0.0.1:1"))).await;
+    a.sees_alive(&["a", "b"]).await;
+    b.sees_alive(&["a", "b"]).await;
+    let begun = tokio::time::Instant::now();
+    b.discovery.leave().await;
+    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    a.view("b has left", |members| has(members, "b", |b| b.left)).await;
+    let begun = tokio::time::Instant::now();
+    a.discovery.leave().await;
+    assert!(begun.elapsed() < Duration::from_millis(50), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_restart_without_memory_ends_the_old_life() {
     let hub = Arc::new(Hub::default());

@@ -23,7 +23,8 @@ fn expiry() -> Expiry {
 }
 
 async fn start(seeds: &[&str]) -> Mesh {
-    let builder = Mesh::builder().cluster("ended").node("a").secret(SECRET);
+    let builder =
+        Mesh::builder().cluster("ended").node("a").secret(SECRET).configure(|c| c.own_thread = false);
     builder.seeds(seeds.iter().map(|s| (*s).to_owned())).start().await.unwrap()
 }
 
@@ -40,8 +41,9 @@ async fn everything_ends(mesh: &Mesh, id: &sessionmesh::SessionId) {
     let _ = within("ready", mesh.ready()).await;
     within("members_until", mesh.members_until(|_| false)).await;
     let _ = within("fetch", sessions.fetch(id)).await;
-    within("publish", mesh.publish("zone", "x")).await;
+    let _ = within("publish", mesh.publish("zone", "x")).await;
     assert!(!within("leave", mesh.leave()).await, "nothing was handed over");
+    assert!(mesh.liveness().is_err() && !mesh.readiness().0, "{:?} {:?}", mesh.liveness(), mesh.readiness());
 }
 
 fn refused(mesh: &Mesh, id: &sessionmesh::SessionId) {
@@ -138,7 +140,7 @@ fn silence_of_all_is_no_absence() {
     let b = theirs.block_on(async {
         let seeds = [a.addr().to_string()];
         let builder = Mesh::builder().cluster("ended").node("b").secret(SECRET).seeds(seeds);
-        builder.configure(|c| c.gossip_interval_ms = 100).start().await.unwrap()
+        builder.configure(|c| (c.gossip_interval_ms, c.own_thread) = (100, false)).start().await.unwrap()
     });
     let both_linked = |m: &[sessionmesh::MemberInfo]| m.len() == 2 && m.iter().all(|m| m.linked);
     let theirs = std::thread::scope(|scope| {

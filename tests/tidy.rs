@@ -178,3 +178,37 @@ fn files_and_functions_stay_readable() {
         }
     }
 }
+
+/// The last section of docs/ARCHITECTURE.md.
+#[test]
+fn every_task_and_queue_has_a_line_and_every_line_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/ARCHITECTURE.md")).unwrap_or_default();
+    let (_, section) = text.split_once("## Who owns what runs").unwrap_or_default();
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 20, "{section}");
+    let tests: String = all().into_iter().map(|(_, text)| text).collect();
+    for row in &rows {
+        let cell = row.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap_or_default();
+        let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
+            assert!(tests.contains(&format!("fn {name}(")), "no such test: {name}");
+        }
+    }
+    const BEGINS: [&str; 6] =
+        ["spawn(", "channel(", "channel::<", "Sender::new(", "spawn_blocking(", "JoinSet::new("];
+    for (path, text) in sources("src") {
+        let name = path.strip_prefix(root.join("src")).unwrap_or(&path).display().to_string();
+        // The checks of other stores are no part of a node.
+        if !BEGINS.iter().any(|word| code(&text).contains(word)) || name.starts_with("conformance/") {
+            continue;
+        }
+        let listed = |row: &&str| row.contains(&format!("`{name}`"));
+        let demo = name.starts_with("bin/sessionmesh/demo/");
+        assert!(
+            demo || rows.iter().any(listed),
+            "{name} begins a task or makes a queue that no line tells of"
+        );
+    }
+}

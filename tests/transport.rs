@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use sessionmesh::{
     core::causality::Origin,
     transport::{
@@ -17,7 +18,7 @@ use sessionmesh::{
         Transport, TransportConfig, TransportError,
     },
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{net::UdpSocket, sync::mpsc, time::timeout};
 
 const CEILING: Duration = Duration::from_secs(20);
 
@@ -512,6 +513,60 @@ async fn dialling_ourselves_is_noticed_and_not_repeated() {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let stats = a.transport.stats();
     assert_eq!((stats.dials, stats.links_up, stats.refusals), (1, 1, 0), "{stats:?}");
+}
+
+/// A virtual address: packets that come to it go on to whoever it stands for now.
+struct Virtual {
+    addr: SocketAddr,
+    target: Arc<Mutex<SocketAddr>>,
+}
+
+impl Virtual {
+    async fn of(target: SocketAddr) -> Self {
+        let (front, back) =
+            (UdpSocket::bind(loopback()).await.unwrap(), UdpSocket::bind(loopback()).await.unwrap());
+        let this = Self { addr: front.local_addr().unwrap(), target: Arc::new(Mutex::new(target)) };
+        let target = Arc::clone(&this.target);
+        tokio::spawn(async move {
+            let (mut there, mut here, mut client) =
+                (vec![0; 2_048], vec![0; 2_048], front.local_addr().unwrap());
+            loop {
+                tokio::select! {
+                    Ok((len, from)) = front.recv_from(&mut there) => {
+                        client = from;
+                        let to = *target.lock();
+                        let _ = back.send_to(&there[..len], to).await;
+                    }
+                    Ok((len, _)) = back.recv_from(&mut here) => { let _ = front.send_to(&here[..len], client).await; }
+                }
+            }
+        });
+        this
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_led_to_ourselves_for_a_moment_is_dialled_again() {
+    let mut a = Node::start(TransportConfig { dial_timeout_ms: 200, ..config("a") }).await;
+    let mut b = Node::start(config("b")).await;
+    let balancer = Virtual::of(a.addr()).await;
+    a.transport.want(vec![balancer.addr]);
+    while a.transport.stats().hellos_received < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    *balancer.target.lock() = b.addr();
+    assert_eq!(a.up().await.node, "b");
+    assert_eq!(b.up().await.node, "a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_the_socket_cannot_reach_is_no_try() {
+    let (mut a, mut b) = (Node::start(config("a")).await, Node::start(config("b")).await);
+    let other_family = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, b.addr().port()));
+    a.transport.want(vec![other_family, b.addr()]);
+    a.up().await;
+    b.up().await;
+    assert_eq!(a.transport.stats().dials, 1, "{:?}", a.transport.stats());
 }
 
 #[tokio::test(flavor = "multi_thread")]

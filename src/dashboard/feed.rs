@@ -4,8 +4,6 @@
 use std::sync::{Arc, Weak};
 
 use serde_json::Value;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::answer::view;
@@ -17,6 +15,7 @@ use super::parts::{ALIVE_FACT, NAMES, Past, URL_FACT, alive_set, part, reading, 
 use crate::core::membership::State;
 use crate::core::replica::ConflictEvent;
 use crate::core::session::SessionId;
+use crate::driver::told::{Heard, Listener};
 use crate::mesh::observe::{Gathered, Note, NoteKind};
 use crate::mesh::{Expiry, Mesh};
 
@@ -42,16 +41,16 @@ pub(super) fn start(board: &Arc<Board>) {
     tokio::spawn(run(Arc::downgrade(board), notes));
 }
 
-async fn run(board: Weak<Board>, mut notes: Receiver<Note>) {
+async fn run(board: Weak<Board>, mut notes: Listener<Note>) {
     let mut feed = Feed::default();
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            note = notes.recv() => {
+            note = notes.next() => {
                 let Some(board) = board.upgrade() else { return };
                 match note {
-                    Ok(note) => {
+                    Heard::Item(note) => {
                         // A split shorter than a beat is one too.
                         let is_verdict = matches!(note.kind, NoteKind::Member(_));
                         board.noted(note);
@@ -59,9 +58,9 @@ async fn run(board: Weak<Board>, mut notes: Receiver<Note>) {
                             feed.notice_split(&board, &board.mesh.gather());
                         }
                     }
-                    Err(RecvError::Lagged(missed)) => board.memory.lock().missed += missed,
+                    Heard::Missed(missed) => board.memory.lock().missed += missed,
                     // The node is gone: the last frames say so.
-                    Err(RecvError::Closed) => return,
+                    Heard::Over => return,
                 }
             }
             _ = beat.tick() => {
@@ -120,11 +119,11 @@ impl Feed {
         if self.beats == 0
             && let Some(url) = &board.config.url
         {
-            board.mesh.publish(URL_FACT, url).await;
+            board.mesh.publish_own(URL_FACT, url).await;
         }
         let set = alive_set(seen);
         if set != self.published {
-            board.mesh.publish(ALIVE_FACT, &set).await;
+            board.mesh.publish_own(ALIVE_FACT, &set).await;
             self.published = set;
         }
     }

@@ -74,6 +74,7 @@ pub(super) fn synthetic(members: usize) -> Gathered {
         wall_ms: WALL_MS,
         mono_ms: 660_000,
         wall_minus_mono_ms: WALL_MS - 660_000,
+        started_wall_ms: WALL_MS - 600_000,
         serving: Serving::Ready,
         reason: "invented".into(),
         stopped: None,

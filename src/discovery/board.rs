@@ -8,17 +8,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rand::seq::SliceRandom;
-use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep_until};
 use tracing::{error, info, warn};
 
 use super::bridge::{Bridge, GossipLink, Traffic};
-use super::config::{DiscoveryConfig, limits, next_generation};
+use super::config::{DiscoveryConfig, next_generation};
 use super::error::DiscoveryError;
 use super::gossip::{self, Incarnation};
 use super::guard::Guard;
-use super::handle::{RunHealth, Shared};
+use super::handle::{Posts, RunHealth, Shared};
 use super::keys;
 use super::member::DiscoveryEvent;
 use super::outbox::Outbox;
@@ -38,8 +38,9 @@ const DIAL_EVERY_ROUNDS: u64 = 5;
 const DIALS_ALONE: usize = 3;
 /// Peers told directly of a goodbye; gossip tells the rest.
 const GOODBYES: usize = 16;
-/// Longest goodbye, whatever the gossip interval.
-const MAX_GOODBYE: Duration = Duration::from_secs(5);
+/// A goodbye is said twice, with this much time for the answers it takes: one way and back between continents. Whoever
+/// does not hear it has been told by the failure detector, or notices the silence.
+const GOODBYE_ROUND: Duration = Duration::from_millis(150);
 /// Longest pause between two restarts of the gossip server.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// A run this long forgives earlier deaths.
@@ -51,7 +52,7 @@ const CEILING_NEWS: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) enum Command {
     /// Set a key, already checked and prefixed.
-    Publish { key: String, value: String, done: oneshot::Sender<Result<(), DiscoveryError>> },
+    Publish { key: String, value: String, done: oneshot::Sender<()> },
     /// Say goodbye and stop.
     Leave { done: oneshot::Sender<()> },
     /// Stop.
@@ -67,6 +68,8 @@ enum Step {
     Dial(Instant),
     Look,
     Seed(DiscoveryEvent),
+    /// Something is to be written on the board.
+    Posted,
     /// One event went out, or its reader is gone.
     Delivered(bool),
 }
@@ -117,14 +120,18 @@ pub(super) async fn start(
     let own = gossip::own_id(&config, config.generation);
     let guard = Arc::new(Mutex::new(Guard::new(&config.cluster, own, config.max_incarnations)));
     let inbound = Arc::new(AsyncMutex::new(inbound));
-    let bridge = Bridge { link, inbound, guard, traffic: Arc::new(Traffic::default()) };
+    let traffic = Arc::new(Traffic::new(config.interval()));
+    let bridge = Bridge { link, inbound, guard, traffic };
     let published = own_keys(&config);
     let run = Run::start(&config, config.generation, &published, &bridge).await?;
     let shared = Arc::new(shared_state(&config, &bridge));
     let (command_tx, commands) = mpsc::channel(16);
     let (events, event_rx) = mpsc::channel(16);
     let (seed_tx, seed_news) = mpsc::channel(16);
-    let announcement = shared.seeds.lock().announcement();
+    let announced: Vec<DiscoveryEvent> = {
+        let mut book = shared.seeds.lock();
+        book.unreachable().into_iter().chain(book.announcement()).collect()
+    };
     let seed_tasks = seeds::watch(&config, &resolver, &shared.seeds, &seed_tx, &shared.mood);
     let wires = Wires {
         commands,
@@ -135,14 +142,14 @@ pub(super) async fn start(
         _seed_tasks: seed_tasks,
     };
     let mut board = Board::new(config, bridge, Arc::clone(&shared), published, run);
-    announcement.into_iter().for_each(|event| board.outbox.push(event));
+    announced.into_iter().for_each(|event| board.outbox.push(event));
     board.look().await;
     tokio::spawn(board.run(wires, seed_tx));
     Ok((shared, command_tx, event_rx))
 }
 
 fn own_keys(config: &DiscoveryConfig) -> BTreeMap<String, String> {
-    let metadata = config.metadata.iter();
+    let metadata = config.own_metadata.iter().chain(&config.metadata);
     let mut board: BTreeMap<_, _> =
         metadata.map(|(name, value)| (format!("{}{name}", keys::METADATA), value.clone())).collect();
     board.insert(keys::ORIGIN.to_owned(), keys::origin_to_hex(config.origin));
@@ -155,11 +162,13 @@ fn shared_state(config: &DiscoveryConfig, bridge: &Bridge) -> Shared {
         own_addr: config.advertise,
         members: RwLock::new(Vec::new()),
         peers: Mutex::new(RememberedPeers::default()),
-        seeds: Arc::new(Mutex::new(SeedBook::new(&config.seeds))),
+        seeds: Arc::new(Mutex::new(SeedBook::new(&config.seeds, config.families))),
         mood: watch::Sender::new(Mood { alone: true, asked: 0 }),
         guard: Arc::clone(&bridge.guard),
         traffic: Arc::clone(&bridge.traffic),
         run: Mutex::new(run),
+        posts: Mutex::new(Posts::new(config.metadata.keys().cloned().collect())),
+        posted: Notify::new(),
     }
 }
 
@@ -213,8 +222,13 @@ impl Board {
         let done = loop {
             match self.next(&mut wires).await {
                 Step::Command(Some(Command::Publish { key, value, done })) => {
+                    self.publish(BTreeMap::from([(key, value)])).await;
                     // An error means the caller no longer waits for the answer.
-                    let _ = done.send(self.publish(key, value).await);
+                    let _ = done.send(());
+                }
+                Step::Posted => {
+                    let posts = self.shared.posts.lock().take();
+                    self.publish(posts).await;
                 }
                 Step::Command(Some(Command::Leave { done })) => {
                     self.say_goodbye().await;
@@ -240,7 +254,7 @@ impl Board {
     }
 
     async fn next(&mut self, wires: &mut Wires) -> Step {
-        let run = &mut self.run;
+        let (run, posted) = (&mut self.run, &self.shared.posted);
         let restart_due = run.is_none();
         let news = async {
             match run {
@@ -253,6 +267,7 @@ impl Board {
         tokio::select! {
             biased;
             command = wires.commands.recv() => Step::Command(command),
+            () = posted.notified() => Step::Posted,
             news = news => Step::Run(news),
             () = sleep_until(self.restart_at), if restart_due => Step::Restart,
             due = wires.dial.tick() => Step::Dial(due),
@@ -358,24 +373,23 @@ impl Board {
         let mut strangers: Vec<_> = fallback.difference(&live).copied().collect();
         strangers.shuffle(&mut rand::rng());
         for addr in strangers.into_iter().take(if live.is_empty() { DIALS_ALONE } else { 1 }) {
+            self.bridge.traffic.expect_syn();
             // An error means the server has just died, which its watcher tells.
             let _ = run.handle.gossip(addr);
         }
     }
 
-    async fn publish(&mut self, key: String, value: String) -> Result<(), DiscoveryError> {
-        let ours = self.published.len();
-        let is_fact = key.starts_with(keys::FACT);
-        if !self.published.contains_key(&key) && ours > limits::OWN_KEYS && !is_fact {
-            return Err(DiscoveryError::Publish { key, reason: "64 keys are published already".to_owned() });
-        }
-        self.published.insert(key.clone(), value.clone());
-        // While the server is down its successor will start with the key.
+    /// Writes on the board. How many there may be was seen to before.
+    async fn publish(&mut self, posts: BTreeMap<String, String>) {
+        // While the server is down its successor will start with the keys.
         if let Some(run) = &mut self.run {
-            run.handle.with_chitchat(|chitchat| chitchat.self_node_state().set(&key, &value)).await;
+            let write = |chitchat: &mut chitchat::Chitchat| {
+                posts.iter().for_each(|(key, value)| chitchat.self_node_state().set(key, value));
+            };
+            run.handle.with_chitchat(write).await;
         }
+        self.published.extend(posts);
         self.look().await;
-        Ok(())
     }
 
     /// The gossip server has ended unasked.
@@ -419,24 +433,27 @@ impl Board {
     fn rejoin(&self) {
         let Some(run) = &self.run else { return };
         for addr in self.shared.live_addresses().into_iter().take(GOODBYES) {
+            self.bridge.traffic.expect_syn();
             // An error means the server has just died again, which its watcher tells.
             let _ = run.handle.gossip(addr);
         }
     }
 
-    /// Sets `left` and gossips it for about two rounds.
+    /// Sets `left` and gossips it twice.
     async fn say_goodbye(&mut self) {
         let Some(run) = &mut self.run else { return };
         run.handle.with_chitchat(|chitchat| chitchat.self_node_state().set(keys::LEFT, "1")).await;
         let mut live: Vec<_> = self.shared.live_addresses().into_iter().collect();
         live.shuffle(&mut rand::rng());
-        let round = self.config.interval().min(MAX_GOODBYE / 2);
-        for _round in 0..2 {
-            for addr in live.iter().take(GOODBYES) {
+        live.truncate(GOODBYES);
+        // Nobody to tell is nobody to wait for.
+        for _round in 0..if live.is_empty() { 0 } else { 2 } {
+            for addr in &live {
+                self.bridge.traffic.expect_syn();
                 // An error means the server died: then the goodbye is lost, and silence will tell.
                 let _ = run.handle.gossip(*addr);
             }
-            tokio::time::sleep(round).await;
+            tokio::time::sleep(self.config.interval().min(GOODBYE_ROUND)).await;
         }
         self.look().await;
     }

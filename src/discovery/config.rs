@@ -46,6 +46,30 @@ pub mod limits {
     pub const SEEDS: usize = 64;
 }
 
+/// Which addresses this node's socket can reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Families {
+    /// IPv4 addresses.
+    pub v4: bool,
+    /// IPv6 addresses.
+    pub v6: bool,
+}
+
+impl Families {
+    /// All of them.
+    pub const BOTH: Self = Self { v4: true, v6: true };
+
+    /// Of a socket that is bound to `bound`: only `[::]` reaches both.
+    pub fn of(bound: SocketAddr) -> Self {
+        Self { v4: bound.is_ipv4() || bound.ip().is_unspecified(), v6: bound.is_ipv6() }
+    }
+
+    /// Whether a packet to this address can leave at all.
+    pub fn reach(self, addr: SocketAddr) -> bool {
+        if addr.ip().to_canonical().is_ipv4() { self.v4 } else { self.v6 }
+    }
+}
+
 /// How this node takes part in discovery.
 #[derive(Debug, Clone)]
 pub struct DiscoveryConfig {
@@ -60,6 +84,9 @@ pub struct DiscoveryConfig {
     /// Ways into the mesh: `host:port`, `1.2.3.4:7946`, `[::1]:7946`. Names are resolved again every
     /// `reseed_interval_ms`, for ever. May be empty for the first node.
     pub seeds: Vec<String>,
+    /// Which of the seeds' addresses can be reached at all: others are left out, and a seed that has none is told as one
+    /// that does not resolve.
+    pub families: Families,
     /// Gossip round, ms. A joiner is seen after 4 to 7 rounds, a death after about 8 mean heartbeat intervals
     /// (5 to 10 rounds); cost per node is about 9 packets a round, each as large as 50 bytes times the known
     /// incarnations. 10 to 60,000.
@@ -76,6 +103,8 @@ pub struct DiscoveryConfig {
     pub reseed_interval_ms: u64,
     /// Facts about this node for everyone: zone, protocol versions, capabilities. Few and small.
     pub metadata: BTreeMap<String, String>,
+    /// Facts that the node itself publishes; they do not count against the 64 of `metadata`.
+    pub own_metadata: BTreeMap<String, String>,
     /// Generation of this start; must exceed every earlier one of this name: [`fresh_generation`].
     pub generation: u64,
 }
@@ -89,11 +118,13 @@ impl DiscoveryConfig {
             origin,
             advertise,
             seeds: Vec::new(),
+            families: Families::BOTH,
             gossip_interval_ms: 1_000,
             dead_grace_ms: 300_000,
             max_incarnations: limits::INCARNATIONS,
             reseed_interval_ms: 30_000,
             metadata: BTreeMap::new(),
+            own_metadata: BTreeMap::new(),
             generation,
         }
     }

@@ -1,17 +1,17 @@
 //! The handle the floors above hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::board::{self, Command};
 use super::bridge::{GossipLink, Traffic};
-use super::config::DiscoveryConfig;
+use super::config::{DiscoveryConfig, limits};
 use super::error::DiscoveryError;
 use super::guard::Guard;
 use super::health::DiscoveryHealth;
@@ -31,6 +31,41 @@ pub(super) struct Shared {
     pub(super) guard: Arc<Mutex<Guard>>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) run: Mutex<RunHealth>,
+    pub(super) posts: Mutex<Posts>,
+    /// Wakes the task after a post.
+    pub(super) posted: Notify,
+}
+
+/// What is to be written on the board. Of one key the newest value counts: nothing is lost, and nothing queues up.
+#[derive(Debug, Default)]
+pub(super) struct Posts {
+    pending: BTreeMap<String, String>,
+    /// Names of the user's own facts.
+    names: BTreeSet<String>,
+}
+
+impl Posts {
+    pub(super) fn new(names: BTreeSet<String>) -> Self {
+        Self { pending: BTreeMap::new(), names }
+    }
+
+    /// The board key of a fact, if there is room for it.
+    fn admit(&mut self, name: &str, value: &str, own: bool) -> Result<String, DiscoveryError> {
+        let key = keys::metadata_key(name, value)?;
+        if !own && !self.names.contains(name) {
+            if self.names.len() >= limits::OWN_KEYS {
+                let reason = format!("{} keys are published already", limits::OWN_KEYS);
+                return Err(DiscoveryError::Publish { key: name.to_owned(), reason });
+            }
+            self.names.insert(name.to_owned());
+        }
+        Ok(key)
+    }
+
+    /// Everything that waits.
+    pub(super) fn take(&mut self) -> BTreeMap<String, String> {
+        std::mem::take(&mut self.pending)
+    }
 }
 
 /// The part of health that the task keeps itself.
@@ -138,22 +173,35 @@ impl Discovery {
     ///
     /// # Errors
     /// [`DiscoveryError::Publish`] if key (123 printable ASCII bytes), value (8 KiB) or the number of keys (64)
-    /// is out of bounds; [`DiscoveryError::Stopped`] after leave or shutdown.
+    /// is out of bounds; [`DiscoveryError::Stopped`] after leave or shutdown. Dropped at an await, it is published all the same.
     pub async fn publish(&self, key: &str, value: String) -> Result<(), DiscoveryError> {
-        let key = keys::metadata_key(key, &value)?;
+        let key = self.shared.posts.lock().admit(key, &value, false)?;
         let (done, answer) = oneshot::channel();
         let command = Command::Publish { key, value, done };
         self.commands.send(command).await.map_err(|_| DiscoveryError::Stopped)?;
-        answer.await.unwrap_or(Err(DiscoveryError::Stopped))
+        answer.await.map_err(|_| DiscoveryError::Stopped)
     }
 
-    /// Publishes a small key of the failure detector; it appears in everyone's [`Member::facts`]. Does not wait: if
-    /// the task is that busy, the next write says it better.
+    /// As [`Discovery::publish`], without waiting until it stands on the board. A fact of the node's `own` does not count
+    /// against the 64.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::Publish`], as there. A task that has stopped takes it and does nothing.
+    pub fn publish_soon(&self, key: &str, value: &str, own: bool) -> Result<(), DiscoveryError> {
+        let key = self.shared.posts.lock().admit(key, value, own)?;
+        self.post(key, value.to_owned());
+        Ok(())
+    }
+
+    /// Publishes a small key of the failure detector; it appears in everyone's [`Member::facts`]. Does not wait, and is not
+    /// lost: a busy task reads the newest value of each key when it comes to it.
     pub fn publish_fact(&self, key: &str, value: String) {
-        let (done, _) = oneshot::channel();
-        let command = Command::Publish { key: format!("{}{key}", keys::FACT), value, done };
-        // Full or stopped: see above.
-        let _ = self.commands.try_send(command);
+        self.post(format!("{}{key}", keys::FACT), value);
+    }
+
+    fn post(&self, key: String, value: String) {
+        self.shared.posts.lock().pending.insert(key, value);
+        self.shared.posted.notify_one();
     }
 
     /// Tells nodes of this node's name that it serves: it has been ready once.
@@ -161,12 +209,13 @@ impl Discovery {
         self.publish_fact(keys::SERVED, "1".to_owned());
     }
 
-    /// Says goodbye to the mesh for about two gossip rounds (at most 5 s), then stops. Idempotent.
+    /// Says goodbye to the mesh, which takes a third of a second, or nothing if nobody is there; then stops. Idempotent.
+    /// Needs tokio. Dropped at an await, it goes on by itself.
     pub async fn leave(&self) {
         self.stop(|done| Command::Leave { done }).await;
     }
 
-    /// Stops without a goodbye: peers will notice by silence. Idempotent.
+    /// Stops without a goodbye: peers will notice by silence. Idempotent. Dropped at an await, it goes on by itself.
     pub async fn shutdown(&self) {
         self.stop(|done| Command::Shutdown { done }).await;
     }
@@ -190,6 +239,7 @@ impl Discovery {
             remembered_peers: shared.peers.lock().addresses().len(),
             packets_sent: shared.traffic.packets_sent.load(Ordering::Relaxed),
             bytes_sent: shared.traffic.bytes_sent.load(Ordering::Relaxed),
+            rounds_skipped: shared.traffic.syns_skipped.load(Ordering::Relaxed),
             packets_received: shared.traffic.packets_received.load(Ordering::Relaxed),
             bytes_received: shared.traffic.bytes_received.load(Ordering::Relaxed),
             events_dropped: run.events_dropped,

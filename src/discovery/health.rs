@@ -25,12 +25,31 @@ pub struct DiscoveryHealth {
     pub packets_sent: u64,
     /// Bytes handed to the link.
     pub bytes_sent: u64,
+    /// Packets of missed rounds that were not made up for, after the process stood still.
+    pub rounds_skipped: u64,
     /// Packets taken from the link, refused ones included.
     pub packets_received: u64,
     /// Bytes taken from the link, refused ones included.
     pub bytes_received: u64,
     /// Events lost because nobody read them.
     pub events_dropped: u64,
+}
+
+impl DiscoveryHealth {
+    /// This condition, with the counters of an earlier life added.
+    pub fn with_counts_of(self, past: &Self) -> Self {
+        Self {
+            gossip_restarts: self.gossip_restarts + past.gossip_restarts,
+            refused: self.refused.plus(&past.refused),
+            packets_sent: self.packets_sent + past.packets_sent,
+            bytes_sent: self.bytes_sent + past.bytes_sent,
+            rounds_skipped: self.rounds_skipped + past.rounds_skipped,
+            packets_received: self.packets_received + past.packets_received,
+            bytes_received: self.bytes_received + past.bytes_received,
+            events_dropped: self.events_dropped + past.events_dropped,
+            ..self
+        }
+    }
 }
 
 /// Inbound gossip that never reached chitchat, and outbound gossip that never left, by reason.
@@ -52,6 +71,21 @@ pub struct RefusedPackets {
     pub over_ceiling: u64,
     /// Digest entries (not packets) ignored for an impossible node name.
     pub bad_name: u64,
+}
+
+impl RefusedPackets {
+    fn plus(&self, past: &Self) -> Self {
+        Self {
+            oversize: self.oversize + past.oversize,
+            malformed: self.malformed + past.malformed,
+            wrong_cluster: self.wrong_cluster + past.wrong_cluster,
+            bad_key: self.bad_key + past.bad_key,
+            absurd_state: self.absurd_state + past.absurd_state,
+            forged_self: self.forged_self + past.forged_self,
+            over_ceiling: self.over_ceiling + past.over_ceiling,
+            bad_name: self.bad_name + past.bad_name,
+        }
+    }
 }
 
 /// One seed's resolution state.

@@ -23,6 +23,7 @@ mod health;
 mod inspect;
 mod keys;
 pub mod lives;
+mod lookup;
 mod member;
 mod outbox;
 mod peers;
@@ -34,7 +35,7 @@ mod testkit;
 mod view;
 
 pub use bridge::GossipLink;
-pub use config::{DiscoveryConfig, fresh_generation, limits};
+pub use config::{DiscoveryConfig, Families, fresh_generation, limits};
 pub use error::DiscoveryError;
 pub use handle::Discovery;
 pub use health::{DiscoveryHealth, RefusedPackets, SeedHealth};

@@ -11,10 +11,11 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, warn};
+use tracing::debug;
 
-use super::config::{DiscoveryConfig, limits};
+use super::config::{DiscoveryConfig, Families, limits};
 use super::health::SeedHealth;
+use super::lookup;
 use super::member::DiscoveryEvent;
 
 /// A resolver that takes longer has failed: one dead name server must not hold up a seed for ever.
@@ -43,14 +44,15 @@ pub trait SeedResolver: Send + Sync + 'static {
     async fn resolve(&self, seed: &str) -> io::Result<Vec<SocketAddr>>;
 }
 
-/// The operating system's resolver.
+/// The operating system's resolver. Each look-up runs on a thread of its own that nobody waits for: it cannot be ended, and
+/// a runtime that is about to end would wait for it, for as long as name servers are silent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemResolver;
 
 #[async_trait]
 impl SeedResolver for SystemResolver {
     async fn resolve(&self, seed: &str) -> io::Result<Vec<SocketAddr>> {
-        Ok(tokio::net::lookup_host(seed).await?.collect())
+        lookup::on_own_thread(seed).await
     }
 }
 
@@ -81,20 +83,42 @@ pub(super) fn parse(seed: &str) -> Result<Seed, String> {
 }
 
 /// What is known of all seeds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SeedBook {
     seeds: Vec<SeedHealth>,
     announced: BTreeSet<SocketAddr>,
+    families: Families,
+}
+
+/// What there is to say of a seed none of whose addresses a packet can be sent to.
+fn other_family(addresses: &[SocketAddr], families: Families) -> String {
+    let (theirs, ours) = if families.v4 { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
+    let named = addresses.iter().take(3).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("it leads to {theirs} only ({named}), and this node is bound to {ours}: bind [::] to reach both")
 }
 
 impl SeedBook {
-    pub(super) fn new(seeds: &[String]) -> Self {
-        let seeds = seeds.iter().map(|seed| SeedHealth {
-            seed: seed.clone(),
-            resolved: seed.parse().into_iter().collect(),
-            ..SeedHealth::default()
+    pub(super) fn new(seeds: &[String], families: Families) -> Self {
+        let seeds = seeds.iter().map(|seed| {
+            let addr: Option<SocketAddr> = seed.parse().ok();
+            let lost = addr.filter(|addr| !families.reach(*addr));
+            SeedHealth {
+                seed: seed.clone(),
+                resolved: addr.filter(|addr| families.reach(*addr)).into_iter().collect(),
+                last_error: lost.map(|addr| other_family(&[addr], families)),
+                ..SeedHealth::default()
+            }
         });
-        Self { seeds: seeds.collect(), announced: BTreeSet::new() }
+        Self { seeds: seeds.collect(), announced: BTreeSet::new(), families }
+    }
+
+    /// The news about seeds that are addresses no packet can be sent to: nothing else would ever tell of them.
+    pub(super) fn unreachable(&self) -> Vec<DiscoveryEvent> {
+        let told = |seed: &SeedHealth| {
+            let (seed, error) = (seed.seed.clone(), seed.last_error.clone()?);
+            Some(DiscoveryEvent::SeedUnresolved { seed, error })
+        };
+        self.seeds.iter().filter_map(told).collect()
     }
 
     /// For health.
@@ -123,7 +147,14 @@ impl SeedBook {
         Some(DiscoveryEvent::SeedsResolved(addresses.into_iter().collect()))
     }
 
-    fn resolved(&mut self, index: usize, mut addresses: Vec<SocketAddr>) {
+    /// What a name leads to; news if none of it can be reached.
+    fn resolved(&mut self, index: usize, all: Vec<SocketAddr>) -> Option<DiscoveryEvent> {
+        let families = self.families;
+        let mut addresses: Vec<SocketAddr> =
+            all.iter().copied().filter(|addr| families.reach(*addr)).collect();
+        if addresses.is_empty() {
+            return self.failed(index, other_family(&all, families));
+        }
         addresses.sort_unstable();
         addresses.dedup();
         addresses.truncate(limits::ADDRESSES_PER_SEED);
@@ -131,6 +162,7 @@ impl SeedBook {
         seed.attempts += 1;
         seed.last_error = None;
         seed.resolved = addresses;
+        None
     }
 
     fn failed(&mut self, index: usize, error: String) -> Option<DiscoveryEvent> {
@@ -140,7 +172,7 @@ impl SeedBook {
             debug!(seed = seed.seed, error, attempts = seed.attempts, "seed still does not resolve");
             return None;
         }
-        warn!(seed = seed.seed, error, "seed does not resolve; retrying for ever");
+        // The driver warns: it knows whose seed it is.
         seed.last_error = Some(error.clone());
         Some(DiscoveryEvent::SeedUnresolved { seed: seed.seed.clone(), error })
     }
@@ -192,8 +224,8 @@ impl Watcher {
                 Ok(addresses) => {
                     retry = self.first_retry;
                     let mut book = self.book.lock();
-                    book.resolved(self.index, addresses);
-                    (book.announcement(), self.refresh)
+                    let failed = book.resolved(self.index, addresses);
+                    (failed.or_else(|| book.announcement()), self.refresh)
                 }
                 Err(error) => {
                     let pause = retry.min(self.refresh);
@@ -261,7 +293,7 @@ mod tests {
 
     #[test]
     fn failures_are_told_when_they_begin_and_keep_the_last_addresses() {
-        let mut book = SeedBook::new(&["a:1".to_owned(), "10.0.0.1:1".to_owned()]);
+        let mut book = SeedBook::new(&["a:1".to_owned(), "10.0.0.1:1".to_owned()], Families::BOTH);
         let addr: SocketAddr = "10.0.0.2:1".parse().unwrap();
         book.resolved(0, vec![addr, addr]);
         assert!(matches!(book.announcement(), Some(DiscoveryEvent::SeedsResolved(all)) if all.len() == 2));
@@ -272,5 +304,26 @@ mod tests {
         assert_eq!(book.health()[0].last_error.as_deref(), Some("no such name"));
         book.resolved(0, vec![addr]);
         assert_eq!((book.health()[0].attempts, book.health()[0].last_error.clone()), (4, None));
+    }
+
+    /// A v6 seed of a v4 node was dialled 31 times in vain without a word.
+    #[test]
+    fn a_seed_of_the_other_family_is_told_and_one_of_both_is_not() {
+        let v4: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let v6: SocketAddr = "[::1]:1".parse().unwrap();
+        let only_v4 = Families::of("0.0.0.0:7946".parse().unwrap());
+        let mut book = SeedBook::new(&["localhost:1".to_owned(), v6.to_string()], only_v4);
+        assert!(matches!(&book.unreachable()[..], [DiscoveryEvent::SeedUnresolved { seed, error }]
+            if *seed == v6.to_string() && error.contains("bind [::]")));
+        assert!(book.resolved(0, vec![v6, v4]).is_none());
+        assert_eq!(book.addresses(), BTreeSet::from([v4]), "what cannot be reached is no try");
+        let told = book.resolved(0, vec![v6]);
+        assert!(
+            matches!(told, Some(DiscoveryEvent::SeedUnresolved { error, .. }) if error.contains("IPv6 only"))
+        );
+        let both = Families::of("[::]:7946".parse().unwrap());
+        assert!(both.reach(v4) && both.reach(v6));
+        let only_v6 = Families::of("[::1]:7946".parse().unwrap());
+        assert!(!only_v6.reach(v4) && only_v6.reach(v6));
     }
 }

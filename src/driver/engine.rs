@@ -1,6 +1,6 @@
 //! The node's task: every input of the core meets here, every output leaves from here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,19 +8,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use rand::TryRng;
-use rand::rngs::SysRng;
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
-use super::absent::{Over, Remembered};
+use super::absent::Remembered;
 use super::acks::Acks;
 use super::clock::Clock;
 use super::hold::Holds;
-use super::observe::{Delays, NOTES, NoteKind, Observer, ToldOffset};
-use super::pulse::{Pulse, watch_pulse, with_pulse};
+use super::lives::{PastLives, Place, entropy, start_life};
+use super::observe::{Delays, NOTES, NOTES_BYTES, NoteKind, Observer, ToldOffset};
+use super::pulse::{Pulse, watch_pulse};
 use super::refusals::Refusals;
+use super::seeds::is_this_node;
 use super::shared::{Asker, CaughtUpCounts, Command, Numbers, Shared, Stopped};
+use super::told::Told;
 use super::trace::Tracer;
 use super::watchers::told_of;
 use crate::core::causality::Origin;
@@ -28,23 +30,14 @@ use crate::core::limits::Limits;
 use crate::core::membership::{self, Detector, Listed};
 use crate::core::node::{Class, Input, Node, Output, Setup};
 use crate::core::replica::{Replica, Serving};
-use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
 use crate::core::time::Now;
-use crate::core::wall::Trust;
-use crate::discovery::{
-    Discovery, DiscoveryConfig, DiscoveryError, DiscoveryEvent, GossipLink, Member, fresh_generation,
-};
-use crate::transport::{self, Drill, Event, Identity, Transport, TransportConfig, TransportError};
+use crate::discovery::{Discovery, DiscoveryError, DiscoveryEvent, GossipLink, Member};
+use crate::transport::{self, Drill, Event, Identity, Transport, TransportError};
 
-/// Gossip packets that may wait for discovery; more are dropped, as gossip may be.
-const GOSSIP_QUEUE: usize = 256;
+/// How long discovery may take to end.
+pub(super) const MAX_SHUTDOWN: Duration = Duration::from_secs(1);
 /// The engine looks around at least this often (ms): the beat that freezes are measured against.
 const BEAT_MS: u64 = 250;
-/// How long a write that began before `leave` may take to end (ms); microseconds in practice.
-const LAST_WRITES_MS: u64 = 5;
-/// How long `leave` waits for peers to adopt what they lack (ms).
-const DRAIN_MS: u64 = 5_000;
-
 /// Everything an engine is started from.
 #[derive(Clone)]
 pub(crate) struct EngineConfig {
@@ -62,6 +55,9 @@ pub(crate) struct EngineConfig {
     pub ack_timeout_ms: u64,
     pub ask_timeout_ms: u64,
     pub metadata: BTreeMap<String, String>,
+    /// What the node itself publishes beside that.
+    pub own_metadata: BTreeMap<String, String>,
+    pub own_thread: bool,
     pub wire: (u16, u16),
     pub drill: Option<Drill>,
     pub clock_offset_ms: i64,
@@ -85,16 +81,30 @@ pub enum StartError {
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Entropy(String),
+    /// The operating system gave no thread or runtime for the node.
+    #[error("no thread for the node: {0}")]
+    Thread(std::io::Error),
 }
 
 /// The network side of one life.
 pub(super) struct Life {
-    generation: u64,
+    pub(super) generation: u64,
     pub(super) transport: Transport,
-    events: mpsc::Receiver<Event>,
+    pub(super) events: mpsc::Receiver<Event>,
     pub(super) discovery: Discovery,
-    found: mpsc::Receiver<DiscoveryEvent>,
-    gossip: mpsc::Sender<(SocketAddr, Bytes)>,
+    pub(super) found: mpsc::Receiver<DiscoveryEvent>,
+    pub(super) gossip: mpsc::Sender<(SocketAddr, Bytes)>,
+}
+
+/// The one line that says what starts, for whoever reads the log later.
+fn tell_start(config: &EngineConfig, life: &Life) {
+    let (bound, advertised) = (life.transport.local_addr(), life.transport.advertise_addr());
+    let (version, cluster) = (env!("CARGO_PKG_VERSION"), &config.cluster);
+    let seeds = if config.seeds.is_empty() { "none".into() } else { config.seeds.join(", ") };
+    info!(
+        node = config.node,
+        "sessionmesh {version} of cluster {cluster}: bound to {bound}, known as {advertised}, seeds: {seeds}"
+    );
 }
 
 /// Runs one node until it is told to stop.
@@ -103,7 +113,7 @@ pub(crate) struct Engine {
     pub(super) shared: Arc<Shared>,
     pub(super) node: Node,
     pub(super) life: Life,
-    commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<Command>,
     /// The current link of each peer, and its clock's offset.
     pub(super) links: BTreeMap<Origin, (u64, i64)>,
     asks: BTreeMap<u64, Asker>,
@@ -116,24 +126,19 @@ pub(crate) struct Engine {
     /// Datagrams dropped because this loop lagged, as of the last look.
     dropped: u64,
     reborn: bool,
+    pub(super) past_lives: PastLives,
     pub(super) refusals: Refusals,
     pub(super) holds: Holds,
     pub(super) remembered: Remembered,
     pub(super) observer: Observer,
 }
 
-struct Gossip(Transport);
+pub(super) struct Gossip(pub(super) Transport);
 
 impl GossipLink for Gossip {
     fn send(&self, to: SocketAddr, bytes: Bytes) {
         self.0.gossip(to, bytes);
     }
-}
-
-fn entropy<const N: usize>() -> Result<[u8; N], StartError> {
-    let mut bytes = [0; N];
-    SysRng.try_fill_bytes(&mut bytes).map_err(|e| StartError::Entropy(e.to_string()))?;
-    Ok(bytes)
 }
 
 fn setup(config: &EngineConfig, clock: Clock) -> Result<Setup, StartError> {
@@ -148,52 +153,68 @@ fn setup(config: &EngineConfig, clock: Clock) -> Result<Setup, StartError> {
     })
 }
 
+/// What the task and all handles share.
+fn share(
+    config: &EngineConfig,
+    (node, replica): (&Node, Arc<Replica>),
+    life: &Life,
+    (clock, commands): (Clock, mpsc::Sender<Command>),
+) -> Shared {
+    let events = told_of(&replica);
+    Shared {
+        node: config.node.clone(),
+        cluster: config.cluster.clone(),
+        replica,
+        clock,
+        log_key: config.log_key,
+        client_keys: config.client_keys.clone(),
+        asks: Mutex::new((0, 0)),
+        vain_asks: Mutex::default(),
+        acks: Acks::default(),
+        leaving: false.into(),
+        news: Notify::new(),
+        stop: Notify::new(),
+        started_wall_ms: clock.wall_ms(),
+        draining: watch::channel(None).0,
+        commands,
+        events,
+        arrived: watch::channel(()).0,
+        caught_up: CaughtUpCounts::default(),
+        serving: watch::channel((Serving::Joining, String::new())).0,
+        stopped: watch::channel(None).0,
+        pulse: Pulse::new(clock.now().mono_ms),
+        members: RwLock::new(Vec::new()),
+        members_changed: watch::channel(0).0,
+        refusals: RwLock::new(Vec::new()),
+        life: RwLock::new((node.origin(), life.transport.advertise_addr())),
+        stats: Mutex::new(numbers(node, (life, &PastLives::default()), clock.now())),
+        unreplicated: 0.into(),
+        ack_timeout_ms: config.ack_timeout_ms,
+        ask_timeout_ms: config.ask_timeout_ms,
+        backlog: 0.into(),
+        notes: Told::new(NOTES, NOTES_BYTES),
+        observed: Mutex::new(None),
+        delays: Delays::new(),
+        told_offset: ToldOffset::default(),
+    }
+}
+
 impl Engine {
-    /// Starts the node; its task runs until the last handle is gone or it is told to leave.
-    pub async fn start(config: EngineConfig) -> Result<Arc<Shared>, StartError> {
+    /// A node that is bound and has not run yet. Its task shall run on the runtime this is called on, until the last handle
+    /// is gone or it is told to leave.
+    pub async fn begin(mut config: EngineConfig) -> Result<(Self, Arc<Shared>), StartError> {
+        config.seeds = config.seeds.iter().filter(|seed| !is_this_node(&config, seed)).cloned().collect();
         config.limits.validate().map_err(StartError::Config)?;
         config.membership.validate().map_err(StartError::Config)?;
         let clock = Clock::new(config.clock_offset_ms);
         let (node, replica) = Node::new(setup(&config, clock)?);
         let remembered = Remembered::default();
-        let life =
-            start_life(&config, (clock, &replica), &remembered.over, node.origin(), config.bind, 0).await?;
-        let events = told_of(&replica);
+        let place = Place { bind: config.bind, advertise: config.advertise, before: 0 };
+        let life = start_life(&config, (clock, &replica), &remembered.over, node.origin(), place).await?;
+        tell_start(&config, &life);
         let holds = Holds::new(life.discovery.seed_addresses());
         let (commands, receiver) = mpsc::channel(1_024);
-        let shared = Arc::new(Shared {
-            node: config.node.clone(),
-            cluster: config.cluster.clone(),
-            replica,
-            clock,
-            log_key: config.log_key,
-            client_keys: config.client_keys.clone(),
-            asks: Mutex::new((0, 0)),
-            vain_asks: Mutex::default(),
-            acks: Acks::default(),
-            leaving: false.into(),
-            news: Notify::new(),
-            commands,
-            events,
-            arrived: watch::channel(()).0,
-            caught_up: CaughtUpCounts::default(),
-            serving: watch::channel((Serving::Joining, String::new())).0,
-            stopped: watch::channel(None).0,
-            pulse: Pulse::new(clock.now().mono_ms),
-            members: RwLock::new(Vec::new()),
-            members_changed: watch::channel(0).0,
-            refusals: RwLock::new(Vec::new()),
-            life: RwLock::new((node.origin(), life.transport.advertise_addr())),
-            stats: Mutex::new(numbers(&node, &life, clock.now())),
-            unreplicated: 0.into(),
-            ack_timeout_ms: config.ack_timeout_ms,
-            ask_timeout_ms: config.ask_timeout_ms,
-            backlog: 0.into(),
-            notes: broadcast::channel(NOTES).0,
-            observed: Mutex::new(None),
-            delays: Delays::new(),
-            told_offset: ToldOffset::default(),
-        });
+        let shared = Arc::new(share(&config, (&node, replica), &life, (clock, commands)));
         let engine = Self {
             config,
             shared: Arc::clone(&shared),
@@ -208,17 +229,17 @@ impl Engine {
             facts: BTreeMap::new(),
             dropped: 0,
             reborn: false,
+            past_lives: PastLives::default(),
             refusals: Refusals::default(),
             holds,
             remembered,
             observer: Observer::default(),
         };
         watch_pulse(&shared);
-        tokio::spawn(with_pulse(engine.run(), Arc::clone(&shared)));
-        Ok(shared)
+        Ok((engine, shared))
     }
 
-    async fn run(mut self) {
+    pub async fn run(mut self) {
         self.drain();
         let stopped = self.turn_until_stopped().await;
         if let Stopped::Clone { .. } | Stopped::NameTaken { .. } | Stopped::NewLife(_) = stopped {
@@ -226,7 +247,8 @@ impl Engine {
         }
         // Reads after the end must not pretend: without a beat the replica fences itself, and this is sooner.
         self.shared.replica.set_serving(Serving::Fenced);
-        self.life.discovery.shutdown().await;
+        // Bounded: its task may be in the middle of something that hangs, and ends with this thread at the latest.
+        let _ = timeout(MAX_SHUTDOWN, self.life.discovery.shutdown()).await;
         self.life.transport.close().await;
         self.shared.stopped.send_replace(Some(stopped));
     }
@@ -245,6 +267,7 @@ impl Engine {
                     Some(event) => self.network(event),
                     None => Some(Stopped::Dropped),
                 },
+                () = shared.stop.notified() => Some(Stopped::Dropped),
                 () = shared.news.notified() => { self.input(Input::News); None }
                 found = self.life.found.recv() => match found {
                     Some(found) => self.found(found),
@@ -257,9 +280,9 @@ impl Engine {
                 return stopped;
             }
             if std::mem::take(&mut self.reborn)
-                && let Err(error) = self.rebirth().await
+                && let Some(stopped) = self.rebirth().await
             {
-                return Stopped::NewLife(error.to_string());
+                return stopped;
             }
         }
     }
@@ -283,7 +306,7 @@ impl Engine {
         self.drain();
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         while let Some(output) = self.node.poll_output() {
             if let Some(tracer) = &self.config.tracer {
                 tracer.output(self.shared.clock.now(), &output, self.config.log_key);
@@ -323,7 +346,7 @@ impl Engine {
             }
             Output::CloseLink { peer, why } => {
                 // The core has warned of it, once in a while.
-                debug!(node = self.config.node, peer = %peer, "closing the link: {why}");
+                debug!(node = self.config.node, peer = self.name_of(peer), "closing the link: {why}");
                 self.note(NoteKind::LinkClosed, Some(peer), || why.clone());
                 self.life.transport.disconnect(peer, &why);
             }
@@ -340,17 +363,19 @@ impl Engine {
             }
             Output::Forgotten { life, by } => self.forgotten(life, by),
             Output::Warn(text) => {
+                let text = self.named(&text);
                 warn!(node = self.config.node, "{text}");
                 self.note(NoteKind::Warning, None, || text);
             }
         }
     }
 
-    fn network(&mut self, event: Event) -> Option<Stopped> {
+    pub(super) fn network(&mut self, event: Event) -> Option<Stopped> {
         match event {
             Event::Up(peer) => {
                 self.remember_linked(&peer);
                 self.refused_no_more(peer.addr);
+                self.learn_name(peer.origin, &peer.node);
                 info!(node = self.config.node, peer = peer.node, "link up, wire version {}", peer.version);
                 self.links.insert(peer.origin, (peer.link, peer.wall_offset_ms));
                 self.shared.acks.link_up(peer.origin);
@@ -422,7 +447,7 @@ impl Engine {
         self.next_token
     }
 
-    async fn command(&mut self, command: Command) -> Option<Stopped> {
+    pub(super) async fn command(&mut self, command: Command) -> Option<Stopped> {
         match command {
             Command::Ask(id, asker) => {
                 let token = self.fresh_token();
@@ -432,12 +457,9 @@ impl Engine {
             }
             Command::Observe => self.observe(),
             Command::Inspect(id, answers) => self.inspect(id, answers),
-            Command::Publish(key, value) => {
-                // Kept for the next life, should one begin.
-                self.config.metadata.insert(key.clone(), value.clone());
-                if let Err(error) = self.life.discovery.publish(&key, value).await {
-                    warn!(node = self.config.node, "not published: {error}");
-                }
+            Command::Publish { key, value, own, answer } => {
+                // The asker may have stopped waiting.
+                let _ = answer.send(self.publish(key, value, own));
             }
             Command::Forget(node, answer) => {
                 // The asker may have stopped waiting.
@@ -449,165 +471,38 @@ impl Engine {
                 let _ = answer.send(drained);
                 return Some(Stopped::Left);
             }
-            Command::Stop => return Some(Stopped::Dropped),
         }
         None
     }
 
-    /// Hands over what peers lack, then says goodbye. Returns whether a peer has adopted everything.
-    async fn leave(&mut self) -> bool {
-        let deadline = tokio::time::Instant::now() + Duration::from_millis(DRAIN_MS);
-        // From here on writes are refused: nobody would hand them over.
-        self.shared.leaving.store(true, Ordering::SeqCst);
-        // A successor under this name need not wait until the last write is handed over.
-        self.life.transport.set_serving(false);
-        let rounds_before = self.node.stats().rounds_equal;
-        tokio::time::sleep(Duration::from_millis(LAST_WRITES_MS)).await;
-        self.input(Input::News);
-        let drained = loop {
-            // Writes of an earlier life are another origin's now: only an equal round shows that they are elsewhere.
-            let stats = self.node.stats();
-            let old_lives = stats.new_lives == 0 || stats.rounds_equal > rounds_before;
-            if self.handed_over() && old_lives {
-                break true;
-            }
-            if self.links.is_empty() {
-                break false;
-            }
-            let wake = tokio::time::Instant::now() + Duration::from_millis(20);
-            tokio::select! {
-                event = self.life.events.recv() => match event {
-                    Some(event) => { let _ = self.network(event); }
-                    None => break false,
-                },
-                () = tokio::time::sleep_until(wake) => self.input(Input::Tick),
-            }
-            if tokio::time::Instant::now() >= deadline {
-                break false;
-            }
-        };
-        self.say_goodbye().await;
-        drained
-    }
-
-    /// A goodbye takes answers from peers, so that gossip must go on flowing to discovery; frames no longer count.
-    async fn say_goodbye(&mut self) {
-        self.input(Input::Leaving);
-        let Life { discovery, events, gossip, .. } = &mut self.life;
-        let pump = async {
-            while let Some(event) = events.recv().await {
-                if let Event::Gossip { from, bytes } = event {
-                    // A full queue drops the packet: gossip is made for loss.
-                    let _ = gossip.try_send((from, bytes));
-                }
-            }
-            // The transport has ended: only the goodbye itself can end the wait.
-            std::future::pending::<()>().await;
-        };
-        tokio::select! { () = discovery.leave() => {} () = pump => {} }
-    }
-
-    /// Whether some linked peer has adopted every own write, or there is none to adopt.
-    fn handed_over(&self) -> bool {
-        let last: BTreeMap<u16, u64> = (0..self.config.limits.partitions)
-            .map(|ix| (ix, self.shared.replica.shared(ix, |p| p.own_last())))
-            .filter(|(_, last)| *last > 0)
-            .collect();
-        last.is_empty() || self.shared.acks.any_holds_all(&last)
+    /// Publishes what a handle asks for, and keeps it for the next life: only what is possible, or that could not begin.
+    fn publish(&mut self, key: String, value: String, own: bool) -> Result<(), DiscoveryError> {
+        self.life.discovery.publish_soon(&key, &value, own)?;
+        let held = if own { &mut self.config.own_metadata } else { &mut self.config.metadata };
+        held.insert(key, value);
+        Ok(())
     }
 
     fn publish_status(&mut self) {
-        *self.shared.stats.lock() = numbers(&self.node, &self.life, self.shared.clock.now());
+        let network = (&self.life, &self.past_lives);
+        *self.shared.stats.lock() = numbers(&self.node, network, self.shared.clock.now());
         self.look_after_missing();
         self.publish_members();
         self.publish_refusals();
+        self.forget_flows();
         self.publish_observed();
         self.publish_reason();
     }
-
-    /// Reconnects everything under the node's new origin, on the same port.
-    async fn rebirth(&mut self) -> Result<(), StartError> {
-        let bind = self.life.transport.local_addr();
-        self.life.discovery.shutdown().await;
-        self.life.transport.close().await;
-        for peer in std::mem::take(&mut self.links).into_keys().collect::<BTreeSet<_>>() {
-            self.shared.acks.link_down(peer);
-        }
-        let (clock, before) = ((self.shared.clock, &self.shared.replica), self.life.generation);
-        let mut tries = 0;
-        self.life = loop {
-            let over = &self.remembered.over;
-            match start_life(&self.config, clock, over, self.node.origin(), bind, before).await {
-                Ok(life) => break life,
-                // The old socket may take a moment to go.
-                Err(error) if tries == 20 => return Err(error),
-                Err(_) => tries += 1,
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
-        self.hold_in_new_life();
-        *self.shared.life.write() = (self.node.origin(), self.life.transport.advertise_addr());
-        self.remembered.told_again();
-        self.drain();
-        Ok(())
-    }
 }
 
-fn numbers(node: &Node, life: &Life, now: Now) -> Numbers {
+fn numbers(node: &Node, (life, past): (&Life, &PastLives), now: Now) -> Numbers {
     let detector = node.detector();
     Numbers {
         node: node.stats(),
         members: detector.map(Detector::stats).unwrap_or_default(),
         clock: node.clock(now),
         penalty: detector.map_or(0, Detector::health_penalty),
-        network: life.transport.stats(),
-        discovery: life.discovery.health(),
-    }
-}
-
-async fn start_life(
-    config: &EngineConfig,
-    (clock, replica): (Clock, &Arc<Replica>),
-    over: &Over,
-    origin: Origin,
-    bind: SocketAddr,
-    before: u64,
-) -> Result<Life, StartError> {
-    // A life begun because the clock was set back must still be newer than the one it follows.
-    let fresh = fresh_generation(clock.wall_ms(), u16::from_le_bytes(entropy()?));
-    let generation = fresh.max(before + 1);
-    let over = Arc::clone(over);
-    let (told, asked) = (Arc::clone(replica), Arc::clone(replica));
-    let network = TransportConfig {
-        is_over: Arc::new(move |life| over.read().contains(&life)),
-        generation,
-        advertise: config.advertise,
-        versions: (config.wire.0.max(WIRE_OLDEST), config.wire.1.min(WIRE_NEWEST)),
-        config_hash: config.limits.config_hash(),
-        limits: config.limits.cluster_wide(),
-        idle_timeout_ms: config.link_timeout_ms,
-        max_frame_bytes: config.limits.max_frame_bytes(),
-        drill: config.drill.clone(),
-        wall_ms: Arc::new(move || told.wall().presented_ms(clock.now())),
-        is_sound: Arc::new(move || asked.wall().trust() == Trust::Followed),
-        max_drift_ms: config.limits.max_drift_ms,
-        ..TransportConfig::new(&config.cluster, &config.node, origin, bind, config.identity.clone())
-    };
-    let (transport, events) = Transport::start(network).await?;
-    let (gossip, inbound) = mpsc::channel(GOSSIP_QUEUE);
-    let board = DiscoveryConfig {
-        seeds: config.seeds.clone(),
-        gossip_interval_ms: config.gossip_interval_ms,
-        dead_grace_ms: config.dead_grace_ms,
-        metadata: config.metadata.clone(),
-        ..DiscoveryConfig::new(&config.cluster, &config.node, origin, transport.advertise_addr(), generation)
-    };
-    let link = Arc::new(Gossip(transport.clone()));
-    match Discovery::start(board, link, inbound).await {
-        Ok((discovery, found)) => Ok(Life { generation, transport, events, discovery, found, gossip }),
-        Err(error) => {
-            transport.close().await;
-            Err(error.into())
-        }
+        network: past.network(life),
+        discovery: past.gossip(life),
     }
 }

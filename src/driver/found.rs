@@ -13,7 +13,7 @@ impl Engine {
         match event {
             DiscoveryEvent::Changed(members) => self.board_changed(members),
             DiscoveryEvent::Gone { node, origin } => {
-                info!(node = self.config.node, peer = node, "life {origin} is over");
+                info!(node = self.config.node, peer = node, "{origin}: this life is over");
                 self.input(Input::Gone(origin));
             }
             DiscoveryEvent::SeedsResolved(addrs) => {

@@ -6,22 +6,30 @@
 mod absent;
 mod acks;
 mod clock;
+mod ending;
 mod engine;
 mod found;
 mod hold;
+mod home;
+mod lives;
 mod observe;
 mod pulse;
 mod refusals;
 mod roster;
+mod seeds;
 mod shared;
+mod timer;
+pub(crate) mod told;
 mod trace;
 mod watchers;
 
+pub(crate) use engine::EngineConfig;
 pub use engine::StartError;
-pub(crate) use engine::{Engine, EngineConfig};
+pub(crate) use home::{StopOnDrop, start};
 #[cfg(feature = "dashboard")]
 pub(crate) use observe::{Flow, Note, NoteKind, Observed};
 pub(crate) use refusals::Refusal;
 pub(crate) use shared::{Answers, Asker, Command, MemberView, Numbers, Shared};
 pub use shared::{ForgetError, Stopped};
+pub(crate) use timer::{until, within};
 pub(crate) use trace::Tracer;

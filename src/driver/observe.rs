@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::acks::Acks;
 use super::engine::Engine;
+use super::told::{Weigh, conflict_bytes};
 use crate::core::causality::Origin;
 use crate::core::histogram::{APPLY_BOUNDS_S, Histogram, NETWORK_BOUNDS_S};
 use crate::core::membership::{Detector, State};
@@ -24,6 +25,8 @@ use crate::core::time::Now;
 
 /// Notes an observer may lag behind before it misses some.
 pub(super) const NOTES: usize = 1_024;
+/// And this many bytes of them: a conflict has both values, of up to a record each.
+pub(super) const NOTES_BYTES: usize = 8 << 20;
 /// Frame kinds whose taking in is timed: a page and a push (`core::replication::message`).
 const TIMED_KINDS: [u8; 2] = [5, 7];
 /// A write's delay is waited for this long (ms); then another write is taken as the sample.
@@ -58,6 +61,12 @@ pub(crate) struct Note {
     pub text: String,
     /// Two writes that met, for [`NoteKind::Conflict`].
     pub conflict: Option<Box<ConflictEvent>>,
+}
+
+impl Weigh for Note {
+    fn weight_bytes(&self) -> usize {
+        size_of::<Self>() + self.text.len() + self.conflict.as_deref().map_or(0, conflict_bytes)
+    }
 }
 
 /// Frames exchanged with one peer since the start.
@@ -175,7 +184,7 @@ impl Delays {
 pub(super) struct Observer {
     flows: BTreeMap<Origin, Flow>,
     apply: Histogram,
-    inspections: BTreeMap<u64, mpsc::Sender<Copied>>,
+    inspections: BTreeMap<u64, mpsc::UnboundedSender<Copied>>,
 }
 
 impl Default for Observer {
@@ -187,23 +196,23 @@ impl Default for Observer {
 impl Engine {
     /// Tells observers. Nobody observing is no error, and costs no text.
     pub(super) fn note(&self, kind: NoteKind, peer: Option<Origin>, text: impl FnOnce() -> String) {
-        if self.shared.notes.receiver_count() > 0 {
+        if self.shared.notes.listeners() > 0 {
             let Now { wall_ms, mono_ms } = self.shared.now();
             let node = peer.map(|origin| self.name_of(origin));
             let note = Note { wall_ms, mono_ms, kind, peer, node, text: text(), conflict: None };
-            let _ = self.shared.notes.send(note);
+            self.shared.notes.send(note);
         }
     }
 
     /// Tells observers of two writes that met.
     pub(super) fn note_conflict(&self, event: &Happened) {
         if let Happened::Conflict(conflict) = event
-            && self.shared.notes.receiver_count() > 0
+            && self.shared.notes.listeners() > 0
         {
             let Now { wall_ms, mono_ms } = self.shared.now();
             let (kind, conflict) = (NoteKind::Conflict, Some(conflict.clone()));
             let note = Note { wall_ms, mono_ms, kind, peer: None, node: None, text: String::new(), conflict };
-            let _ = self.shared.notes.send(note);
+            self.shared.notes.send(note);
         }
     }
 
@@ -239,11 +248,17 @@ impl Engine {
         }
     }
 
+    /// Forgets the traffic of lives that are neither listed nor linked: also while nobody looks.
+    pub(super) fn forget_flows(&mut self) {
+        let (members, links) = (&self.members, &self.links);
+        let known =
+            |origin: &Origin| links.contains_key(origin) || members.iter().any(|m| m.origin == *origin);
+        self.observer.flows.retain(|origin, _| known(origin));
+    }
+
     /// Publishes what observers may read, if there is one.
     pub(super) fn publish_observed(&mut self) {
         let Some(compared) = self.node.compared() else { return };
-        let members = &self.members;
-        self.observer.flows.retain(|origin, _| members.iter().any(|m| m.origin == *origin));
         self.shared.delays.rearm(&self.shared.acks);
         let observed = Observed {
             compared: compared.clone(),
@@ -259,7 +274,7 @@ impl Engine {
     }
 
     /// Passes on what peers have of a session, as they answer.
-    pub(super) fn inspect(&mut self, id: SessionId, answers: mpsc::Sender<Copied>) {
+    pub(super) fn inspect(&mut self, id: SessionId, answers: mpsc::UnboundedSender<Copied>) {
         let over = self.observer.inspections.extract_if(.., |_, waiting| waiting.is_closed());
         let over: Vec<u64> = over.map(|(token, _)| token).collect();
         for token in over {
@@ -273,7 +288,7 @@ impl Engine {
     pub(super) fn inspected(&mut self, token: u64, peer: Origin, copy: Option<Box<Dumped>>) {
         if let Some(answers) = self.observer.inspections.get(&token) {
             // Whoever asked may have stopped waiting.
-            let _ = answers.try_send((peer, copy));
+            let _ = answers.send((peer, copy));
         }
     }
 }

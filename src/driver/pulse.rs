@@ -30,6 +30,11 @@ impl Pulse {
         Self { last_ms: now_ms.into(), silent: watch::channel(false).0 }
     }
 
+    /// Whether the task has shown no pulse for long.
+    pub fn is_silent(&self) -> bool {
+        *self.silent.borrow()
+    }
+
     fn look(&self, now_ms: u64) {
         let silent = now_ms.saturating_sub(self.last_ms.load(Ordering::Acquire)) > SILENT_MS;
         self.silent.send_if_modified(|held| std::mem::replace(held, silent) != silent);
@@ -53,7 +58,7 @@ impl Drop for Ended {
     }
 }
 
-/// The node's task: its work and its pulse. Whatever ends it, those who wait hear of it.
+/// The node's task: its work and its pulse. Runs on the thread that also drives the socket, so that a pulse means both. Whatever ends it, those who wait hear of it.
 pub(super) async fn with_pulse(work: impl Future<Output = ()>, shared: Arc<Shared>) {
     let _ended = Ended(Arc::clone(&shared));
     tokio::select! { () = work => {}, never = beat(shared) => match never {} }

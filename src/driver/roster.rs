@@ -19,6 +19,7 @@ impl Engine {
     pub(super) fn member_changed(&mut self, change: Change) {
         let Change { member, state, incarnation, why } = change;
         let peer = self.name_of(member);
+        let why = self.named(&why.to_string());
         match state {
             State::Suspect | State::Dead => {
                 warn!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
@@ -38,7 +39,8 @@ impl Engine {
     pub(super) fn name_of(&self, origin: Origin) -> String {
         let member = self.members.iter().find(|m| m.origin == origin);
         let named = member.map(|m| m.node.clone()).or_else(|| self.remembered_name(origin));
-        named.unwrap_or_else(|| origin.to_string())
+        let named = named.or_else(|| self.names.get(&origin.to_string()).cloned());
+        named.unwrap_or_else(|| format!("life {origin}"))
     }
 
     pub(super) fn publish_members(&self) {
@@ -114,6 +116,14 @@ impl Engine {
             }
             changed
         });
+    }
+
+    /// Remembers the name of a life that is linked: the board may list it later.
+    pub(super) fn learn_name(&mut self, origin: Origin, node: &str) {
+        if self.names.len() > MAX_NAMES {
+            self.names.clear();
+        }
+        self.names.insert(origin.to_string(), node.to_owned());
     }
 
     /// Remembers the names of lives: a sentence may tell of one that is on no list any more.

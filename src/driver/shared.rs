@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::acks::Acks;
 use super::clock::Clock;
 use super::observe::{Copied, Delays, Note, Observed, ToldOffset};
 use super::pulse::Pulse;
 use super::refusals::Refusal;
+use super::told::Told;
 use crate::core::causality::Origin;
 use crate::core::limits::MAX_ASKS_PER_SECOND;
 use crate::core::membership::{self, State};
@@ -20,7 +21,7 @@ use crate::core::node::{ClockView, Stats};
 use crate::core::replica::{Happened, Replica, Serving};
 use crate::core::session::SessionId;
 use crate::core::time::Now;
-use crate::discovery::DiscoveryHealth;
+use crate::discovery::{DiscoveryError, DiscoveryHealth};
 use crate::transport;
 
 /// What handles ask of the node's task.
@@ -32,15 +33,13 @@ pub(crate) enum Command {
     Observe,
     /// Show every linked peer's copy of a session, without taking it in.
     #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
-    Inspect(SessionId, mpsc::Sender<Copied>),
-    /// Publish a fact about this node.
-    Publish(String, String),
+    Inspect(SessionId, mpsc::UnboundedSender<Copied>),
+    /// Publish a fact about this node; one of its own does not count against the user's.
+    Publish { key: String, value: String, own: bool, answer: oneshot::Sender<Result<(), DiscoveryError>> },
     /// Declare the last life of a member over. Answers which lives those were.
     Forget(String, oneshot::Sender<Result<Vec<Origin>, ForgetError>>),
     /// Drain, say goodbye, stop. Answers whether everything was handed over.
     Leave(oneshot::Sender<bool>),
-    /// Stop without a goodbye.
-    Stop,
 }
 
 /// Who waits for what peers say of a session.
@@ -230,8 +229,15 @@ pub(crate) struct Shared {
     pub leaving: AtomicBool,
     /// Wakes the engine after local writes.
     pub news: Notify,
+    /// Asks the engine to stop without a goodbye. Not a command: those can be lost when too many wait.
+    pub stop: Notify,
+    /// When the node was started (wall ms): one moment, whatever lives and clocks come after.
+    #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
+    pub started_wall_ms: u64,
+    /// Why no new request shall come here although sessions are served: the process is about to end.
+    pub draining: watch::Sender<Option<String>>,
     pub commands: mpsc::Sender<Command>,
-    pub events: broadcast::Sender<Happened>,
+    pub events: Told<Happened>,
     /// Something came from a peer: whoever waits for a write looks again.
     pub arrived: watch::Sender<()>,
     pub caught_up: CaughtUpCounts,
@@ -251,7 +257,7 @@ pub(crate) struct Shared {
     /// How long a read-through waits for peers (ms).
     pub ask_timeout_ms: u64,
     /// What happened, for event logs.
-    pub notes: broadcast::Sender<Note>,
+    pub notes: Told<Note>,
     /// What the node's task shows observers; `None` while there was none.
     pub observed: Mutex<Option<Arc<Observed>>>,
     pub delays: Delays,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::config::{Config, ConfigError, SecretSource};
 use super::{Error, Mesh};
-use crate::driver::{Engine, EngineConfig, Tracer};
+use crate::driver::{self, EngineConfig, Tracer};
 use crate::transport::Drill;
 
 /// Configures a node; every setting has a default that suits a local mesh of its own. See [`Config`] for what
@@ -118,6 +118,9 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error::Config`] or [`Error::Start`]; nothing runs then.
+    ///
+    /// Needs no runtime, unless [`Config::own_thread`] is off: then the node runs on the tokio runtime this is called on, which
+    /// must have its I/O and timers enabled. Dropped at an await, it leaves nothing behind.
     pub async fn start(self) -> Result<Mesh, Error> {
         if let Some(bad) = self.bad {
             return Err(bad.into());
@@ -140,6 +143,8 @@ impl Builder {
             ack_timeout_ms: config.ack_timeout_ms,
             ask_timeout_ms: config.ask_timeout_ms,
             metadata: config.metadata.clone(),
+            own_metadata: std::collections::BTreeMap::new(),
+            own_thread: config.own_thread,
             wire: config.wire_versions,
             drill: self.drill,
             clock_offset_ms: self.clock_offset_ms,
@@ -147,6 +152,6 @@ impl Builder {
             log_key: config.log_key()?,
             client_keys: config.client_keys()?,
         };
-        Ok(Mesh::new(Engine::start(engine).await.map_err(Error::Start)?))
+        Ok(Mesh::new(driver::start(engine).await.map_err(Error::Start)?))
     }
 }

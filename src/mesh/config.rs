@@ -120,6 +120,9 @@ pub struct Config {
     pub metadata: BTreeMap<String, String>,
     /// Oldest and newest wire version to speak, for rolling upgrades.
     pub wire_versions: (u16, u16),
+    /// The node runs on a thread and runtime of its own: handlers that block all workers of the embedder's do not make the
+    /// others declare it dead. Off: on the runtime it is started on.
+    pub own_thread: bool,
 }
 
 impl Default for Config {
@@ -158,6 +161,7 @@ impl Default for Config {
             audit_interval_ms: limits.audit_interval_ms,
             metadata: BTreeMap::new(),
             wire_versions: (WIRE_OLDEST, WIRE_NEWEST),
+            own_thread: true,
         }
     }
 }

@@ -30,6 +30,9 @@ pub enum Error {
     /// A member was not forgotten. Nothing changed.
     #[error(transparent)]
     Forget(#[from] crate::driver::ForgetError),
+    /// A fact was not published. Nothing changed.
+    #[error(transparent)]
+    Publish(#[from] crate::discovery::DiscoveryError),
     /// The closure passed to an edit failed. Nothing changed.
     #[error("{0}")]
     Edit(String),

@@ -19,6 +19,7 @@ mod ration;
 mod receipt;
 mod seen;
 mod sessions;
+mod shutdown;
 mod status;
 mod ticket;
 pub(crate) mod value;
@@ -54,6 +55,7 @@ pub use seen::{CaughtUp, CaughtUpTotals, MAX_SEEN, Seen};
 #[cfg(feature = "_merge")]
 pub(crate) use sessions::Asked;
 pub use sessions::Sessions;
+pub use shutdown::Shutdown;
 pub use status::{MemberInfo, RefusedInfo, Status};
 #[cfg(feature = "axum")]
 pub(crate) use ticket::Look;
@@ -64,7 +66,7 @@ pub use view::{FieldError, Found, Session};
 pub use watch::{SessionEvent, Watch};
 
 use crate::core::replica::{Serving, WriteError};
-use crate::driver::{Command, ForgetError, Shared, Stopped};
+use crate::driver::{Command, ForgetError, Shared, StopOnDrop, Stopped};
 
 /// What a node says whose task does not run.
 pub(crate) const SILENT: &str = "its task does not run: the process was frozen, or its runtime is not driven";
@@ -74,19 +76,10 @@ pub(crate) const SILENT: &str = "its task does not run: the process was frozen, 
 #[derive(Clone)]
 pub struct Mesh {
     shared: Arc<Shared>,
+    /// Ends the node's task with the last handle.
     _alive: Arc<StopOnDrop>,
     /// Logouts of sessions that nobody here knows, with tickets that nobody vouches for.
     strangers: Arc<Mutex<Ration>>,
-}
-
-/// Ends the node's task with the last handle.
-struct StopOnDrop(Arc<Shared>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        // A full queue means a busy task that has a command more to see; a closed one has stopped already.
-        let _ = self.0.commands.try_send(Command::Stop);
-    }
 }
 
 impl Mesh {
@@ -95,9 +88,9 @@ impl Mesh {
         Builder::default()
     }
 
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(alive: StopOnDrop) -> Self {
         let strangers = Arc::new(Mutex::new(Ration::new(Instant::now())));
-        Self { _alive: Arc::new(StopOnDrop(Arc::clone(&shared))), strangers, shared }
+        Self { shared: Arc::clone(alive.shared()), _alive: Arc::new(alive), strangers }
     }
 
     /// The sessions of this mesh.
@@ -112,6 +105,8 @@ impl Mesh {
     /// # Errors
     /// [`Error::Stopped`] if the node stops first; [`crate::WriteError::NotServing`] if its task runs no more, because the
     /// runtime it was started on is not driven.
+    ///
+    /// Needs no runtime, may be dropped at any await.
     pub async fn ready(&self) -> Result<(), Error> {
         let mut serving = self.shared.serving.subscribe();
         let served = async {
@@ -126,9 +121,37 @@ impl Mesh {
         }
     }
 
-    /// Whether this node serves now, and why (not).
+    /// Whether requests shall be sent here now, and why (not): `/readyz`. Never waits.
     pub fn readiness(&self) -> (bool, String) {
-        (self.is_ready(), self.shared.serving.borrow().1.clone())
+        if let Err(why) = self.liveness() {
+            return (false, why);
+        }
+        if let Some(why) = self.shared.draining.borrow().clone() {
+            return (false, why);
+        }
+        let serving = self.shared.replica.serving(self.shared.clock.now());
+        let (told, why) = self.shared.serving.borrow().clone();
+        // What was told last is no reason for what is so since.
+        let why = if serving == Serving::Fenced && told != serving { SILENT.to_owned() } else { why };
+        (serving == Serving::Ready, why)
+    }
+
+    /// Whether the node's task runs: `/healthz`. A process that answers while its node does not is of no use to anybody, and
+    /// is to be started again. Never waits.
+    ///
+    /// # Errors
+    /// A sentence that says why it does not: it has stopped, or has shown no pulse for five seconds.
+    pub fn liveness(&self) -> Result<(), String> {
+        if let Some(stopped) = self.shared.stopped.borrow().as_ref() {
+            return Err(stopped.to_string());
+        }
+        if self.shared.pulse.is_silent() { Err(SILENT.to_owned()) } else { Ok(()) }
+    }
+
+    /// From now on no new requests shall come here: [`Mesh::readiness`] says no, for this reason, and everything else goes on.
+    /// For a process that is about to end, while load balancers notice.
+    pub fn drain(&self, why: &str) {
+        self.shared.draining.send_replace(Some(why.to_owned()));
     }
 
     /// Whether this node serves now.
@@ -141,7 +164,7 @@ impl Mesh {
         self.shared.clock.step_to(offset_ms);
     }
 
-    /// Waits until the node has stopped, and says why.
+    /// Waits until the node has stopped, and says why. Needs no runtime, may be dropped at any await.
     pub async fn stopped(&self) -> Stopped {
         let mut stopped = self.shared.stopped.subscribe();
         loop {
@@ -159,7 +182,8 @@ impl Mesh {
         self.shared.members.read().iter().map(MemberInfo::from).collect()
     }
 
-    /// Waits until `enough` is true of the members, or the node runs no more: then nothing will change.
+    /// Waits until `enough` is true of the members, or the node runs no more: then nothing will change. Needs no runtime, may
+    /// be dropped at any await.
     pub async fn members_until(&self, mut enough: impl FnMut(&[MemberInfo]) -> bool) {
         let mut changed = self.shared.members_changed.subscribe();
         loop {
@@ -177,7 +201,9 @@ impl Mesh {
     /// an older field may come back in a session that had expired here (`docs/ALGORITHM.md` §6).
     ///
     /// # Errors
-    /// [`Error::Forget`] for a member that is alive, unknown or this node itself. Nothing changed.
+    /// [`Error::Forget`] for a member that is alive, unknown or this node itself, and after `leave`. Nothing changed.
+    ///
+    /// Needs no runtime. Dropped at an await, it may have been done or not.
     pub async fn forget(&self, node: &str) -> Result<Vec<String>, Error> {
         let (answer, answered) = oneshot::channel();
         let stopped = || Error::Forget(ForgetError::Stopped);
@@ -202,16 +228,48 @@ impl Mesh {
         self.shared.life.read().1
     }
 
-    /// Publishes a fact about this node; it appears in every member's [`MemberInfo::metadata`].
-    pub async fn publish(&self, key: &str, value: &str) {
-        let publish = self.shared.commands.send(Command::Publish(key.to_owned(), value.to_owned()));
-        // A stopped node has nobody to tell.
-        tokio::select! { _ = publish => {}, _ = self.shared.not_running() => {} }
+    /// Publishes a fact about this node; it appears in every member's [`MemberInfo::metadata`], also after a new life.
+    ///
+    /// # Errors
+    /// [`Error::Publish`] for a key that is not 1 to 123 printable ASCII bytes, a value over 8 KiB, or more than 64 keys; those
+    /// of the node itself, such as where its dashboard is, do not count. [`Error::Stopped`] after `leave`. Nothing changed.
+    ///
+    /// Needs no runtime. Dropped at an await, it may have been done or not.
+    pub async fn publish(&self, key: &str, value: &str) -> Result<(), Error> {
+        self.publish_as(key, value, false).await
+    }
+
+    /// Publishes a fact of the node's own.
+    #[cfg(feature = "dashboard")]
+    pub(crate) async fn publish_own(&self, key: &str, value: &str) {
+        // Keys and values are ours and fit, and a node that has stopped has nobody to tell.
+        let _ = self.publish_as(key, value, true).await;
+    }
+
+    async fn publish_as(&self, key: &str, value: &str, own: bool) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Publish { key: key.to_owned(), value: value.to_owned(), own, answer };
+        let published = async {
+            // An error means that the node has stopped, which the other branch tells.
+            let _ = self.shared.commands.send(command).await;
+            answered.await
+        };
+        tokio::select! {
+            biased;
+            done = published => match done {
+                Ok(done) => done.map_err(Error::from),
+                Err(_) => Err(not_running(self.shared.not_running().await)),
+            },
+            stopped = self.shared.not_running() => Err(not_running(stopped)),
+        }
     }
 
     /// Leaves in good order: hands over what no peer has yet (at most five seconds), says goodbye, stops.
     /// Returns whether a peer has adopted every write of this node; `false` also if its task runs no more, and so can
-    /// hand over nothing.
+    /// hand over nothing. A second call answers `false` at once.
+    ///
+    /// It takes a fraction of a second if everything is elsewhere already, and 9 s at most. Needs no runtime. Dropped at an
+    /// await, the node leaves all the same.
     pub async fn leave(&self) -> bool {
         let (answer, drained) = oneshot::channel();
         let left = async {

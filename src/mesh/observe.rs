@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 
 use super::{CaughtUpTotals, Mesh};
 use crate::core::causality::Origin;
 use crate::core::replica::{Counts, Dumped, Partition, Serving};
 use crate::core::session::SessionId;
-use crate::driver::{Command, Stopped};
+use crate::driver::told::Listener;
+use crate::driver::{Command, Stopped, within};
 pub(crate) use crate::driver::{Flow, MemberView, Note, NoteKind, Numbers, Observed};
-
-/// Answers of peers that may wait to be looked at: each holds one record.
-const INSPECTED: usize = 8;
 
 /// Everything a node knows that a dashboard may show, but for its sessions.
 #[derive(Clone, Debug)]
@@ -28,6 +26,8 @@ pub(crate) struct Gathered {
     pub mono_ms: u64,
     /// By which monotonic times are told as wall times.
     pub wall_minus_mono_ms: u64,
+    /// When the node was started (wall ms).
+    pub started_wall_ms: u64,
     pub serving: Serving,
     pub reason: String,
     pub stopped: Option<Stopped>,
@@ -97,6 +97,7 @@ impl Mesh {
             wall_ms: now.wall_ms,
             mono_ms: now.mono_ms,
             wall_minus_mono_ms: shared.told_offset.at(now),
+            started_wall_ms: shared.started_wall_ms,
             serving: shared.replica.serving(now),
             reason: shared.serving.borrow().1.clone(),
             stopped: shared.stopped.borrow().clone(),
@@ -112,7 +113,7 @@ impl Mesh {
             unreplicated: self.unreplicated_total(),
             caught_up: self.sessions().caught_up_totals(),
             linked: shared.acks.linked(),
-            watchers: shared.events.receiver_count(),
+            watchers: shared.events.listeners(),
             own_writes: shared.replica.counter(),
             newest: BTreeMap::new(),
             unacked: BTreeMap::new(),
@@ -134,8 +135,8 @@ impl Mesh {
     }
 
     /// What happens from now on, for an event log.
-    pub(crate) fn notes(&self) -> broadcast::Receiver<Note> {
-        self.shared().notes.subscribe()
+    pub(crate) fn notes(&self) -> Listener<Note> {
+        self.shared().notes.listen()
     }
 
     /// The monotonic clock (ms).
@@ -166,7 +167,8 @@ impl Mesh {
     ) -> BTreeMap<Origin, Option<Box<Dumped>>> {
         let mut answers = BTreeMap::new();
         let wanted = self.shared().acks.linked();
-        let (tell, mut told) = mpsc::channel(INSPECTED);
+        // Each of those asked answers once at most: as many as are linked, and the core sees to that.
+        let (tell, mut told) = mpsc::unbounded_channel();
         if wanted == 0 || self.shared().commands.send(Command::Inspect(id, tell)).await.is_err() {
             return answers;
         }
@@ -178,7 +180,7 @@ impl Mesh {
             }
         };
         // Whoever is silent until then is missing in the answer.
-        let _ = tokio::time::timeout(patience, all).await;
+        let _ = within(patience, all).await;
         answers
     }
 }

@@ -7,6 +7,7 @@ use crate::core::causality::Dot;
 use crate::core::limits::ALL_COPIES_GRACE_MS;
 use crate::core::replica::Written;
 use crate::core::session::SessionId;
+use crate::driver::within;
 
 /// Fewer copies than asked for by the deadline. The write stands and goes on spreading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +81,7 @@ impl Receipt {
         let shared = self.mesh.shared();
         let enough = shared.acks.wait(|_| self.have() >= want || shared.has_stopped());
         // At the deadline what is there counts, and a node that has stopped hears of no copy any more.
-        let _ = tokio::time::timeout(patience, enough).await;
+        let _ = within(patience, enough).await;
         match self.have() {
             have if have >= want => Ok(()),
             have => Err(TooFewCopies { have, want }),
@@ -106,7 +107,7 @@ impl Receipt {
         let acks = &self.mesh.shared().acks;
         let all = acks.wait(|acks| acks.all_keeping_up_hold(partition, counter, Instant::now()));
         let grace = self.mesh.ack_timeout().min(Duration::from_millis(ALL_COPIES_GRACE_MS));
-        if tokio::time::timeout(grace, all).await.is_err() {
+        if within(grace, all).await.is_none() {
             acks.let_pass(partition, counter, Instant::now());
         }
     }
@@ -119,7 +120,7 @@ pub(crate) async fn second_copies(receipts: &[Receipt]) {
     let copied = |receipt: &Receipt| receipt.have() >= 2;
     let over = || shared.has_stopped() || !shared.others_alive();
     let all = shared.acks.wait(|_| receipts.iter().all(copied) || over());
-    let late = tokio::time::timeout(Duration::from_millis(shared.ack_timeout_ms), all).await.is_err();
+    let late = within(Duration::from_millis(shared.ack_timeout_ms), all).await.is_none();
     if late || shared.has_stopped() {
         receipts.iter().filter(|receipt| !copied(receipt)).for_each(|_| shared.count_unreplicated());
     }

@@ -5,16 +5,15 @@
 //! that the set is a small version vector with a first counter for each origin.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
 
 use super::receipt::Receipt;
 use super::sessions::Sessions;
 use crate::core::causality::{Origin, short_origin};
 use crate::core::session::SessionId;
-use crate::driver::{Asker, Command};
+use crate::driver::{Asker, Command, until, within};
 
 /// Node lives a client's writes are remembered of; the one written through longest ago is forgotten beyond. A client
 /// goes through more only if it is bounced among more than so many nodes.
@@ -155,6 +154,9 @@ impl Sessions {
     /// itself within a few milliseconds is asked for, from its writer and from every other peer.
     ///
     /// A session known here to be destroyed needs no waiting: nothing can follow that.
+    ///
+    /// Needs no runtime. May be dropped at any await: what was asked for is taken in all the same. After `leave` it is
+    /// [`CaughtUp::Behind`] at once, unless all is here.
     pub async fn catch_up(&self, id: &SessionId, seen: &Seen, patience: Duration) -> CaughtUp {
         let (outcome, in_vain) = self.catch_up_asking(id, seen, patience).await;
         if in_vain {
@@ -217,7 +219,7 @@ impl Sessions {
         let coming = seen.without_those(|short| !linked.contains(&short));
         if !self.holds(id, &coming) {
             let ask_at = deadline.min(Instant::now() + Duration::from_millis(ASK_AFTER_MS));
-            if timeout_at(ask_at, self.arrival(id, &coming)).await.is_ok() && self.holds(id, seen) {
+            if until(ask_at, self.arrival(id, &coming)).await.is_some() && self.holds(id, seen) {
                 return (CaughtUp::Waited, false);
             }
         }
@@ -237,15 +239,15 @@ impl Sessions {
                 },
             }
         };
-        match timeout_at(deadline, brought).await {
-            Ok((true, _)) => (CaughtUp::Fetched, false),
-            Ok((false, all)) => {
+        match until(deadline, brought).await {
+            Some((true, _)) => (CaughtUp::Fetched, false),
+            Some((false, all)) => {
                 if !all {
                     self.note_asked_in_vain(id);
                 }
                 (CaughtUp::Behind, all)
             }
-            Err(_) => (CaughtUp::Behind, false),
+            None => (CaughtUp::Behind, false),
         }
     }
 
@@ -309,7 +311,7 @@ impl Sessions {
             return false;
         }
         let patience = Duration::from_millis(shared.ask_timeout_ms);
-        matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(peers)) if peers.len() >= linked)
+        matches!(within(patience, answered).await, Some(Ok(peers)) if peers.len() >= linked)
     }
 
     fn holds(&self, id: &SessionId, seen: &Seen) -> bool {

@@ -15,7 +15,7 @@ use super::watch::{SessionEvent, Watch};
 use super::{Error, Mesh};
 use crate::core::replica::{Change, Lookup, WriteError, Written};
 use crate::core::session::SessionId;
-use crate::driver::{Answers, Asker, Command, Shared, Stopped};
+use crate::driver::{Answers, Asker, Command, Shared, Stopped, within};
 
 /// Who answered when peers were asked for a session that is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,9 @@ impl Sessions {
     /// Reads a session, and asks peers (at most `ask_timeout_ms`) if it is not here. A session known here to be
     /// destroyed or expired is not asked for. If nobody could be asked although members are there, or none of them
     /// answered, an unknown session is [`Found::NotYetKnown`]: it may live where this node does not reach.
+    ///
+    /// Needs no runtime. May be dropped at any await: a copy that is on its way is taken in all the same. After `leave` it is
+    /// [`Found::Fenced`].
     pub async fn fetch(&self, id: &SessionId) -> Found {
         match self.fetch_sure(id).await {
             (Found::Absent, Asked::Nobody) if !self.is_known(id) => Found::NotYetKnown,
@@ -132,7 +135,7 @@ impl Sessions {
         // A node too busy to take the question is like peers that do not answer.
         let asked = shared.commands.try_send(Command::Ask(*id, Asker::Any(answer, Arc::clone(&answers))));
         let patience = Duration::from_millis(shared.ask_timeout_ms);
-        let all = asked.is_ok() && matches!(tokio::time::timeout(patience, answered).await, Ok(Ok(())));
+        let all = asked.is_ok() && matches!(within(patience, answered).await, Some(Ok(())));
         let [said, lost] = [&answers.said, &answers.lost].map(|count| count.load(Ordering::Acquire));
         let who = match (all && lost == 0, said) {
             (true, _) => Asked::All,
@@ -229,7 +232,7 @@ impl Sessions {
     /// in which it happened here.
     pub fn watch(&self) -> Watch {
         let shared = self.mesh.shared();
-        Watch::new(shared.events.subscribe(), shared.stopped.subscribe())
+        Watch::new(shared.events.listen(), shared.stopped.subscribe())
     }
 
     /// The node's wall clock (ms since the epoch), against which deadlines are measured.
@@ -253,7 +256,8 @@ impl Sessions {
         id.log_hash(self.mesh.shared().log_key).to_string()
     }
 
-    /// Waits for the next event that concerns `id`. For tests and simple tools.
+    /// Waits for the next event that concerns `id`; `None` once the node has stopped. For tests and simple tools. Needs no
+    /// runtime; dropped at an await, it has passed over events that do not concern `id`.
     pub async fn next_event_of(&self, watch: &mut Watch, id: SessionId) -> Option<SessionEvent> {
         loop {
             match watch.next().await? {

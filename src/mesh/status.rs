@@ -194,6 +194,8 @@ impl Status {
             ("deaths_total", members.deaths),
             ("revivals_total", members.revived),
             ("health_penalty", u64::from(penalty)),
+            ("gossip_rounds_skipped_total", discovery.rounds_skipped),
+            ("watch_events_missed_total", shared.events.missed()),
             ("gossip_restarts_total", discovery.gossip_restarts),
             ("known_incarnations", discovery.known_incarnations as u64),
         ];

@@ -2,11 +2,12 @@
 //!
 //! What is told comes from what a write or a merge has changed here, and of one session in the order in which it did.
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 use crate::core::replica::{ConflictEvent, Happened};
 use crate::core::session::SessionId;
 use crate::driver::Stopped;
+use crate::driver::told::{Heard, Listener};
 
 /// Something that happened to a session on this node.
 ///
@@ -47,35 +48,33 @@ impl SessionEvent {
 /// A stream of events.
 #[derive(Debug)]
 pub struct Watch {
-    events: broadcast::Receiver<Happened>,
+    events: Listener<Happened>,
     stopped: watch::Receiver<Option<Stopped>>,
 }
 
 impl Watch {
-    pub(crate) fn new(
-        events: broadcast::Receiver<Happened>,
-        stopped: watch::Receiver<Option<Stopped>>,
-    ) -> Self {
+    pub(crate) fn new(events: Listener<Happened>, stopped: watch::Receiver<Option<Stopped>>) -> Self {
         Self { events, stopped }
     }
 
-    /// The next event; `None` once the node has stopped.
+    /// The next event; `None` once the node has stopped. Needs no runtime, and may be dropped at any await: no event is
+    /// lost by that. What is not taken is kept up to 4,096 events and 8 MiB; then comes [`SessionEvent::Resync`].
     pub async fn next(&mut self) -> Option<SessionEvent> {
         let event = tokio::select! {
             biased;
-            event = self.events.recv() => event,
+            event = self.events.next() => event,
             // Nothing comes after what is here already: handles keep the channel open, and nobody writes to it.
             _ = self.stopped.wait_for(Option::is_some) => return None,
         };
         match event {
-            Ok(Happened::Created(id)) => Some(SessionEvent::Created(id)),
-            Ok(Happened::Changed(id, keys)) => Some(SessionEvent::Changed(id, keys)),
-            Ok(Happened::Destroyed(id)) => Some(SessionEvent::Destroyed(id)),
-            Ok(Happened::Expired(id)) => Some(SessionEvent::Expired(id)),
-            Ok(Happened::Returned(id)) => Some(SessionEvent::Returned(id)),
-            Ok(Happened::Conflict(conflict)) => Some(SessionEvent::Conflict(conflict)),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(SessionEvent::Resync(missed)),
-            Err(broadcast::error::RecvError::Closed) => None,
+            Heard::Item(Happened::Created(id)) => Some(SessionEvent::Created(id)),
+            Heard::Item(Happened::Changed(id, keys)) => Some(SessionEvent::Changed(id, keys)),
+            Heard::Item(Happened::Destroyed(id)) => Some(SessionEvent::Destroyed(id)),
+            Heard::Item(Happened::Expired(id)) => Some(SessionEvent::Expired(id)),
+            Heard::Item(Happened::Returned(id)) => Some(SessionEvent::Returned(id)),
+            Heard::Item(Happened::Conflict(conflict)) => Some(SessionEvent::Conflict(conflict)),
+            Heard::Missed(missed) => Some(SessionEvent::Resync(missed)),
+            Heard::Over => None,
         }
     }
 }

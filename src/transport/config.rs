@@ -189,10 +189,7 @@ fn guess_ip(bound: SocketAddr) -> Result<IpAddr, TransportError> {
     guess(any, outside)
         // A dual-stack socket on a host without an IPv6 route is reached over IPv4.
         .or_else(|| bound.is_ipv6().then(|| guess("0.0.0.0:0", "192.0.2.1:9")).flatten())
-        .ok_or(TransportError::NoAdvertise {
-            addr: bound,
-            cause: "this host has no default route to guess from",
-        })
+        .ok_or(TransportError::NoRoute { addr: bound })
 }
 
 fn system_wall_ms() -> u64 {

@@ -32,13 +32,21 @@ pub enum TransportError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// Bound to every interface and no address of this host could be guessed, or the one given is unusable.
+    /// The address to advertise is unusable.
     #[error("no usable address to advertise for {addr}: {cause}; set the advertise address")]
     NoAdvertise {
         /// The address bound or given.
         addr: SocketAddr,
         /// Why it cannot be advertised.
         cause: &'static str,
+    },
+    /// Bound to every interface, and this host has no default route now to guess its own address from. That may pass.
+    #[error(
+        "no usable address to advertise for {addr}: this host has no default route to guess from; set the advertise address, or wait for the network"
+    )]
+    NoRoute {
+        /// The address bound.
+        addr: SocketAddr,
     },
     /// A configuration value is out of its range.
     #[error("transport configuration: {0}")]

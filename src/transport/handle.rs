@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::timeout,
 };
 
@@ -84,6 +84,7 @@ impl Transport {
             advertise,
             table,
             dialer: Mutex::new(Dialer::default()),
+            turns: Semaphore::new(dial::VAIN_DIALS),
             counters,
             limiter: Limiter::default(),
             events,

@@ -18,6 +18,10 @@ use super::{
 };
 use crate::core::causality::Origin;
 
+/// An address that led to ourselves is not dialled again for as long as so many dials may take: 20 s. A virtual address, or
+/// a balancer's, leads to somebody else tomorrow.
+const MIRROR_DIALS: u64 = 10;
+
 /// One connection whose TLS handshake has succeeded.
 pub(super) struct Shake {
     shared: Arc<Shared>,
@@ -38,7 +42,8 @@ impl Shake {
         let origin = theirs.origin;
         let link = match shake.judge(&theirs).await {
             Err(failure) if failure == Failure::NotNeeded => {
-                shake.shared.table.add_self(dialled);
+                let believed = Duration::from_millis(MIRROR_DIALS * shake.shared.config.dial_timeout_ms);
+                shake.shared.table.add_mirror(dialled, believed);
                 return Err(failure);
             }
             other => other?,

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use quinn::Endpoint;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     config::TransportConfig,
@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub(super) advertise: SocketAddr,
     pub(super) table: Table,
     pub(super) dialer: Mutex<Dialer>,
+    /// Whose turn it is of the addresses that are dialled in vain.
+    pub(super) turns: Semaphore,
     pub(super) counters: Arc<Counters>,
     pub(super) limiter: Limiter,
     pub(super) events: mpsc::Sender<Event>,
@@ -113,6 +115,13 @@ impl Shared {
         if news || dialled {
             // Refusals repeat: one that finds no room is told again.
             let _ = self.events.try_send(Event::Refused { addr, dialled, reason });
+        }
+    }
+
+    /// Logs an address to which no packet can leave.
+    pub(super) fn no_way(&self, addr: SocketAddr, why: &str) {
+        if self.limiter.news(addr, "no_way") {
+            tracing::warn!(node = self.config.node, "no link with {addr} is possible: {why}");
         }
     }
 

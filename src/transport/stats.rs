@@ -8,6 +8,13 @@ macro_rules! counters {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct Stats { $($(#[$doc])* pub $name: u64,)* }
 
+        impl Stats {
+            /// These and those of an earlier life.
+            pub fn plus(&self, past: &Self) -> Self {
+                Self { $($name: self.$name + past.$name,)* }
+            }
+        }
+
         /// The live counters behind [`Stats`].
         #[derive(Debug, Default)]
         pub(super) struct Counters { $(pub(super) $name: Count,)* }

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -26,8 +26,11 @@ struct State {
     /// Every address a peer was found under: advertised, dialled. Addresses of peers only ever met, so bounded
     /// by members with a secret; entries go with the link.
     homes: HashMap<SocketAddr, Origin>,
-    /// Addresses that turned out to be our own.
+    /// The addresses bound and advertised: ours for good.
     selves: HashSet<SocketAddr>,
+    /// Addresses that led to ourselves when they were dialled, and until when that is believed: a virtual address or a
+    /// balancer's leads elsewhere tomorrow.
+    mirrors: HashMap<SocketAddr, Instant>,
 }
 
 /// What a new connection did to the table.
@@ -48,8 +51,28 @@ impl Table {
         self.wake();
     }
 
+    /// An address has led to ourselves, which is believed for a while.
+    pub(super) fn add_mirror(&self, addr: SocketAddr, believed: Duration) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.mirrors.retain(|_, until| *until > now);
+        state.mirrors.insert(addr, now + believed);
+    }
+
+    /// Whether an address is ours, or was ours a moment ago.
     pub(super) fn is_self(&self, addr: SocketAddr) -> bool {
+        let state = self.state.lock();
+        state.selves.contains(&addr) || state.mirrors.get(&addr).is_some_and(|until| *until > Instant::now())
+    }
+
+    /// Whether an address is ours for good.
+    pub(super) fn is_ours(&self, addr: SocketAddr) -> bool {
         self.state.lock().selves.contains(&addr)
+    }
+
+    /// Whether no link is up.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.state.lock().links.values().any(|link| link.is_open())
     }
 
     pub(super) fn by_origin(&self, origin: Origin) -> Option<Arc<Link>> {
@@ -61,9 +84,9 @@ impl Table {
         state.links.get(state.homes.get(&addr)?).cloned()
     }
 
-    /// Whether nothing has to be dialled there: a link is up, or it is ourselves.
+    /// Whether nothing has to be dialled there: a link is up, or it is ours.
     pub(super) fn is_served(&self, addr: SocketAddr) -> bool {
-        self.is_self(addr) || self.by_addr(addr).is_some_and(|link| link.is_open())
+        self.is_ours(addr) || self.by_addr(addr).is_some_and(|link| link.is_open())
     }
 
     pub(super) fn has_open(&self, origin: Origin) -> bool {

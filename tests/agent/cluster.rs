@@ -77,8 +77,32 @@ fn a_drain_that_nobody_took_exits_5() {
     assert_eq!((made.status, &made.body["replicated"]), (201, &json!(false)));
     b.child.signal("TERM");
     assert_eq!(b.child.exit_code(), 5);
-    b.child.says("stopped with writes that none of the 2 other members acknowledged");
+    b.child.says("stopped with writes that no other member has acknowledged");
     assert_eq!(a.status()["serving"], c.status()["serving"]);
+}
+
+#[test]
+fn writes_that_nobody_acknowledged_exit_5_also_when_nobody_is_there() {
+    let mut alone = Agent::start("alone", &[]);
+    alone.ready();
+    alone.create(&json!({ "user": "ada" }));
+    alone.child.signal("TERM");
+    assert_eq!(alone.child.exit_code(), 5);
+    alone.child.says("stopped with writes that no other member has acknowledged (0 seemed alive)");
+
+    let mut a = Agent::start("a", &[]);
+    a.ready();
+    let mut b = Agent::launch("b").seeds([&a]).start();
+    b.ready();
+    a.linked_to(&[&b]);
+    b.child.kill();
+    eventually("b's death is noticed", || {
+        let status = a.status();
+        status["members"].as_array()?.iter().find(|m| m["node"] == "b" && m["state"] == "dead").map(drop)
+    });
+    a.create(&json!({ "user": "eve" }));
+    a.child.signal("TERM");
+    assert_eq!(a.child.exit_code(), 5, "its peer has just died");
 }
 
 #[test]

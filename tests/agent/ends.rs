@@ -29,7 +29,7 @@ fn a_request_under_way_is_finished_first() {
     agent.child.says("SIGTERM: finishing requests");
     connection.write_all(&rest).unwrap();
     assert_eq!(read_answer(&mut connection).unwrap().status, 201);
-    assert_eq!(agent.child.exit_code(), 0);
+    assert_eq!(agent.child.exit_code(), 5, "nobody else has that session");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_port_in_use_is_named_and_exits_3() {
 fn a_full_disk_under_the_log_costs_log_lines_only() {
     let agent = Agent::start("a", &["--log-file", "/dev/full"]);
     agent.ready();
-    agent.child.says("--log-file /dev/full: No space left on device");
+    agent.child.says("log file /dev/full: No space left on device");
     let id = agent.create(&json!({ "user": "ada" }));
     assert_eq!(agent.read(&id).status, 200);
     let told = agent.child.printed(crate::common::child::Stream::Err);

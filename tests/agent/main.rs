@@ -15,5 +15,7 @@ mod guards;
 mod keys;
 mod logouts;
 mod names;
+mod network;
+mod pipes;
 mod principals;
 mod refused;

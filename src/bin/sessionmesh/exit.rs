@@ -11,7 +11,7 @@ pub enum Exit {
     Runtime = 1,
     /// The command line or the configuration is wrong. Nothing ran.
     Usage = 2,
-    /// A port or socket could not be bound. Nothing ran.
+    /// A port or socket could not be bound, or the host has no route to find its own address by. Nothing ran; it may pass.
     Bind = 3,
     /// Another process runs under this node's name: a newcomer does not start beside it, and of two that serve one stops.
     Clone = 4,
@@ -26,7 +26,10 @@ pub const EXIT_CODES: [(Exit, &str); 7] = [
     (Exit::Ok, "success"),
     (Exit::Runtime, "failure while running"),
     (Exit::Usage, "usage or configuration: nothing was started"),
-    (Exit::Bind, "port in use, or an address that cannot be bound: nothing was started"),
+    (
+        Exit::Bind,
+        "port in use, an address that cannot be bound, or no network yet: nothing was started, try again",
+    ),
     (Exit::Clone, "another process carries this node's name: not started beside it, or stopped"),
     (Exit::Undrained, "stopped with writes that no other member has acknowledged"),
     (Exit::NotReady, "status: the node is not ready, or cannot be reached"),

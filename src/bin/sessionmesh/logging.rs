@@ -1,15 +1,14 @@
-//! Logs: level from `SESSIONMESH_LOG`, text or JSON, to stderr or a file. A sink that cannot be written to costs
-//! its lines and nothing else.
+//! Logs: level from `SESSIONMESH_LOG`, text or JSON, to stderr or a file. A sink that cannot be written to, or that blocks,
+//! costs its lines and nothing else: all three pipes of the process are written to by threads of their own.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use sessionmesh::Lines;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::exit::Failure;
 
@@ -17,6 +16,11 @@ use crate::exit::Failure;
 pub const LEVEL_VARIABLE: &str = "SESSIONMESH_LOG";
 /// What is logged when the variable is not set.
 const DEFAULT_LEVEL: &str = "info";
+/// How long the end of the process waits for its last lines.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// Where log lines go.
+static LOG: OnceLock<Lines> = OnceLock::new();
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -33,17 +37,30 @@ pub enum LogFormat {
 /// # Errors
 /// A level nobody understands, or a file that cannot be opened.
 pub fn init(format: LogFormat, file: Option<&Path>) -> Result<(), Failure> {
-    let sink = match file {
-        Some(path) => Sink::file(path)?,
-        None => Sink::Stderr,
+    let lines = match file {
+        Some(path) => Lines::file(path)
+            .map_err(|e| Failure::usage(format!("--log-file {}: cannot be opened: {e}", path.display())))?,
+        None => Lines::stderr(),
     };
-    let colour = matches!(sink, Sink::Stderr) && io::IsTerminal::is_terminal(&io::stderr());
-    let lines = tracing_subscriber::fmt().with_env_filter(levels()?).with_ansi(colour).with_writer(sink);
+    let lines = match format {
+        LogFormat::Text => lines,
+        LogFormat::Json => lines.with_note(json_note),
+    };
+    let writer = LOG.get_or_init(|| lines).clone();
+    let colour = file.is_none() && io::IsTerminal::is_terminal(&io::stderr());
+    let writer = move || writer.clone();
+    let lines = tracing_subscriber::fmt().with_env_filter(levels()?).with_ansi(colour).with_writer(writer);
     let started = match format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
+    // The default one writes to stderr itself, on the thread that panics: if nobody reads, that never ends.
+    std::panic::set_hook(Box::new(|panic| tell(&format!("a task panicked: {panic}"))));
     started.map_err(|e| Failure::runtime(format!("logging: {e}")))
+}
+
+fn json_note(lost: u64) -> String {
+    format!("{{\"level\":\"WARN\",\"message\":\"log lines were lost here\",\"lost\":{lost}}}")
 }
 
 fn levels() -> Result<EnvFilter, Failure> {
@@ -54,64 +71,28 @@ fn levels() -> Result<EnvFilter, Failure> {
     EnvFilter::try_new(&text).map_err(|e| Failure::usage(format!("{LEVEL_VARIABLE}={text:?}: {e}")))
 }
 
-/// Tells the person at the terminal, if there still is one: `eprintln!` would panic where nobody reads.
+/// Tells the person at the terminal, if there still is one.
 pub fn tell(message: &str) {
-    let _ = writeln!(io::stderr(), "sessionmesh: {message}");
+    // Never fails.
+    let _ = Lines::stderr().write(format!("sessionmesh: {message}\n").as_bytes());
 }
 
-/// Where log lines go.
-#[derive(Clone)]
-enum Sink {
-    Stderr,
-    File(Arc<LogFile>),
+/// Opens the log file again under its name: it was moved away. Returns whether there is one.
+pub fn reopen() -> bool {
+    let log = LOG.get();
+    log.iter().for_each(|lines| lines.reopen());
+    log.is_some()
 }
 
-struct LogFile {
-    path: PathBuf,
-    file: File,
-    told: AtomicBool,
+/// Log lines lost since the start.
+pub fn lost() -> u64 {
+    LOG.get().map_or(0, Lines::lost)
 }
 
-impl Sink {
-    fn file(path: &Path) -> Result<Self, Failure> {
-        let opened = OpenOptions::new().create(true).append(true).open(path);
-        let file = opened
-            .map_err(|e| Failure::usage(format!("--log-file {}: cannot be opened: {e}", path.display())))?;
-        Ok(Self::File(Arc::new(LogFile { path: path.to_owned(), file, told: AtomicBool::new(false) })))
-    }
-}
-
-impl<'a> MakeWriter<'a> for Sink {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Write for Sink {
-    /// Never fails: tracing-subscriber answers an error by printing to stderr in a way that panics if that
-    /// cannot be written to either.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Stderr => {
-                let _ = io::stderr().write_all(line);
-            }
-            Self::File(log) => {
-                if let Err(error) = (&log.file).write_all(line)
-                    && !log.told.swap(true, Ordering::Relaxed)
-                {
-                    tell(&format!(
-                        "--log-file {}: {error}; lines that do not fit are lost",
-                        log.path.display()
-                    ));
-                }
-            }
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// Waits a moment for the last lines of the process. A pipe that nobody reads is not waited for longer.
+pub fn finish() {
+    let deadline = Instant::now() + LAST_LINES;
+    for lines in LOG.get().cloned().into_iter().chain([Lines::stderr(), Lines::stdout()]) {
+        lines.flush_within(deadline.saturating_duration_since(Instant::now()));
     }
 }

@@ -61,7 +61,8 @@ struct Cli {
         env = "SESSIONMESH_LOG_FORMAT"
     )]
     log_format: LogFormat,
-    /// Append log lines to this file instead of stderr. A full disk costs log lines, never the node.
+    /// Append log lines to this file instead of stderr. A disk that is full or hangs costs log lines, never the node. A file
+    /// that was moved away is opened again within a second, or at once on SIGHUP.
     #[arg(long, global = true, value_name = "PATH", env = "SESSIONMESH_LOG_FILE")]
     log_file: Option<PathBuf>,
     #[command(subcommand)]
@@ -91,13 +92,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match logging::init(cli.log_format, cli.log_file.as_deref()).and_then(|()| run(cli.command)) {
-        Ok(exit) => exit,
-        Err(failure) => {
-            logging::tell(&failure.message);
-            failure.exit.into()
-        }
-    }
+    let done = logging::init(cli.log_format, cli.log_file.as_deref()).and_then(|()| run(cli.command));
+    let exit = done.unwrap_or_else(|failure| {
+        logging::tell(&failure.message);
+        failure.exit.into()
+    });
+    logging::finish();
+    exit
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {

@@ -555,6 +555,12 @@ impl Detector {
         self.lag.ms()
     }
 
+    /// Goes on with the counts of an earlier life: they are the process's, and only rise.
+    pub fn count_on(&mut self, past: &Self) {
+        self.stats = past.stats;
+        self.rtts = past.rtts;
+    }
+
     /// Round trips of answered probes.
     pub fn rtts(&self) -> Histogram {
         self.rtts

@@ -18,6 +18,9 @@ impl Node {
     pub(super) fn start_detector(&mut self, now: Now) {
         let Some(config) = self.membership.clone() else { return };
         let mut detector = Detector::new(self.origin, config, self.rng.random(), now.mono_ms);
+        if let Some(past) = &self.detector {
+            detector.count_on(past);
+        }
         // Nothing is wrong with a list.
         let _ = detector.handle(now.mono_ms, membership::Input::Board(&self.listed));
         self.detector = Some(detector);

@@ -76,7 +76,7 @@ pub(super) const METRICS: &[Metric] = &[
     seconds(
         "start_time",
         "When this process began, since the epoch.",
-        Level(|g| g.wall_of(60_000) as f64 / 1e3),
+        Level(|g| g.started_wall_ms as f64 / 1e3),
     ),
     // What this node is and sees.
     m("ready", "Whether this node answers for sessions.", Level(ready)),
@@ -135,7 +135,7 @@ pub(super) const METRICS: &[Metric] = &[
         Level(fresh_age),
     ),
     // Writes.
-    m("own_writes", "Write events of this life.", Count(|g| g.own_writes)),
+    m("own_writes", "Write events of this process.", Count(|g| g.own_writes)),
     m(
         "catch_ups_here",
         "Reads that had to see certain writes and found them here.",

@@ -135,7 +135,7 @@ pub(super) fn body(seen: &Gathered, past: &Past) -> Value {
         "reason": seen.reason,
         "version": env!("CARGO_PKG_VERSION"),
         // The monotonic clock starts at a minute.
-        "started_at_ms": seen.wall_of(60_000),
+        "started_at_ms": seen.started_wall_ms,
         "members": {
             "alive": in_state(State::Alive) + unlisted,
             "suspect": in_state(State::Suspect),

@@ -70,7 +70,9 @@ impl From<Error> for Refusal {
         let detail = error.to_string();
         let (status, word) = match &error {
             Error::Write(refused) => refused_write(refused),
-            Error::Encode { .. } | Error::Edit(_) => (StatusCode::UNPROCESSABLE_ENTITY, "bad_value"),
+            Error::Encode { .. } | Error::Edit(_) | Error::Publish(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "bad_value")
+            }
             Error::Forget(_) => (StatusCode::CONFLICT, "not_forgotten"),
             Error::Stopped(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopped"),
             Error::Config(_) | Error::Start(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

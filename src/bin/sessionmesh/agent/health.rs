@@ -7,10 +7,14 @@ use serde_json::{Value, json};
 use sessionmesh::Status;
 
 use super::app::Shared;
+use crate::logging;
 
-/// `GET /healthz`: the process answers.
-pub async fn healthz() -> Json<Value> {
-    Json(json!({ "alive": true }))
+/// `GET /healthz`: the node behind this process runs. If not, it is to be started again.
+pub async fn healthz(State(app): State<Shared>) -> (StatusCode, Json<Value>) {
+    match app.mesh.liveness() {
+        Ok(()) => (StatusCode::OK, Json(json!({ "alive": true }))),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "alive": false, "reason": why }))),
+    }
 }
 
 /// `GET /readyz`: whether to send requests here, and why not.
@@ -29,5 +33,7 @@ pub async fn readyz(State(app): State<Shared>) -> (StatusCode, Json<Value>) {
 
 /// `GET /v1/status`: everything the node says of itself.
 pub async fn status(State(app): State<Shared>) -> Json<Status> {
-    Json(app.mesh.status())
+    let mut status = app.mesh.status();
+    status.numbers.insert("log_lines_lost_total".into(), logging::lost());
+    Json(status)
 }

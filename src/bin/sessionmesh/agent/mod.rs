@@ -26,6 +26,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
+use sessionmesh::discovery::DiscoveryError;
 use sessionmesh::transport::{Drill, TransportError};
 use sessionmesh::{Builder, Error, Mesh, StartError};
 
@@ -140,6 +141,7 @@ fn announce(mesh: &Mesh, listener: &Listener, app: &App) {
         started["drill_token"] = drills.token.clone().into();
     }
     life::say(&started);
+    tracing::info!(node = mesh.node(), "HTTP on {}", listener.name());
     let mesh = mesh.clone();
     tokio::spawn(async move {
         if mesh.ready().await.is_ok() {
@@ -150,9 +152,11 @@ fn announce(mesh: &Mesh, listener: &Listener, app: &App) {
 
 fn refused(error: Error) -> Failure {
     let exit = match &error {
+        Error::Start(StartError::Discovery(DiscoveryError::Start(_))) => Exit::Runtime,
         Error::Config(_) | Error::Start(StartError::Config(_) | StartError::Discovery(_)) => Exit::Usage,
+        // What may pass by itself: a port that is freed, an interface that comes up.
         Error::Start(StartError::Transport(
-            TransportError::PortInUse { .. } | TransportError::Bind { .. },
+            TransportError::PortInUse { .. } | TransportError::Bind { .. } | TransportError::NoRoute { .. },
         )) => Exit::Bind,
         Error::Start(StartError::Transport(_)) => Exit::Usage,
         _ => Exit::Runtime,
