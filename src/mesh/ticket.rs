@@ -11,7 +11,7 @@ use super::view::Found;
 use super::{Error, Mesh};
 #[cfg(feature = "axum")]
 use crate::core::session::Packed;
-use crate::core::session::{SessionId, SessionKey};
+use crate::core::session::{Lineage, SessionId, SessionKey};
 
 /// Why a key that is not known here is not called wrong.
 const UNKNOWN_KEY: &str = "its key is not known on this node, and not everybody has answered";
@@ -121,6 +121,8 @@ impl Sessions {
             // An id alone opens nothing of a session that has keys, whatever others know.
             Some(Standing::Unknown) if all || ticket.is_bare() => Ok(LoggedOut::Nobody),
             Some(Standing::Unknown) => Ok(LoggedOut::Unsure(UNKNOWN_KEY)),
+            // What has keys has no other id after a rotation.
+            Some(_) if !ticket.is_bare() => self.logout_told(id, &Lineage::default()).map(LoggedOut::Ended),
             Some(_) => self.logout(id).map(LoggedOut::Ended),
             None if all => Ok(LoggedOut::Nobody),
             None if self.mesh().may_end_blind(self.log_name(id)) => self.logout(id).map(LoggedOut::Blind),

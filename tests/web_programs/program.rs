@@ -251,6 +251,7 @@ impl Program {
                     (begun.whose, begun.login) = (Some(user.clone()), login);
                     whose.clone_from(user);
                 }
+                What::Revoke | What::RevokeOthers if answer.body == "nobody" => {}
                 What::Revoke => self.revoked(&answer.body, None),
                 What::RevokeOthers => self.revoked(&answer.body, Some((line, login))),
                 _ => {}
