@@ -18,6 +18,9 @@ use front::App;
 use program::{Program, Rules};
 use shop::Shop;
 
+/// The agent's answer tells the application, not the browser.
+const AT_ONCE: Rules = Rules { no_grace: false, fills: false, logs_in_at_once: true };
+
 fn listed(agent: &Agent, user: &str) -> usize {
     let listed = agent.request("GET", &format!("/v1/principals/{user}/sessions"), &[], None);
     listed.body["sessions"].as_array().map_or(0, Vec::len)
@@ -42,12 +45,12 @@ async fn at_one_agent(programs: u64, rules: Rules) {
 
 #[tokio::test]
 async fn at_one_agent_nothing_acknowledged_is_lost_and_nobody_is_shown_to_another() {
-    at_one_agent(40, Rules::default()).await;
+    at_one_agent(40, AT_ONCE).await;
 }
 
 #[tokio::test]
 async fn at_one_agent_without_a_grace_what_is_replaced_shows_nothing() {
-    at_one_agent(40, Rules { no_grace: true, ..Rules::default() }).await;
+    at_one_agent(40, Rules { no_grace: true, ..AT_ONCE }).await;
 }
 
 #[tokio::test]
@@ -62,7 +65,7 @@ async fn at_three_agents_a_logout_is_one() {
     let shops: Vec<_> = agents.into_iter().map(|agent| Arc::new(Shop::new(agent, 10_000))).collect();
     for seed in 0..20 {
         let apps = shops.iter().map(|shop| Arc::clone(shop) as Arc<dyn App>).collect();
-        let mut program = Program::new(2_000 + seed, apps, Rules::default());
+        let mut program = Program::new(2_000 + seed, apps, AT_ONCE);
         for _ in 0..40 {
             program.step().await;
         }

@@ -95,6 +95,8 @@ pub struct Rules {
     pub no_grace: bool,
     /// `POST /fill` fills a session to its last byte.
     pub fills: bool,
+    /// A log-in is whole before its answer goes out, so that none is slow.
+    pub logs_in_at_once: bool,
 }
 
 /// A request as it was sent.
@@ -192,7 +194,9 @@ impl Program {
         match self.pick(20) {
             0..=5 => What::Set(key, value),
             6 | 7 if self.slow.is_none() => What::Slow(key, value),
-            8 if self.slow.is_none() => What::SlowLogin(self.users[user].clone()),
+            8 if self.slow.is_none() && !self.rules.logs_in_at_once => {
+                What::SlowLogin(self.users[user].clone())
+            }
             6..=9 => What::Login(self.users[user].clone()),
             10..=12 => What::Rotate,
             13 | 14 => What::Logout,

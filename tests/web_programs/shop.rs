@@ -115,9 +115,16 @@ impl App for Shop {
             match path.split('/').skip(1).collect::<Vec<_>>().as_slice() {
                 ["set", key, value] => self.change(cookie, &json!({ "set": { *key: *value } })),
                 ["slow", key, value] => {
-                    self.session(cookie);
+                    let read = (!cookie.is_empty()).then(|| self.ask("GET", "/v1/session", cookie, None));
+                    let had = read.is_some_and(|read| read.status == 200 || read.body["error"] == "replaced");
                     self.wait().await;
-                    self.change(cookie, &json!({ "set": { *key: *value } }))
+                    let change = json!({ "set": { *key: *value } });
+                    // A session that has ended meanwhile is not begun again.
+                    if had {
+                        plain(&self.ask("PATCH", "/v1/session", cookie, Some(&change)))
+                    } else {
+                        self.change(cookie, &change)
+                    }
                 }
                 ["login", user] => self.login(cookie, user),
                 ["slow-login", user] => {
