@@ -181,6 +181,26 @@ async fn an_end_that_is_chosen_before_or_beside_a_log_in_goes_along() {
 }
 
 #[tokio::test]
+async fn an_end_that_the_log_in_itself_chose_stands() {
+    let mesh = alone("own-end").await;
+    let sessions = mesh.sessions();
+    let (_, ticket) = sessions.create_keyed(Expiry::sliding(AN_HOUR), |_| Ok(())).unwrap();
+    let begun = sessions.begin_login(Some(&ticket), "ada", Expiry::sliding(AN_HOUR)).unwrap();
+    let choose = |id, hours| {
+        let expiry = Expiry::sliding(AN_HOUR * hours);
+        sessions.edit(id, |fields| {
+            fields.set_expiry(expiry);
+            Ok(())
+        })
+    };
+    choose(&begun.ticket.id, 24 * 7).unwrap();
+    choose(&ticket.id, 24 * 14).unwrap();
+    sessions.finish_login(&begun, Duration::ZERO).unwrap();
+    let is = sessions.get(&begun.ticket.id).session().unwrap();
+    assert!(is.deadline_ms().abs_diff(is.created_ms() + 7 * 24 * 3_600_000) < 60_000, "a week, as it chose");
+}
+
+#[tokio::test]
 async fn the_half_of_a_double_click_that_comes_after_the_grace_ends_with_the_other() {
     let mesh = alone("late-click").await;
     let app = app(&mesh, |layer| layer.with_rotation_grace(Duration::ZERO));

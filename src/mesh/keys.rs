@@ -278,7 +278,8 @@ impl Sessions {
             .filter(|key| after.bytes(key).is_none() && untouched(key))
             .collect();
         let ends = after.asked_expiry();
-        let ends = (ends != before.asked_expiry()).then_some(ends);
+        let chosen_since = held.0.packed().ttl() != before.0.packed().ttl();
+        let ends = (ends != before.asked_expiry() && !chosen_since).then_some(ends);
         if set.is_empty() && removed.is_empty() && ends.is_none() || mutant!(WebLoginCarriesNothing) {
             return Ok(None);
         }
