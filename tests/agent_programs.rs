@@ -31,15 +31,8 @@ async fn at_one_agent(programs: u64, rules: Rules) {
     agent.ready();
     let shop = Arc::new(Shop::new(agent, if rules.no_grace { 0 } else { 10_000 }));
     for seed in 0..programs {
-        let mut program = Program::new(seed, vec![Arc::clone(&shop) as Arc<dyn App>], rules);
-        for _ in 0..40 {
-            program.step().await;
-        }
-        program.finish().await;
-        program.what_was_acknowledged_is_there().await;
-        program.what_ended_shows_nobody().await;
-        program.what_was_replaced_shows_nothing().await;
-        program.a_log_in_is_listed_once(|user| listed(&shop.agent, user));
+        let program = Program::new(seed, vec![Arc::clone(&shop) as Arc<dyn App>], rules);
+        program.run_on_one_node(40, |user| listed(&shop.agent, user)).await;
     }
 }
 
@@ -55,14 +48,8 @@ async fn at_one_agent_without_a_grace_what_is_replaced_shows_nothing() {
 
 #[tokio::test]
 async fn at_three_agents_a_logout_is_one() {
-    let first = Agent::start("a", &[]);
-    let others = ["b", "c"].map(|node| Agent::launch(node).seeds([&first]).start());
-    let agents: Vec<_> = std::iter::once(first).chain(others).collect();
-    for agent in &agents {
-        agent.ready();
-        agent.linked_to(&agents.iter().filter(|other| other.node != agent.node).collect::<Vec<_>>());
-    }
-    let shops: Vec<_> = agents.into_iter().map(|agent| Arc::new(Shop::new(agent, 10_000))).collect();
+    let shops: Vec<_> =
+        Agent::three(&[]).into_iter().map(|agent| Arc::new(Shop::new(agent, 10_000))).collect();
     for seed in 0..20 {
         let apps = shops.iter().map(|shop| Arc::clone(shop) as Arc<dyn App>).collect();
         let mut program = Program::new(2_000 + seed, apps, AT_ONCE);

@@ -3,12 +3,11 @@
 
 mod common;
 
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Agent, Launch, eventually};
+use common::{Agent, Launch, eventually, ip};
 use serde_json::{Value, json};
 
 const SECRET: &str = "a secret for process tests of at least thirty-two bytes";
@@ -195,15 +194,6 @@ fn two_wire_versions_side_by_side_lose_nothing() {
 struct Namespaces {
     left: String,
     right: String,
-}
-
-fn ip(words: &str) -> Result<(), String> {
-    let output =
-        Command::new("ip").args(words.split_whitespace()).output().map_err(|e| format!("ip: {e}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("ip {words}: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
 
 impl Namespaces {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::private::{Exposure, exposure};
+use super::private::{Exposure, exposure, first_line};
 use crate::core::causality::Origin;
 use crate::core::limits::{Limits, MIN_FENCE_MS};
 use crate::core::membership;
@@ -352,15 +352,7 @@ fn parse_secret(text: &str) -> Result<Secret, ConfigError> {
 fn read_secret(source: &SecretSource) -> Result<String, ConfigError> {
     let text = match source {
         SecretSource::Text(text) => text.clone(),
-        SecretSource::File(path) => {
-            let cannot = |e| ConfigError::new("secrets", format!("cannot read {}: {e}", path.display()));
-            if exposure(path).map_err(cannot)? == Exposure::Write {
-                let why = format!("{} can be changed by others than its owner (chmod go-w)", path.display());
-                return Err(ConfigError::new("secrets", why));
-            }
-            let text = std::fs::read_to_string(path).map_err(cannot)?;
-            text.lines().next().unwrap_or_default().to_owned()
-        }
+        SecretSource::File(path) => first_line(path).map_err(|why| ConfigError::new("secrets", why))?,
     };
     Ok(text.trim().to_owned())
 }

@@ -46,7 +46,7 @@ pub use json::AsJson;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};
 pub use principals::{Login, Revocation};
 #[doc(hidden)]
-pub use private::{Exposure, exposure};
+pub use private::first_line;
 pub(crate) use ration::Ration;
 #[cfg(feature = "axum")]
 pub(crate) use receipt::second_copies;

@@ -33,6 +33,19 @@ fn mode(path: &Path) -> io::Result<u32> {
     std::fs::metadata(path).map(|_| 0)
 }
 
+/// The first line of a file that holds a secret.
+///
+/// # Errors
+/// A sentence: the file cannot be read, or others than its owner may change it.
+pub fn first_line(path: &Path) -> Result<String, String> {
+    let cannot = |e| format!("cannot read {}: {e}", path.display());
+    if exposure(path).map_err(cannot)? == Exposure::Write {
+        return Err(format!("{} can be changed by others than its owner (chmod go-w)", path.display()));
+    }
+    let text = std::fs::read_to_string(path).map_err(cannot)?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
 /// A group that may read is the usual way to share with one service.
 fn of_mode(mode: u32) -> Exposure {
     match mode {

@@ -4,23 +4,9 @@ use serde_json::json;
 
 use crate::common::{Agent, eventually};
 
-/// Three agents that are linked to each other and serve.
-fn three(args: &[&str]) -> [Agent; 3] {
-    let a = Agent::start("a", args);
-    let b = Agent::launch("b").args(args).seeds([&a]).start();
-    let c = Agent::launch("c").args(args).seeds([&a]).start();
-    for agent in [&a, &b, &c] {
-        agent.ready();
-    }
-    a.linked_to(&[&b, &c]);
-    b.linked_to(&[&a, &c]);
-    c.linked_to(&[&a, &b]);
-    [a, b, c]
-}
-
 #[test]
 fn a_session_is_one_session_on_every_agent() {
-    let [a, b, c] = three(&["--drill"]);
+    let [a, b, c] = Agent::three(&["--drill"]);
     let id = a.create(&json!({ "user": "ada" }));
     // No waiting: a copy not here yet is asked for.
     assert_eq!(c.read(&id).body["fields"], json!({ "user": "ada" }));
@@ -38,7 +24,7 @@ fn a_session_is_one_session_on_every_agent() {
 
 #[test]
 fn a_killed_agent_takes_nothing_with_it() {
-    let [a, b, mut c] = three(&[]);
+    let [a, b, mut c] = Agent::three(&[]);
     let made = c.request("POST", "/v1/sessions", &[], Some(&json!({ "expiry": { "sliding_ms": 60000 } })));
     assert_eq!(made.body["replicated"], true, "{made:?}");
     let id = made.body["ticket"].as_str().unwrap();
@@ -53,7 +39,7 @@ fn a_killed_agent_takes_nothing_with_it() {
 
 #[test]
 fn sigterm_drains_and_exits_0() {
-    let [a, mut b, c] = three(&["--set", "ack_timeout_ms=1"]);
+    let [a, mut b, c] = Agent::three(&["--set", "ack_timeout_ms=1"]);
     let ids: Vec<_> = (0..200).map(|n| b.create(&json!({ "n": n }))).collect();
     b.child.signal("TERM");
     assert_eq!(b.child.exit_code(), 0);
@@ -71,7 +57,7 @@ fn sigterm_drains_and_exits_0() {
 
 #[test]
 fn a_drain_that_nobody_took_exits_5() {
-    let [a, mut b, c] = three(&["--drill"]);
+    let [a, mut b, c] = Agent::three(&["--drill"]);
     b.drill(&json!({ "cut": [["b", "a"], ["a", "b"], ["b", "c"], ["c", "b"]] }));
     let made = b.request("POST", "/v1/sessions", &[], Some(&json!({ "expiry": { "sliding_ms": 60000 } })));
     assert_eq!((made.status, &made.body["replicated"]), (201, &json!(false)));
@@ -107,7 +93,8 @@ fn writes_that_nobody_acknowledged_exit_5_also_when_nobody_is_there() {
 
 #[test]
 fn an_agent_that_wrote_nothing_has_nothing_to_drain() {
-    let [a, mut b, c] = three(&["--drill", "--set", "link_timeout_ms=500", "--set", "dead_grace_ms=60000"]);
+    let [a, mut b, c] =
+        Agent::three(&["--drill", "--set", "link_timeout_ms=500", "--set", "dead_grace_ms=60000"]);
     b.drill(&json!({ "cut": [["b", "a"], ["a", "b"], ["b", "c"], ["c", "b"]] }));
     for peer in [&a, &c] {
         b.child.line("link down", |_, line| line.contains(&format!("peer=\"{}\"", peer.node)).then_some(()));

@@ -6,20 +6,6 @@ use crate::common::child::Stream;
 use crate::common::{Agent, eventually};
 use crate::keys::{login, logins, ticket};
 
-/// Three agents that are linked to each other and serve.
-fn three(args: &[&str]) -> [Agent; 3] {
-    let a = Agent::start("a", args);
-    let b = Agent::launch("b").args(args).seeds([&a]).start();
-    let c = Agent::launch("c").args(args).seeds([&a]).start();
-    for agent in [&a, &b, &c] {
-        agent.ready();
-    }
-    a.linked_to(&[&b, &c]);
-    b.linked_to(&[&a, &c]);
-    c.linked_to(&[&a, &b]);
-    [a, b, c]
-}
-
 /// Waits until these tickets open nothing anywhere.
 fn nobody_anywhere(agents: &[&Agent], tickets: &[&str]) {
     for agent in agents {
@@ -33,7 +19,7 @@ fn nobody_anywhere(agents: &[&Agent], tickets: &[&str]) {
 
 #[test]
 fn a_logout_with_either_of_two_log_ins_ends_both_everywhere() {
-    let [a, b, c] = three(&["--drill"]);
+    let [a, b, c] = Agent::three(&["--drill"]);
     for (round, at) in [(0, &a), (1, &b)] {
         let visitor = a.create(&json!({ "cart": "tea" }));
         assert_eq!(b.read(&visitor).status, 200);
@@ -54,7 +40,7 @@ fn a_logout_with_either_of_two_log_ins_ends_both_everywhere() {
 
 #[test]
 fn a_logout_with_an_old_ticket_ends_what_it_grew_into() {
-    let [a, b, c] = three(&[]);
+    let [a, b, c] = Agent::three(&[]);
     let visitor = a.create(&json!({ "cart": "tea" }));
     let rotated = ticket(&a.request(
         "POST",
@@ -73,12 +59,7 @@ fn a_logout_with_an_old_ticket_ends_what_it_grew_into() {
 #[test]
 fn a_logout_where_the_session_is_not_ends_it_after_the_heal_and_says_what_it_knows() {
     let args = ["--drill", "--set", "link_timeout_ms=500"];
-    let a = Agent::start("a", &args);
-    let b = Agent::launch("b").args(args).seeds([&a]).start();
-    a.ready();
-    b.ready();
-    a.linked_to(&[&b]);
-    b.linked_to(&[&a]);
+    let [a, b] = Agent::two(&args);
     let never = "7".repeat(64);
     let nobody = b.end(&never);
     assert_eq!((nobody.status, nobody.body["error"].as_str()), (404, Some("absent")), "nobody is missing");
@@ -107,12 +88,7 @@ fn a_logout_where_the_session_is_not_ends_it_after_the_heal_and_says_what_it_kno
 #[test]
 fn a_key_that_a_node_has_not_heard_of_is_not_called_wrong() {
     let args = ["--drill", "--set", "link_timeout_ms=500"];
-    let a = Agent::start("a", &args);
-    let b = Agent::launch("b").args(args).seeds([&a]).start();
-    a.ready();
-    b.ready();
-    a.linked_to(&[&b]);
-    b.linked_to(&[&a]);
+    let [a, b] = Agent::two(&args);
     let first = a.create(&json!({ "user": "ada" }));
     assert_eq!(b.read(&first).status, 200);
     let cut = json!({ "cut": [["a", "b"], ["b", "a"]] });

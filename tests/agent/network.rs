@@ -1,25 +1,15 @@
 //! What an agent makes of a network that is not there yet, is gone for a while, or leads back to itself.
 
 use std::net::UdpSocket;
-use std::process::Command;
 
 use serde_json::json;
 
-use crate::common::{Agent, Launch, eventually};
+use crate::common::{Agent, Launch, eventually, ip};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef-of-one-cluster";
 
 /// A network namespace of its own, if this machine lets us have one.
 struct Space(String);
-
-fn ip(words: &str) -> Result<(), String> {
-    let output =
-        Command::new("ip").args(words.split_whitespace()).output().map_err(|e| format!("ip: {e}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("ip {words}: {}", String::from_utf8_lossy(&output.stderr).trim()))
-}
 
 impl Space {
     /// One with an address and a default route that lead nowhere else.

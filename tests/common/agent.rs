@@ -104,6 +104,31 @@ impl Agent {
         launch.args(args).env("SESSIONMESH_HTTP_LISTEN", "127.0.0.1:0")
     }
 
+    /// Two agents that are linked to each other and serve.
+    pub fn two(args: &[&str]) -> [Self; 2] {
+        let a = Self::start("a", args);
+        let b = Self::launch("b").args(args).seeds([&a]).start();
+        a.ready();
+        b.ready();
+        a.linked_to(&[&b]);
+        b.linked_to(&[&a]);
+        [a, b]
+    }
+
+    /// Three agents that are linked to each other and serve.
+    pub fn three(args: &[&str]) -> [Self; 3] {
+        let a = Self::start("a", args);
+        let b = Self::launch("b").args(args).seeds([&a]).start();
+        let c = Self::launch("c").args(args).seeds([&a]).start();
+        for agent in [&a, &b, &c] {
+            agent.ready();
+        }
+        a.linked_to(&[&b, &c]);
+        b.linked_to(&[&a, &c]);
+        c.linked_to(&[&a, &b]);
+        [a, b, c]
+    }
+
     /// Starts one with more arguments.
     pub fn start(node: &str, args: &[&str]) -> Self {
         Self::launch(node).args(args).start()

@@ -11,6 +11,7 @@ pub mod agent;
 pub mod child;
 pub mod http;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 pub use agent::{Agent, Launch};
@@ -19,6 +20,19 @@ pub use http::{Answer, Target};
 
 /// Nothing in these tests takes longer, on the slowest machine; what does, hangs.
 pub const CEILING: Duration = Duration::from_secs(60);
+
+/// Runs `ip` with these words.
+///
+/// # Errors
+/// What it says: this machine may not have it, or not let us use it.
+pub fn ip(words: &str) -> Result<(), String> {
+    let output =
+        Command::new("ip").args(words.split_whitespace()).output().map_err(|e| format!("ip: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("ip {words}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
 
 /// Asks until there is an answer: for what no event tells, such as another process's view.
 ///

@@ -27,15 +27,8 @@ pub async fn on_one_node(programs: u64, rules: Rules) {
     };
     let mesh = alone_with("programs", narrow).await;
     for seed in 0..programs {
-        let mut program = Program::new(seed, apps(std::slice::from_ref(&mesh), rules), rules);
-        for _ in 0..40 {
-            program.step().await;
-        }
-        program.finish().await;
-        program.what_was_acknowledged_is_there().await;
-        program.what_ended_shows_nobody().await;
-        program.what_was_replaced_shows_nothing().await;
-        program.a_log_in_is_listed_once(|user| mesh.sessions().logins(user).len());
+        let program = Program::new(seed, apps(std::slice::from_ref(&mesh), rules), rules);
+        program.run_on_one_node(40, |user| mesh.sessions().logins(user).len()).await;
     }
 }
 

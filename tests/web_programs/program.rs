@@ -344,6 +344,18 @@ impl Program {
         Arc::clone(&self.apps[at]).call("GET", path.to_owned(), held.cookie.clone()).await
     }
 
+    /// So many steps on one node, and all rules that hold there: `listed` tells how many log-ins a user has.
+    pub async fn run_on_one_node(mut self, steps: usize, listed: impl Fn(&str) -> usize) {
+        for _ in 0..steps {
+            self.step().await;
+        }
+        self.finish().await;
+        self.what_was_acknowledged_is_there().await;
+        self.what_ended_shows_nobody().await;
+        self.what_was_replaced_shows_nothing().await;
+        self.a_log_in_is_listed_once(listed);
+    }
+
     /// Rule 2, on every node.
     pub async fn what_ended_shows_nobody(&self) {
         let over = self.browsers.iter().flat_map(|browser| &browser.over);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sessionmesh::dashboard::DashboardConfig;
-use sessionmesh::mesh::{Exposure, exposure};
+use sessionmesh::mesh::first_line;
 
 use crate::client::Target;
 
@@ -133,12 +133,7 @@ impl HttpSettings {
 /// # Errors
 /// A file that cannot be read, or a token that is too short or cannot be sent in a header.
 pub fn read_token_file(path: &std::path::Path) -> Result<String, String> {
-    let cannot = |e| format!("cannot read {}: {e}", path.display());
-    if exposure(path).map_err(cannot)? == Exposure::Write {
-        return Err(format!("{} can be changed by others than its owner (chmod go-w)", path.display()));
-    }
-    let text = std::fs::read_to_string(path).map_err(cannot)?;
-    checked(&path.display().to_string(), text.lines().next().unwrap_or_default())
+    checked(&path.display().to_string(), &first_line(path)?)
 }
 
 fn checked(source: &str, token: &str) -> Result<String, String> {
