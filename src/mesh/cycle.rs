@@ -1,9 +1,9 @@
 //! Sessions whose framework gives them a new id: what ties the new record to the old one.
 //!
 //! A framework names no rotation. It deletes the old id, and creates a session under a new one a moment later; a logout is
-//! the same delete, with nothing after it. So the delete ends what a logout ends, but for the **rotations** of the id: the
-//! family that a record created after it may join. That one is ended once it is sure that none will be
-//! (`web/merge/cycles.rs`; the argument is in `docs/ALGORITHM.md` §14).
+//! the same delete, with nothing after it. So the delete ends what a logout ends, but for the families that a record created
+//! after it may join: the **rotations** of the id, and what its user's log-ins make of it. Those are ended once it is sure
+//! that none will be (`web/merge/cycles.rs`; the argument is in `docs/ALGORITHM.md` §14).
 
 use super::Error;
 use super::edit::Fields;
@@ -13,7 +13,7 @@ use super::sessions::Sessions;
 use super::version::{Version, Versioned};
 use super::view::Session;
 use crate::core::session::{
-    LINEAGE_KEY, LOGIN_ID_KEY, Lineage, LoginId, PRINCIPAL_KEY, SessionId, family, family_of_change,
+    LINEAGE_KEY, LOGIN_ID_KEY, Lineage, Login, LoginId, PRINCIPAL_KEY, SessionId, family, family_of_change,
     rotations,
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct GivenUp {
     pub receipts: Vec<Receipt>,
     /// What it was up to then; none, if nobody was shown it any more.
     pub before: Option<Versioned>,
+    /// The family of what its user's log-ins make of it: the log-in that it is deleted for may be one.
+    pub own: Option<SessionId>,
 }
 
 /// A log-in as a record keeps it: whose it is, what revocations it had seen, and which log-in it is.
@@ -64,6 +66,11 @@ impl Sessions {
     pub(crate) fn give_up(&self, id: &SessionId) -> Result<GivenUp, Error> {
         let mut relatives = self.relatives(id, &Lineage::default());
         relatives.sessions.remove(id);
+        // A tab that logged in under the old id, and another that does so now and gets a new one.
+        let own = self.record(id, |record| {
+            record.login_bytes().and_then(Login::parse).map(|login| family(*id, login.principal))
+        });
+        let own = own.flatten().filter(|own| relatives.families.remove(own));
         let shared = self.running()?;
         let (written, taken) =
             shared.replica.take(*id, shared.clock.now(), |partition| partition.seen(*id))?;
@@ -74,15 +81,19 @@ impl Sessions {
             let fields = seen.fields.into_iter().map(Version::of).collect();
             Some(Versioned { session: Session(view), birth: Version::of(seen.birth), fields })
         });
-        Ok(GivenUp { receipts, before })
+        Ok(GivenUp { receipts, before, own })
     }
 
-    /// Ends what a session became under new ids, on every node.
+    /// Ends what a session became under new ids, on every node. `own`: as [`GivenUp::own`].
     ///
     /// # Errors
     /// [`Error::Stopped`], [`Error::Write`] if the node does not serve.
-    pub(crate) fn end_rotations(&self, id: &SessionId) -> Result<Vec<Receipt>, Error> {
-        let families = [rotations(*id)].into();
+    pub(crate) fn end_rotations(
+        &self,
+        id: &SessionId,
+        own: Option<SessionId>,
+    ) -> Result<Vec<Receipt>, Error> {
+        let families = [rotations(*id)].into_iter().chain(own).collect();
         self.end_relatives(&Relatives { families, ..Relatives::default() })
     }
 

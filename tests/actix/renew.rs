@@ -77,3 +77,16 @@ async fn a_renewal_does_not_bring_back_who_was_logged_out_elsewhere() {
     assert!(refused.starts_with("409: the session was ended while this request was under way"), "{refused}");
     assert_eq!(held(&a, &old).await, Value::Null);
 }
+
+/// The delete of a renewal ends the log-ins of its user, since it may be a logout, but not the one that it is made for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_gets_a_new_id_though_another_tab_has_logged_in_under_the_old_one() {
+    let mesh = alone("actix-renew-tabs").await;
+    let store = whose(&mesh);
+    let old = create(&store, json!({"cart": 1})).await;
+    let (mut other, state) = (load(&store, &old).await, load(&store, &old).await);
+    other.insert("user".into(), text("ada"));
+    update(&store, &old, other).await;
+    let new = renew(&store, &old, state, Some("ada")).await.unwrap();
+    assert_eq!(held(&store, &new).await, json!({"user": "ada", "cart": 1}));
+}

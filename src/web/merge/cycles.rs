@@ -34,6 +34,8 @@ struct Old {
     before: Option<Arc<Versioned>>,
     /// Whose it was then, if that is known.
     login: Option<Option<HeldLogin>>,
+    /// The family of what its user's log-ins make of it.
+    own: Option<SessionId>,
     /// Whether it had ended before any request here deleted it.
     ended_before: bool,
     deletes: u32,
@@ -85,6 +87,7 @@ impl Cycles {
             birth: None,
             before: None,
             login: None,
+            own: None,
             ended_before: given_up.is_none(),
             deletes: 0,
             creates: 0,
@@ -94,6 +97,7 @@ impl Cycles {
         });
         old.deletes += 1;
         old.due = due;
+        old.own = old.own.or(given_up.as_ref().and_then(|given_up| given_up.own));
         if let Some(before) = given_up.and_then(|given_up| given_up.before.take()) {
             old.birth = Some(before.birth.to_text());
             old.login = Some(before.session.held_login());
@@ -132,12 +136,12 @@ impl Cycles {
     }
 
     /// Whether one of the deletes of an id was a logout, now that no create can come any more. `Some` once: with
-    /// whether the session has gone on here.
-    pub fn settle(&mut self, now: Instant, id: &SessionId) -> Option<bool> {
+    /// whether the session has gone on here, and the family of its own user's log-ins.
+    pub fn settle(&mut self, now: Instant, id: &SessionId) -> Option<(bool, Option<SessionId>)> {
         let old = self.old.get_mut(&hash(id.as_bytes())).filter(|old| old.due <= now)?;
         self.held -= usize::from(old.before.take().is_some());
         let first = !std::mem::replace(&mut old.settled, true);
-        (first && old.deletes > old.creates).then_some(old.went_on)
+        (first && old.deletes > old.creates).then_some((old.went_on, old.own))
     }
 
     fn forget(&mut self, now: Instant) {
@@ -158,9 +162,10 @@ mod tests {
     use crate::mesh::Version;
 
     const ID: SessionId = SessionId::from_bytes([7; 16]);
+    const OWN: SessionId = SessionId::from_bytes([8; 16]);
 
     fn gone() -> GivenUp {
-        GivenUp { receipts: Vec::new(), before: None }
+        GivenUp { receipts: Vec::new(), before: None, own: Some(OWN) }
     }
 
     fn token() -> Token {
@@ -179,7 +184,7 @@ mod tests {
         assert_eq!(cycles.settle(now + CYCLE_WITHIN, &ID), None, "it came");
         let mut cycles = Cycles::default();
         cycles.deleted(now, ID, Some(&mut gone()));
-        assert_eq!(cycles.settle(now + CYCLE_WITHIN, &ID), Some(false));
+        assert_eq!(cycles.settle(now + CYCLE_WITHIN, &ID), Some((false, Some(OWN))));
         assert_eq!(cycles.settle(now + CYCLE_WITHIN, &ID), None, "once");
         let late = cycles.take_up(&token(), true, true).unwrap();
         assert!(!late.tied && !late.over, "a slow request gets its session, tied to no other");
@@ -191,7 +196,7 @@ mod tests {
         cycles.deleted(now, ID, Some(&mut gone()));
         cycles.deleted(now, ID, None);
         assert!(!cycles.take_up(&token(), true, true).unwrap().over);
-        assert_eq!(cycles.settle(now + CYCLE_WITHIN, &ID), Some(false));
+        assert_eq!(cycles.settle(now + CYCLE_WITHIN, &ID), Some((false, Some(OWN))));
         assert!(cycles.take_up(&token(), true, true).unwrap().over, "whose the second is nobody knows");
         assert!(!cycles.take_up(&token(), false, true).unwrap().over, "but a log-in is a log-in");
     }

@@ -70,13 +70,13 @@ impl Merge {
 }
 
 fn settle(sessions: &Sessions, cycles: &Mutex<Cycles>, id: &SessionId) {
-    let Some(went_on) = cycles.lock().settle(Instant::now(), id) else { return };
+    let Some((went_on, own)) = cycles.lock().settle(Instant::now(), id) else { return };
     // Nobody else can have given it a new id.
     let alone = sessions.mesh().members().len() <= 1;
     if alone && !went_on {
         return;
     }
-    if let Err(error) = sessions.end_rotations(id) {
+    if let Err(error) = sessions.end_rotations(id, own) {
         let session = sessions.log_name(id);
         debug!(session, %error, "what the session became under new ids could not be ended");
     }
