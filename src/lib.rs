@@ -34,7 +34,7 @@ pub use crate::driver::{ForgetError, StartError, Stopped};
 pub use mesh::AsJson;
 pub use mesh::{
     Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt,
-    RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,
+    MisbehavingInfo, RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,
 };
 
 /// The README's code compiles.

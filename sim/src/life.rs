@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use sessionmesh::core::causality::Origin;
-use sessionmesh::core::limits::Limits;
+use sessionmesh::core::limits::{Limits, MAX_BARE_TOTAL};
 use sessionmesh::core::replica::{
     Change, Claim, Entry, EntrySink, Gate, Happened, PageIn, PageOutcome, Partition, Refusal, Stamper,
     WriteError, Written,
@@ -215,7 +215,7 @@ impl Life {
     ) -> Result<Vec<Entry<'a>>, Refusal> {
         let reader = EntryReader { bases, origins };
         let resolve = |entry: &WireEntry<'a>, p: &mut Partition| {
-            let state = reader.resolve(entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
+            let state = reader.resolve_within(entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
             Ok((entry.id, state))
         };
         entries.iter().map(|entry| resolve(entry, &mut self.partition)).collect()
@@ -228,6 +228,7 @@ impl Life {
             clock: &self.clock,
             own_counter: self.counter.get(),
             inc: &self.inc,
+            room: MAX_BARE_TOTAL,
             events: Some(&mut self.events),
         };
         f(&mut self.partition, &mut gate)

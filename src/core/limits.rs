@@ -62,6 +62,36 @@ pub const ALL_COPIES_GRACE_MS: u64 = 10;
 pub const SLOW_MEMBER_MS: u64 = 1_000;
 /// Partitions asked for at once in a round; with [`Limits::page_bytes`] this bounds the bytes in flight.
 pub const ROUND_WINDOW: usize = 4;
+/// Bytes of pages that one request makes: as many as may wait for one peer. What is beyond would be dropped.
+pub const MAX_SERVED_BYTES: usize = 8 << 20;
+/// A peer whose queue of pages is full is sent none for this long (ms): an honest one asks again after
+/// [`Limits::round_timeout_ms`], and has at most [`ROUND_WINDOW`] pages under way.
+pub const FULL_PAUSE_MS: u64 = 250;
+/// Pages of one partition, one after the other, that bring nothing before the round is given up: more than the claims of
+/// [`MAX_BARE_ORIGINS`] take. A peer must not keep the one round that is under way for ever.
+pub const MAX_IDLE_PAGES: u32 = 64;
+/// Partitions refetched from one peer because an audit differs: not more often than this (ms). A peer that makes up
+/// differences must not keep a node refetching.
+pub const REFETCH_PAUSE_MS: u64 = 500;
+/// Lives known in one partition of which nothing is held, only a claim (150 bytes each): an honest mesh has tens of
+/// thousands of lives in thirty days, and whatever one wrote last is held. What is beyond is not entered, which costs
+/// rounds that find a difference, and no session.
+pub const MAX_BARE_ORIGINS: usize = 32_768;
+/// The same, of all partitions: 160 MB. It is 4,096 lives in 30 days that wrote everywhere and of which nothing is left.
+pub const MAX_BARE_TOTAL: u64 = 1 << 20;
+/// Ranges of coverage in one partition beyond one for each dot that is held (16 bytes each). Honest gaps close with the
+/// round; what a peer makes up is forgotten beyond this.
+pub const MAX_SPARE_RANGES: usize = 65_536;
+/// Peers of whom an unfinished round's claims are kept in a partition: a node has one round under way.
+pub const MAX_PENDING_PEERS: usize = 8;
+/// Members that are neither over nor linked, told of by peers: as many as a detector keeps. Four times the board's ceiling.
+pub const MAX_TOLD_MEMBERS: usize = 2_048;
+/// Marks of lives that are over, told of by peers: 500 a day for the thirty days that each is kept. Whose mark finds no room
+/// is not known here, or known and marked: it is waited for by nobody either way.
+pub const MAX_GONE_MARKS: usize = 16_384;
+/// A node whose own writes a peer claims to know better begins a new life at most this often (ms): a clone of it is met
+/// once, and a peer that lies must not make it do nothing else. What else is claimed so is left out.
+pub const MIN_IMPOSTOR_LIFE_MS: u64 = 600_000;
 /// No counter is greater: 146 million years of 1,000 writes per second. Keeps arithmetic on claims from overflowing.
 pub const MAX_COUNTER: u64 = 1 << 62;
 /// Members a detector keeps, the dead and the gone among them: four times the board's ceiling, so that a mesh told of by
@@ -112,6 +142,19 @@ pub const MAX_SYNC_NUMBERS: usize = 64 * 1024;
 pub const MAX_CLOCKS_HEARD: usize = 1_024;
 /// Peers and causes of which it is remembered that a warning was told.
 pub const MAX_WARNED: usize = 1_024;
+/// Warnings about peers told in ten seconds, whatever their number: what a person can read. The rest is a number.
+pub const MAX_WARNINGS: u32 = 64;
+/// Rules of the wire that a peer may break, each time losing its link, before it is kept out: one may be a bug that a
+/// restart cures, two a member of another version.
+pub const BREAKS_BEFORE_KEPT_OUT: u32 = 3;
+/// How long it is kept out at first (ms); twice as long each time after.
+pub const KEPT_OUT_MS: u64 = 60_000;
+/// No longer than this at once (ms): its operator may have mended it.
+pub const MAX_KEPT_OUT_MS: u64 = 3_600_000;
+/// What a peer did is remembered, and shown in health, for so long after it did so last (ms).
+pub const FAULTS_STAND_MS: u64 = 600_000;
+/// Peers of which that is remembered: more than an operator reads.
+pub const MAX_FAULTY_PEERS: usize = 256;
 /// What a frame may hold beyond its largest record.
 pub const FRAME_SLACK_BYTES: usize = 64 * 1024;
 /// Smallest `fence_after_ms`: a healthy node looks around every 250 to 500 ms, and a shorter pause is no freeze.

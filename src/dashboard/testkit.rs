@@ -88,6 +88,7 @@ pub(super) fn synthetic(members: usize) -> Gathered {
         },
         observed: Some(Arc::new(observed)),
         counts: Counts { sessions: 1_000_000, ..Counts::default() },
+        faulty: Vec::new(),
         record_bytes: 1_400_000_000,
         max_memory_bytes: u64::MAX,
         partitions: 256,

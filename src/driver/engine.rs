@@ -16,6 +16,7 @@ use tracing::{debug, error, info, warn};
 use super::absent::{Over, Remembered};
 use super::acks::Acks;
 use super::clock::Clock;
+use super::conduct::{Conduct, KeptOut};
 use super::hold::Holds;
 use super::observe::{Delays, NOTES, NoteKind, Observer, ToldOffset};
 use super::pulse::{Pulse, watch_pulse, with_pulse};
@@ -34,7 +35,7 @@ use crate::core::wall::Trust;
 use crate::discovery::{
     Discovery, DiscoveryConfig, DiscoveryError, DiscoveryEvent, GossipLink, Member, fresh_generation,
 };
-use crate::transport::{self, Drill, Event, Identity, Transport, TransportConfig, TransportError};
+use crate::transport::{self, Drill, Event, Identity, SendError, Transport, TransportConfig, TransportError};
 
 /// Gossip packets that may wait for discovery; more are dropped, as gossip may be.
 const GOSSIP_QUEUE: usize = 256;
@@ -117,6 +118,9 @@ pub(crate) struct Engine {
     dropped: u64,
     reborn: bool,
     pub(super) refusals: Refusals,
+    pub(super) conduct: Conduct,
+    /// Peers for which a page found no room.
+    full: BTreeSet<Origin>,
     pub(super) holds: Holds,
     pub(super) remembered: Remembered,
     pub(super) observer: Observer,
@@ -155,9 +159,9 @@ impl Engine {
         config.membership.validate().map_err(StartError::Config)?;
         let clock = Clock::new(config.clock_offset_ms);
         let (node, replica) = Node::new(setup(&config, clock)?);
-        let remembered = Remembered::default();
-        let life =
-            start_life(&config, (clock, &replica), &remembered.over, node.origin(), config.bind, 0).await?;
+        let (remembered, conduct) = (Remembered::default(), Conduct::default());
+        let barred = (&remembered.over, &conduct.kept_out);
+        let life = start_life(&config, (clock, &replica), barred, node.origin(), config.bind, 0).await?;
         let events = told_of(&replica);
         let holds = Holds::new(life.discovery.seed_addresses());
         let (commands, receiver) = mpsc::channel(1_024);
@@ -183,6 +187,7 @@ impl Engine {
             members: RwLock::new(Vec::new()),
             members_changed: watch::channel(0).0,
             refusals: RwLock::new(Vec::new()),
+            faulty: RwLock::new(Vec::new()),
             life: RwLock::new((node.origin(), life.transport.advertise_addr())),
             stats: Mutex::new(numbers(&node, &life, clock.now())),
             unreplicated: 0.into(),
@@ -209,6 +214,8 @@ impl Engine {
             dropped: 0,
             reborn: false,
             refusals: Refusals::default(),
+            conduct,
+            full: BTreeSet::new(),
             holds,
             remembered,
             observer: Observer::default(),
@@ -284,11 +291,19 @@ impl Engine {
     }
 
     fn drain(&mut self) {
-        while let Some(output) = self.node.poll_output() {
-            if let Some(tracer) = &self.config.tracer {
-                tracer.output(self.shared.clock.now(), &output, self.config.log_key);
+        loop {
+            while let Some(output) = self.node.poll_output() {
+                if let Some(tracer) = &self.config.tracer {
+                    tracer.output(self.shared.clock.now(), &output, self.config.log_key);
+                }
+                self.output(output);
             }
-            self.output(output);
+            let Some(peer) = self.full.pop_first() else { break };
+            let now = self.shared.clock.now();
+            if let Some(tracer) = &self.config.tracer {
+                tracer.input(now, &Input::Full { peer }, self.config.log_key);
+            }
+            self.node.handle(now, Input::Full { peer });
         }
         let backlog: usize = self.node.backlog().map(|(_, dirty, out)| dirty + usize::from(out)).sum();
         self.shared.backlog.store(backlog as u64, Ordering::Release);
@@ -303,7 +318,10 @@ impl Engine {
                 };
                 self.count_sent(peer, frame.len());
                 // A full queue or a lost link loses the frame; the core repairs by a round.
-                let _ = self.life.transport.send(peer, class, frame.into());
+                let sent = self.life.transport.send(peer, class, frame.into());
+                if class == transport::Class::Bulk && matches!(sent, Err(SendError::Backlog { .. })) {
+                    self.full.insert(peer);
+                }
             }
             Output::Datagram { peer, packet } => self.life.transport.datagram(peer, &packet),
             Output::Member(change) => self.member_changed(change),
@@ -327,6 +345,7 @@ impl Engine {
                 self.note(NoteKind::LinkClosed, Some(peer), || why.clone());
                 self.life.transport.disconnect(peer, &why);
             }
+            Output::Fault { peer, gravity, why } => self.fault(peer, gravity, why),
             Output::Serving(serving, why) => {
                 let why = self.named(&why);
                 info!(node = self.config.node, "{}: {why}", serving.word());
@@ -350,6 +369,7 @@ impl Engine {
         match event {
             Event::Up(peer) => {
                 self.remember_linked(&peer);
+                self.conduct_of(&peer);
                 self.refused_no_more(peer.addr);
                 info!(node = self.config.node, peer = peer.node, "link up, wire version {}", peer.version);
                 self.links.insert(peer.origin, (peer.link, peer.wall_offset_ms));
@@ -362,6 +382,7 @@ impl Engine {
                 if self.links.get(&origin).is_some_and(|l| l.0 == link) {
                     info!(node = self.config.node, peer = node, "link down: {reason}");
                     self.links.remove(&origin);
+                    self.conduct_over(origin);
                     self.shared.acks.link_down(origin);
                     self.input(Input::LinkDown { peer: origin });
                     self.note(NoteKind::LinkDown, Some(origin), || reason.to_string());
@@ -399,7 +420,7 @@ impl Engine {
         self.remember(&members);
         self.members = members;
         self.learn_names();
-        self.life.transport.want(self.life.discovery.addresses());
+        self.want_addresses();
         let list = |m: &Member| Listed { origin: m.origin, alive: m.alive, left: m.left };
         let listed: Vec<Listed> = self.members.iter().map(list).collect();
         self.input(Input::Board(&listed));
@@ -521,6 +542,7 @@ impl Engine {
         self.look_after_missing();
         self.publish_members();
         self.publish_refusals();
+        self.publish_conduct();
         self.publish_observed();
         self.publish_reason();
     }
@@ -536,8 +558,8 @@ impl Engine {
         let (clock, before) = ((self.shared.clock, &self.shared.replica), self.life.generation);
         let mut tries = 0;
         self.life = loop {
-            let over = &self.remembered.over;
-            match start_life(&self.config, clock, over, self.node.origin(), bind, before).await {
+            let barred = (&self.remembered.over, &self.conduct.kept_out);
+            match start_life(&self.config, clock, barred, self.node.origin(), bind, before).await {
                 Ok(life) => break life,
                 // The old socket may take a moment to go.
                 Err(error) if tries == 20 => return Err(error),
@@ -568,7 +590,7 @@ fn numbers(node: &Node, life: &Life, now: Now) -> Numbers {
 async fn start_life(
     config: &EngineConfig,
     (clock, replica): (Clock, &Arc<Replica>),
-    over: &Over,
+    (over, kept_out): (&Over, &KeptOut),
     origin: Origin,
     bind: SocketAddr,
     before: u64,
@@ -576,10 +598,13 @@ async fn start_life(
     // A life begun because the clock was set back must still be newer than the one it follows.
     let fresh = fresh_generation(clock.wall_ms(), u16::from_le_bytes(entropy()?));
     let generation = fresh.max(before + 1);
-    let over = Arc::clone(over);
+    let (over, kept_out) = (Arc::clone(over), Arc::clone(kept_out));
     let (told, asked) = (Arc::clone(replica), Arc::clone(replica));
     let network = TransportConfig {
         is_over: Arc::new(move |life| over.read().contains(&life)),
+        is_kept_out: Arc::new(move |life, addr| {
+            kept_out.read().iter().any(|(out, at)| *at == addr || life == Some(*out))
+        }),
         generation,
         advertise: config.advertise,
         versions: (config.wire.0.max(WIRE_OLDEST), config.wire.1.min(WIRE_NEWEST)),

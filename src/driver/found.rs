@@ -17,7 +17,7 @@ impl Engine {
                 self.input(Input::Gone(origin));
             }
             DiscoveryEvent::SeedsResolved(addrs) => {
-                self.life.transport.want(self.life.discovery.addresses());
+                self.want_addresses();
                 self.seeds_lead_to(addrs);
             }
             DiscoveryEvent::Namesake { addr } => self.life.transport.ask_namesake(addr),

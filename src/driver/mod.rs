@@ -6,6 +6,7 @@
 mod absent;
 mod acks;
 mod clock;
+mod conduct;
 mod engine;
 mod found;
 mod hold;
@@ -17,6 +18,7 @@ mod shared;
 mod trace;
 mod watchers;
 
+pub(crate) use conduct::Faulty;
 pub use engine::StartError;
 pub(crate) use engine::{Engine, EngineConfig};
 #[cfg(feature = "dashboard")]

@@ -45,7 +45,7 @@ pub use seen::{CaughtUp, CaughtUpTotals, MAX_SEEN, Seen};
 #[cfg(feature = "_merge")]
 pub(crate) use sessions::Asked;
 pub use sessions::Sessions;
-pub use status::{MemberInfo, RefusedInfo, Status};
+pub use status::{MemberInfo, MisbehavingInfo, RefusedInfo, Status};
 #[cfg(feature = "_merge")]
 pub(crate) use version::{Version, Versioned};
 pub use view::{FieldError, Found, Session};

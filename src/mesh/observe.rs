@@ -12,7 +12,7 @@ use crate::core::causality::Origin;
 use crate::core::replica::{Counts, Dumped, Partition, Serving};
 use crate::core::session::SessionId;
 use crate::driver::{Command, Stopped};
-pub(crate) use crate::driver::{Flow, MemberView, Note, NoteKind, Numbers, Observed};
+pub(crate) use crate::driver::{Faulty, Flow, MemberView, Note, NoteKind, Numbers, Observed};
 
 /// Answers of peers that may wait to be looked at: each holds one record.
 const INSPECTED: usize = 8;
@@ -36,6 +36,8 @@ pub(crate) struct Gathered {
     /// `None` for a quarter of a second after the first gathering.
     pub observed: Option<Arc<Observed>>,
     pub counts: Counts,
+    /// Peers that broke rules lately.
+    pub faulty: Vec<Faulty>,
     pub record_bytes: u64,
     pub max_memory_bytes: u64,
     pub partitions: u16,
@@ -104,6 +106,7 @@ impl Mesh {
             numbers: shared.stats.lock().clone(),
             observed,
             counts: shared.replica.counts(),
+            faulty: shared.faulty.read().clone(),
             record_bytes: shared.replica.record_bytes(),
             max_memory_bytes: limits.max_memory_bytes,
             partitions: limits.partitions,

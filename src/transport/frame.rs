@@ -1,7 +1,15 @@
 //! Frames on a stream: a big-endian `u32` length, then that many bytes. And the first byte of every stream.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use quinn::{ReadError, ReadExactError, RecvStream, SendStream, WriteError};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use super::limits::{FREE_FRAME_BYTES, SPARE_FRAME_BYTES, STALL, STALL_BYTES};
 
 /// Which of a link's ordered streams a frame takes. Frames of one class arrive in order; classes do not wait
 /// for each other.
@@ -94,29 +102,72 @@ pub(super) async fn read_kind(stream: &mut RecvStream) -> Result<Kind, Broken> {
     }
 }
 
-/// Allocated for a frame before any of it has come (bytes): an ordinary page fits.
-const FIRST_BYTES: usize = 512 << 10;
+/// Room for frames of which a part has come, shared by all links of a transport.
+pub(super) struct Room(Arc<Semaphore>);
+
+/// What one permit of [`Room`] stands for.
+const ROOM_BYTES: usize = FREE_FRAME_BYTES;
+
+impl Room {
+    /// Room for the largest frame, and some.
+    pub(super) fn new(max_frame_bytes: usize) -> Self {
+        let permits = (max_frame_bytes + SPARE_FRAME_BYTES).div_ceil(ROOM_BYTES);
+        Self(Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))))
+    }
+}
 
 /// Reads one frame; `None` when the peer ended the stream between two frames.
-pub(super) async fn read_frame(stream: &mut RecvStream, max_bytes: usize) -> Result<Option<Bytes>, Broken> {
+pub(super) async fn read_frame(
+    stream: &mut RecvStream,
+    max_bytes: usize,
+    room: &Room,
+) -> Result<Option<Bytes>, Broken> {
     let mut head = [0u8; 4];
     match stream.read_exact(&mut head).await {
         Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
         other => other?,
     }
     let frame_bytes = u32::from_be_bytes(head) as usize;
-    // A length is the peer's word: what is allocated follows what has come, never by more than that again.
     if frame_bytes > max_bytes {
         return Err(Broken::Protocol(format!("frame of {frame_bytes} bytes, the limit is {max_bytes}")));
     }
-    let mut frame = BytesMut::zeroed(frame_bytes.min(FIRST_BYTES));
-    stream.read_exact(&mut frame).await?;
+    read_body(stream, frame_bytes, room).await.map(Some)
+}
+
+/// A length is the peer's word: what is allocated follows what has come, never by more than that again.
+async fn read_body(stream: &mut RecvStream, frame_bytes: usize, room: &Room) -> Result<Bytes, Broken> {
+    let mut frame = BytesMut::with_capacity(frame_bytes.min(COPY_BYTES));
+    let (mut taken, mut held): (usize, Option<OwnedSemaphorePermit>) = (FREE_FRAME_BYTES, None);
     while frame.len() < frame_bytes {
-        let come = frame.len();
-        frame.resize(frame_bytes.min(2 * come), 0);
-        stream.read_exact(&mut frame[come..]).await?;
+        let begun = frame.len();
+        let some = async {
+            while frame.len() < frame_bytes.min(begun + STALL_BYTES) {
+                if frame.len() == taken {
+                    let more = room.0.clone().acquire_owned().await.map_err(|_| Broken::Gone)?;
+                    match &mut held {
+                        Some(held) => held.merge(more),
+                        none => *none = Some(more),
+                    }
+                    taken += ROOM_BYTES;
+                }
+                let wanted = frame_bytes.min(taken) - frame.len();
+                match stream.read_chunk(wanted, true).await {
+                    Ok(Some(chunk)) => frame.extend_from_slice(&chunk.bytes),
+                    Ok(None) => return Err(ReadExactError::FinishedEarly(frame.len()).into()),
+                    Err(error) => return Err(ReadExactError::ReadError(error).into()),
+                }
+            }
+            Ok::<(), Broken>(())
+        };
+        match timeout(STALL, some).await {
+            Ok(come) => come?,
+            Err(_) => {
+                let come = frame.len();
+                return Err(Broken::Protocol(format!("a frame of {frame_bytes} bytes stands still at {come}")));
+            }
+        }
     }
-    Ok(Some(frame.freeze()))
+    Ok(frame.freeze())
 }
 
 /// Frames up to this size are copied together, so that a burst of small ones costs one write.

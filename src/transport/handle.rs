@@ -24,7 +24,7 @@ use super::{
     endpoint,
     error::{RefusedReason, SendError, TransportError},
     event::{Event, PeerInfo},
-    frame::Class,
+    frame::{Class, Room},
     namesake,
     refuse::Limiter,
     shared::Shared,
@@ -78,11 +78,13 @@ impl Transport {
                 drill.name_addr(&config.node, addr);
             }
         }
+        let frame_room = Room::new(config.max_frame_bytes);
         let shared = Arc::new(Shared {
             config,
             endpoint,
             advertise,
             table,
+            frame_room,
             dialer: Mutex::new(Dialer::default()),
             counters,
             limiter: Limiter::default(),

@@ -38,7 +38,7 @@ async fn linked(to: SocketAddr) -> (Endpoint, Connection) {
     let (mut send, mut recv) = conn.open_bi().await.unwrap();
     let said = hello::encode(&Hello::of(&me, addr, false)).unwrap();
     frame::write_frames(&mut send, vec![said.into()]).await.unwrap();
-    let heard = frame::read_frame(&mut recv, MAX_HELLO_BYTES).await.unwrap().unwrap();
+    let heard = frame::read_frame(&mut recv, MAX_HELLO_BYTES, &frame::Room::new(MAX_HELLO_BYTES)).await.unwrap().unwrap();
     hello::decode_hello(&heard).unwrap();
     // Our origin is the smaller one: we decide.
     let adopt = hello::encode(&Settle::Adopt).unwrap();

@@ -141,6 +141,7 @@ pub fn give(from: &mut Hand, to: &mut Hand, id: SessionId) {
         clock: to.replica.clock(),
         own_counter: u64::MAX,
         inc: &inc,
+        room: 0,
         events: Some(&mut to.events),
     };
     from.replica.shared(ix, |source| {

@@ -4,7 +4,7 @@ use super::partition::Partition;
 use super::remote::{Gate, Refusal};
 use super::tell::{ConflictEvent, Happened, changed};
 use crate::core::causality::{Ver, origin_at};
-use crate::core::limits::{MAX_CONFLICT_EVENTS, MAX_RANGES};
+use crate::core::limits::MAX_CONFLICT_EVENTS;
 use crate::core::marks::Mark;
 use crate::core::session::{Conflict, Findings, SessionId, State, encode, is_reserved, join};
 
@@ -79,12 +79,9 @@ impl Partition {
         self.changed();
         let hard_ms = self.record(slot).hard_ms();
         for ver in beaten {
+            self.cover_dot(ver);
             let known = &mut self.known[ver.origin as usize];
-            known.cov.insert(ver.counter, ver.counter);
             known.until_ms = known.until_ms.max(hard_ms);
-            if known.cov.cap(MAX_RANGES) {
-                self.marks.hit(Mark::CoverageForgotten);
-            }
         }
     }
 

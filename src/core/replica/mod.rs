@@ -7,6 +7,7 @@
 mod arena;
 mod audit;
 mod context;
+mod cover;
 mod dump;
 mod ends;
 mod local;

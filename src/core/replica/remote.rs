@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use super::partition::{Partition, Pending, Taught};
 use super::tell::Happened;
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
-use crate::core::limits::{Limits, MAX_FORCED, MAX_TAUGHT};
+use crate::core::limits::{
+    Limits, MAX_BARE_ORIGINS, MAX_FORCED, MAX_PENDING_PEERS, MAX_RANGES, MAX_SPARE_RANGES, MAX_TAUGHT,
+};
 use crate::core::marks::Mark;
 use crate::core::session::{SessionId, State};
 use crate::core::time::HybridClock;
@@ -58,6 +60,14 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Whether only a peer that breaks a rule brings such a thing. The others come from honest peers too: who passes on
+    /// what a third made up cannot know.
+    pub fn breaks_a_rule(&self) -> bool {
+        matches!(self, Self::Malformed(_))
+    }
+}
+
 /// What became of one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admitted {
@@ -81,6 +91,8 @@ pub struct Gate<'a> {
     pub own_counter: u64,
     /// The node's freshness vector: its keys are the members.
     pub inc: &'a BTreeMap<Origin, u64>,
+    /// How many more lives of which nothing is held the whole node takes in.
+    pub room: u64,
     /// Who collects what happened, beside the watchers that are told of it at once.
     pub events: Option<&'a mut Vec<Happened>>,
 }
@@ -179,6 +191,9 @@ impl Partition {
         }
         if self.over_hard_limit(gate.limits) {
             return Err(Refusal::MemoryFull);
+        }
+        if !page.complete && page.entries.is_empty() && claims.is_empty() {
+            return Err(Refusal::Malformed("an incomplete page with nothing in it"));
         }
         self.check_claims(&claims, gate.own_counter)?;
         // Nothing lives longer, whatever a claim says: an origin would never be pruned.
@@ -281,19 +296,38 @@ impl Partition {
     }
 
     fn hold_claims(&mut self, from: Origin, epoch: u32, claims: Vec<Claim>) {
+        // Forgetting what an unfinished round has brought is safe: it is asked for again.
+        if self.pending.len() >= MAX_PENDING_PEERS && !self.pending.contains_key(&from) {
+            self.pending.pop_first();
+        }
+        let most = self.origin_ix.len() + MAX_BARE_ORIGINS;
+        let mut spare = (self.dots + 2 * MAX_SPARE_RANGES).saturating_sub(self.pending_ranges(from));
         let pending = self.pending.entry(from).or_default();
         if pending.epoch != epoch {
             *pending = Pending { epoch, ..Pending::default() };
         }
         for (origin, ranges, until_ms) in claims {
+            if pending.claims.len() >= most && !pending.claims.contains_key(&origin) {
+                self.marks.hit(Mark::OriginsBeyondBound);
+                continue;
+            }
             let held = pending.claims.entry(origin).or_default();
+            let before = held.0.ranges().len();
             held.0.union(&ranges);
+            held.0.cap((before.max(1) + spare).min(2 * MAX_RANGES + 1));
+            spare = (spare + before).saturating_sub(held.0.ranges().len());
             held.1 = held.1.max(until_ms);
         }
     }
 
+    fn pending_ranges(&self, from: Origin) -> usize {
+        let claims = self.pending.get(&from).into_iter().flat_map(|pending| pending.claims.values());
+        claims.map(|(ranges, _)| ranges.ranges().len()).sum()
+    }
+
     fn adopt(&mut self, from: Origin, inc: &[(Origin, u64)], gate: &Gate<'_>) {
         let pending = self.pending.remove(&from).unwrap_or_default();
+        let mut room = gate.room;
         for (origin, (ranges, until_ms)) in pending.claims {
             // An origin about to be pruned here would come and go for ever between nodes that prune at
             // different times.
@@ -301,7 +335,10 @@ impl Partition {
                 self.marks.hit(Mark::FadingClaimIgnored);
             } else if ranges.is_empty() {
                 self.extend_origin(origin, until_ms);
+            } else if !self.has_room_for(origin, room) {
+                self.marks.hit(Mark::OriginsBeyondBound);
             } else {
+                room -= u64::from(self.find_origin(origin).is_none()).min(room);
                 self.remember_teacher(from, origin, &ranges);
                 let ix = self.intern(origin);
                 self.add_cover(ix, &ranges, until_ms);

@@ -84,6 +84,8 @@ pub struct Replica {
     serving: AtomicU8,
     last_beat_ms: AtomicU64,
     record_bytes: AtomicU64,
+    /// Lives known, by partition, of which nothing is held.
+    bare_origins: AtomicU64,
     pub(super) principals: Mutex<Principals>,
     pub(super) watchers: OnceLock<Box<dyn Watchers>>,
     /// Whether the index may know sessions to be ended: spares its lock on every input.
@@ -106,6 +108,7 @@ impl Replica {
             serving: AtomicU8::new(Serving::Joining as u8),
             last_beat_ms: AtomicU64::new(now.mono_ms),
             record_bytes: AtomicU64::new(0),
+            bare_origins: AtomicU64::new(u64::from(limits.partitions)),
             principals: Mutex::default(),
             watchers: OnceLock::new(),
             any_due: AtomicBool::new(false),
@@ -286,7 +289,7 @@ impl Replica {
     /// Runs `f` with a partition locked exclusively, keeping the byte count in step.
     pub fn locked<T>(&self, ix: u16, f: impl FnOnce(&mut Partition) -> T) -> T {
         let mut partition = self.partitions[usize::from(ix)].write();
-        let before = partition.reserved_bytes();
+        let (before, bare) = (partition.reserved_bytes(), partition.bare_origins());
         let watchers = self.watchers.get().filter(|watchers| watchers.any());
         partition.watched = watchers.is_some();
         let out = f(&mut partition);
@@ -304,6 +307,8 @@ impl Replica {
         }
         let grown = partition.reserved_bytes().wrapping_sub(before);
         self.record_bytes.fetch_add(grown, Ordering::Relaxed);
+        let more = (partition.bare_origins() as u64).wrapping_sub(bare as u64);
+        self.bare_origins.fetch_add(more, Ordering::Relaxed);
         out
     }
 
@@ -372,6 +377,11 @@ impl Replica {
     /// Bytes of record storage reserved.
     pub fn record_bytes(&self) -> u64 {
         self.record_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Lives of which a partition knows no more than a claim, summed over partitions.
+    pub fn bare_origins(&self) -> u64 {
+        self.bare_origins.load(Ordering::Relaxed)
     }
 
     /// Adds everything that rarely happens here, and did, to `bits`: in this and in every partition.
