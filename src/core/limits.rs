@@ -125,6 +125,14 @@ pub const MAX_DEAD_BURST: usize = 128;
 pub const MAX_PUBLISHED_SUSPECTS: usize = 64;
 /// No incarnation is greater: a member that had to refute a thousand times a second would take 24 days.
 pub const MAX_INCARNATION: u32 = 1 << 31;
+/// An incarnation that others tell of a member is believed up to this far beyond the one known: only the member raises it,
+/// when it refutes, so that a greater step is a lie. What it says itself in answer to us counts, whatever others told.
+pub const MAX_TOLD_STEP: u32 = 1_024;
+/// A node that is accused under a greater incarnation than its own goes beyond it in one step up to this, and by one
+/// otherwise: nobody else can know a greater one, and a liar must not use them up.
+pub const MAX_OWN_STEP: u32 = 16;
+/// That somebody has left is asked of it itself, if another tells: at most this often (ms).
+pub const FAREWELL_PAUSE_MS: u64 = 10_000;
 /// No beat is greater (ms): 8,900 years of one process. Keeps arithmetic on beats from overflowing.
 pub const MAX_BEAT_MS: u64 = 1 << 48;
 /// Sides of a partition that may fill one record to its caps, each with other fields, and nothing is lost: a mesh of so
