@@ -119,6 +119,8 @@ pub(crate) struct Engine {
     reborn: bool,
     pub(super) refusals: Refusals,
     pub(super) conduct: Conduct,
+    /// Linked lives that the board calls over, and since when (monotonic ms).
+    pub(super) said_gone: BTreeMap<Origin, u64>,
     /// Peers for which a page found no room.
     full: BTreeSet<Origin>,
     pub(super) holds: Holds,
@@ -215,6 +217,7 @@ impl Engine {
             reborn: false,
             refusals: Refusals::default(),
             conduct,
+            said_gone: BTreeMap::new(),
             full: BTreeSet::new(),
             holds,
             remembered,
@@ -386,6 +389,7 @@ impl Engine {
                     self.shared.acks.link_down(origin);
                     self.input(Input::LinkDown { peer: origin });
                     self.note(NoteKind::LinkDown, Some(origin), || reason.to_string());
+                    self.gone_with_its_link(origin);
                     self.publish_members();
                 }
             }
