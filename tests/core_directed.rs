@@ -480,7 +480,7 @@ fn a6_an_equal_answer_also_holds_writers_to_its_time() {
     let ix = id.partition(world.limits.partitions);
     let written = node.replica.locked(ix, |p| {
         let stamper =
-            Stamper { counter: &|| 1_000, clock: node.replica.clock(), limits: node.replica.limits() };
+            Stamper { counter: &|| 1_000, clock: node.replica.clock(), limits: node.replica.limits(), full: None };
         p.edit(id, stalled.wall_ms, &change, &stamper)
     });
     assert_eq!(written, Err(WriteError::Absent));

@@ -90,6 +90,7 @@ impl Life {
             },
             clock,
             limits: &self.limits,
+            full: None,
         };
         f(&mut self.partition, self.wall_ms, &stamper)
     }
@@ -228,6 +229,7 @@ impl Life {
             clock: &self.clock,
             own_counter: self.counter.get(),
             inc: &self.inc,
+            held_bytes: 0,
             room: MAX_BARE_TOTAL,
             events: Some(&mut self.events),
         };

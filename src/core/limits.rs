@@ -163,6 +163,18 @@ pub const MAX_KEPT_OUT_MS: u64 = 3_600_000;
 pub const FAULTS_STAND_MS: u64 = 600_000;
 /// Peers of which that is remembered: more than an operator reads.
 pub const MAX_FAULTY_PEERS: usize = 256;
+/// What one blind end, or one revocation of somebody who is logged in nowhere, is taken to cost for as long as it is held
+/// (bytes): a record of 96 to 300, its slot, its place in two tables.
+pub const BLIND_BYTES: u64 = 320;
+/// Of `max_memory_bytes`, one part in so many is for blind ends and for revocations of principals who are logged in nowhere:
+/// anybody can ask for them, and each is held for as long as a session may live. At a gibibyte 200,000 of them.
+pub const BLIND_SHARE: u64 = 16;
+/// What a dot in the index takes (bytes), its share of the tree included.
+pub const DOT_BYTES: u64 = 24;
+/// What a known origin takes (bytes), beside its coverage.
+pub const ORIGIN_BYTES: u64 = 176;
+/// What a session's place in the index of principals takes (bytes).
+pub const BINDING_BYTES: u64 = 40;
 /// What a frame may hold beyond its largest record.
 pub const FRAME_SLACK_BYTES: usize = 64 * 1024;
 /// Smallest `fence_after_ms`: a healthy node looks around every 250 to 500 ms, and a shorter pause is no freeze.
@@ -204,10 +216,12 @@ pub struct Limits {
     pub max_record_bytes: usize,
     /// Fields that edits may set in one session, *cluster-wide*. Removed ones do not count.
     pub max_fields: usize,
-    /// Local creates are refused once the records of this node take more (bytes). Never evicts: evicting a
-    /// session while claiming its dots would lose it for joiners.
+    /// What records and all that is kept of them may take (bytes). Near it writes are refused, in an order that protects
+    /// log-outs and log-ins: [`Need`](super::replica::Need). Never evicts: evicting a session while claiming its dots would
+    /// lose it for joiners.
     pub max_memory_bytes: u64,
-    /// Beyond this (bytes) incoming coverage is not adopted either.
+    /// Beyond this (bytes) sessions that come in are not taken in either, and no coverage is adopted. Without a value of
+    /// its own twice `max_memory_bytes`: two sides of a cut that are both full fit.
     pub hard_memory_bytes: u64,
     /// A gap between two beats longer than this (ms) means the process was frozen: it fences itself. No later than the
     /// others can have given it up ([`membership::Config::earliest_death_ms`](super::membership::Config)), or it would
@@ -311,6 +325,15 @@ impl Limits {
         match rules.into_iter().find(|(ok, _)| !ok) {
             Some((_, why)) => Err(why),
             None => Ok(()),
+        }
+    }
+
+    /// What may be held at all (bytes), if there is a bound.
+    pub fn hard_memory(&self) -> u64 {
+        match (self.hard_memory_bytes, self.max_memory_bytes) {
+            (u64::MAX, u64::MAX) => u64::MAX,
+            (u64::MAX, max) => max.saturating_mul(2),
+            (hard, _) => hard,
         }
     }
 

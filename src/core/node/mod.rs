@@ -538,6 +538,7 @@ impl Node {
             clock: self.replica.clock(),
             own_counter: self.replica.counter(),
             inc: &self.inc,
+            held_bytes: self.replica.held_bytes(),
             room: MAX_BARE_TOTAL.saturating_sub(self.replica.bare_origins()),
             events: self.watched.then_some(&mut events),
         };

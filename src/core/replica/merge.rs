@@ -45,6 +45,11 @@ impl Partition {
                 if len > max && len > self.record(at).bytes_len() {
                     return Err(Refusal::Overgrown { id, bytes: len, max });
                 }
+                let full = gate.limits.hard_memory() < gate.held_bytes;
+                if full && len > self.record(at).bytes_len() && matches!(joined, State::Live(_)) {
+                    self.marks.hit(Mark::HardMemoryLimit);
+                    return Err(Refusal::MemoryFull);
+                }
                 events.extend(heard.then(|| changed(id, (&old, &joined), &findings, told)).flatten());
             }
             let shown = findings.conflicts.iter().filter(|c| heard && !is_reserved(c.key));

@@ -42,6 +42,8 @@ pub(super) struct Slot {
     pub untold: bool,
     /// Only what nobody may bring back is left of the session (`revived.rs`).
     pub stub: bool,
+    /// It was made here for somebody who is not here (`memory.rs`).
+    pub blind: bool,
 }
 
 /// One op of our own, remembered for pushes.
@@ -126,6 +128,8 @@ pub struct Partition {
     /// Dots held, and ranges covered, of all origins.
     pub(super) dots: usize,
     pub(super) cov_ranges: usize,
+    /// Slots that are marked blind.
+    pub(super) blind: u64,
     pub(super) own: OriginIx,
     /// The last own dot written here.
     pub(super) own_last: u64,
@@ -176,6 +180,7 @@ impl Partition {
             held_origins: 0,
             dots: 0,
             cov_ranges: 0,
+            blind: 0,
             own: 0,
             own_last: 0,
             own_over: 0,
@@ -349,6 +354,7 @@ impl Partition {
             entry.remove();
         }
         self.arena.remove(self.slots[slot as usize].place);
+        self.blind -= u64::from(self.slots[slot as usize].blind);
         self.slots[slot as usize] = Slot::default();
         self.vacant.push(slot);
         self.revived.remove(&id);
@@ -436,6 +442,11 @@ impl Partition {
     /// Own write events here after this counter, of those remembered: at most [`RECENT_OPS`].
     pub fn own_since(&self, counter: u64) -> usize {
         self.recent.iter().rev().take_while(|op| op.counter > counter).count()
+    }
+
+    /// Bytes of the table of ids.
+    pub(super) fn ids_bytes(&self) -> usize {
+        self.ids.allocation_size()
     }
 
     /// Bytes of record storage reserved.

@@ -13,7 +13,7 @@ use crate::core::limits::{
     Limits, MAX_BARE_ORIGINS, MAX_FORCED, MAX_PENDING_PEERS, MAX_RANGES, MAX_SPARE_RANGES, MAX_TAUGHT,
 };
 use crate::core::marks::Mark;
-use crate::core::session::{SessionId, State};
+use crate::core::session::{REVOKED_KEY, SessionId, State};
 use crate::core::time::HybridClock;
 
 /// One session's state, or a part of it, as it came in, its origins already mapped to this partition's table.
@@ -91,6 +91,8 @@ pub struct Gate<'a> {
     pub own_counter: u64,
     /// The node's freshness vector: its keys are the members.
     pub inc: &'a BTreeMap<Origin, u64>,
+    /// What this node holds (bytes).
+    pub held_bytes: u64,
     /// How many more lives of which nothing is held the whole node takes in.
     pub room: u64,
     /// Who collects what happened, beside the watchers that are told of it at once.
@@ -147,7 +149,7 @@ impl Partition {
         for entry in entries {
             whole &= self.admit_from(from, entry, gate)? != Admitted::NeedFull;
         }
-        if !whole && !mutant!(PushAdoptedDespiteBlock) || self.over_hard_limit(gate.limits) {
+        if !whole && !mutant!(PushAdoptedDespiteBlock) || self.is_beyond_hard(gate, false) {
             self.marks.hit(Mark::PushNotAdopted);
             return Ok(false);
         }
@@ -189,7 +191,7 @@ impl Partition {
         for (id, _) in page.entries.iter().filter(|(id, _)| page.forced.contains(id)) {
             self.confirm_revived(*id, page.from);
         }
-        if self.over_hard_limit(gate.limits) {
+        if self.is_beyond_hard(gate, false) {
             return Err(Refusal::MemoryFull);
         }
         if !page.complete && page.entries.is_empty() && claims.is_empty() {
@@ -347,9 +349,11 @@ impl Partition {
         self.refresh(inc);
     }
 
-    fn over_hard_limit(&self, limits: &Limits) -> bool {
-        let over = limits.hard_memory_bytes != u64::MAX
-            && self.reserved_bytes() > limits.hard_memory_bytes / u64::from(limits.partitions);
+    /// Whether so much is held that nothing more is taken in; ends and revocations have a sixteenth more.
+    fn is_beyond_hard(&self, gate: &Gate<'_>, is_end: bool) -> bool {
+        let hard = gate.limits.hard_memory();
+        let most = hard.saturating_add(if is_end { hard / 16 } else { 0 });
+        let over = hard != u64::MAX && gate.held_bytes > most;
         if over {
             self.marks.hit(Mark::HardMemoryLimit);
         }
@@ -379,6 +383,9 @@ impl Partition {
         // A stub stands for a session that is not here: only a whole record makes it one again.
         let whole_here = slot.filter(|&slot| !self.slots[slot as usize].stub);
         let was_reaped = whole_here.is_none() && self.was_reaped(state);
+        if slot.is_none() && self.is_beyond_hard(gate, is_end(state)) {
+            return Err(Refusal::MemoryFull);
+        }
         let admitted = match state {
             State::Dead(dead) => {
                 if mutant!(UnknownTombstoneDropped) && slot.is_none() {
@@ -476,6 +483,14 @@ impl Partition {
             return Err(Refusal::Malformed("a hard deadline beyond max_lifetime_ms"));
         }
         Ok(())
+    }
+}
+
+/// Whether an entry ends sessions: a tombstone, or a revocation.
+fn is_end(state: &State<'_>) -> bool {
+    match state {
+        State::Dead(_) => true,
+        State::Live(live) => live.fields.iter().any(|field| field.key == REVOKED_KEY && field.value.is_some()),
     }
 }
 
