@@ -33,8 +33,9 @@ pub use crate::driver::{ForgetError, StartError, Stopped};
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
 pub use mesh::AsJson;
 pub use mesh::{
-    Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt,
-    MisbehavingInfo, RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Status, TooFewCopies, Watch,
+    Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh,
+    MisbehavingInfo, Receipt, RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Status,
+    TooFewCopies, Watch,
 };
 
 /// The README's code compiles.

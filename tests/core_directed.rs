@@ -479,8 +479,12 @@ fn a6_an_equal_answer_also_holds_writers_to_its_time() {
     let change = Change { fields: vec![("f", Some(b"late"))], ..Change::default() };
     let ix = id.partition(world.limits.partitions);
     let written = node.replica.locked(ix, |p| {
-        let stamper =
-            Stamper { counter: &|| 1_000, clock: node.replica.clock(), limits: node.replica.limits(), full: None };
+        let stamper = Stamper {
+            counter: &|| 1_000,
+            clock: node.replica.clock(),
+            limits: node.replica.limits(),
+            full: None,
+        };
         p.edit(id, stalled.wall_ms, &change, &stamper)
     });
     assert_eq!(written, Err(WriteError::Absent));

@@ -485,7 +485,11 @@ fn a_revocation_takes_the_place_of_this_nodes_last_one_and_ends_what_came_betwee
         let of_ada = [world.create_of(0, "ada"), world.create_of(1, "ada")];
         world.settle();
         let first = world.revoke(0, "ada", None);
-        assert_eq!(first.ended.len(), 2, "round {round}: a log-in that had seen the last one has not seen this one");
+        assert_eq!(
+            first.ended.len(),
+            2,
+            "round {round}: a log-in that had seen the last one has not seen this one"
+        );
         world.settle();
         assert!(of_ada.iter().all(|id| shown(&world, *id) == [false; 3]));
     }

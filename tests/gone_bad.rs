@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use sessionmesh::core::causality::{Origin, RangeSet};
 use sessionmesh::core::limits::{
-    FULL_PAUSE_MS, Limits, MAX_BARE_ORIGINS, MAX_GONE_MARKS, MAX_IDLE_PAGES, MAX_SERVED_BYTES, MAX_SPARE_RANGES,
-    MAX_TOLD_MEMBERS, MAX_WARNINGS, MIN_IMPOSTOR_LIFE_MS, REFETCH_PAUSE_MS, ROUND_WINDOW,
+    FULL_PAUSE_MS, Limits, MAX_BARE_ORIGINS, MAX_GONE_MARKS, MAX_IDLE_PAGES, MAX_SERVED_BYTES,
+    MAX_SPARE_RANGES, MAX_TOLD_MEMBERS, MAX_WARNINGS, MIN_IMPOSTOR_LIFE_MS, REFETCH_PAUSE_MS, ROUND_WINDOW,
 };
 use sessionmesh::core::membership;
 use sessionmesh::core::node::{Gravity, Input, Node, Output, Setup};
 use sessionmesh::core::replica::{Change, GONE, Replica};
 use sessionmesh::core::replication::{
-    Bases, EntryWriter, Inc, Message, PageHeader, SyncItem, WIRE_NEWEST, decode, encode, encode_page, flatten_ranges,
+    Bases, EntryWriter, Inc, Message, PageHeader, SyncItem, WIRE_NEWEST, decode, encode, encode_page,
+    flatten_ranges,
 };
 use sessionmesh::core::session::{Op, State, Ttl};
 use sessionmesh::core::time::{Hlc, Now};
@@ -216,7 +217,8 @@ fn made_up_lives_are_entered_up_to_a_bound_and_the_round_completes() {
     let (round, items) = victim.asks(0);
     let (origins, claims) = made_up(2 * MAX_BARE_ORIGINS, &RangeSet::from_range(1, 9), WALL_MS + 60_000);
     let header = page_to(round, &items[0], origins, claims);
-    let told = victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+    let told =
+        victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
     assert!(!is_dropped(&told), "an honest peer may pass on what it was told");
     assert!((MAX_BARE_ORIGINS / 2..=MAX_BARE_ORIGINS).contains(&victim.bare()), "{}", victim.bare());
     // What is passed on can be read, whatever there is of it.
@@ -262,7 +264,9 @@ fn made_up_gaps_are_forgotten_beyond_a_bound() {
     let (origins, claims) = made_up(100, &gaps, WALL_MS + 60_000);
     let header = page_to(round, &items[0], origins, claims);
     victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
-    let ranges = victim.replica.shared(items[0].partition, |p| p.coverage().map(|(_, r)| r.ranges().len()).sum::<usize>());
+    let ranges = victim
+        .replica
+        .shared(items[0].partition, |p| p.coverage().map(|(_, r)| r.ranges().len()).sum::<usize>());
     assert!(ranges <= MAX_SPARE_RANGES + 200, "{ranges} ranges");
 }
 
@@ -305,8 +309,10 @@ fn a_round_that_brings_nothing_ends() {
     let (origins, claims) = made_up(1, &RangeSet::from_range(1, 9), WALL_MS + 60_000);
     let mut told = Vec::new();
     for n in 0..=u64::from(MAX_IDLE_PAGES) + 1 {
-        let header = PageHeader { complete: false, ..page_to(round, &asked, origins.clone(), claims.clone()) };
-        told = victim.input(60 + n, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+        let header =
+            PageHeader { complete: false, ..page_to(round, &asked, origins.clone(), claims.clone()) };
+        told = victim
+            .input(60 + n, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
         let again = told.iter().find_map(|o| match said(o, BAD) {
             Some(Message::Sync { items, .. }) => items.into_iter().find(|i| i.partition == asked.partition),
             _ => None,
@@ -324,7 +330,8 @@ fn an_empty_page_that_is_not_the_last_is_refused() {
     let mut victim = Victim::new(&[BAD]);
     let (round, items) = victim.asks(0);
     let header = PageHeader { complete: false, ..page_to(round, &items[0], vec![], vec![]) };
-    let told = victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+    let told =
+        victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
     assert!(is_dropped(&told));
 }
 
@@ -342,7 +349,9 @@ fn equal_told(victim: &mut Victim, inc: Inc) -> Vec<Output> {
 /// 120,000 members that do not exist made every page too large for its frame.
 #[test]
 fn members_that_a_peer_makes_up_are_taken_in_up_to_a_bound() {
-    for (value, most) in [(0, MAX_TOLD_MEMBERS), (WALL_MS, MAX_TOLD_MEMBERS), (GONE | (WALL_MS + 1), MAX_GONE_MARKS)] {
+    for (value, most) in
+        [(0, MAX_TOLD_MEMBERS), (WALL_MS, MAX_TOLD_MEMBERS), (GONE | (WALL_MS + 1), MAX_GONE_MARKS)]
+    {
         let mut victim = Victim::new(&[BAD, GOOD]);
         let told = equal_told(&mut victim, crowd(120_000, value));
         let held = victim.node.freshness().len();
@@ -369,8 +378,13 @@ fn nobody_is_taken_in_unasked() {
         let equal = Message::Equal { round, wall_ms: WALL_MS, ready: true, inc: crowd(1_000, WALL_MS) };
         victim.hear(2, BAD, &equal);
         let hashes = vec![0; 8 * 4];
-        let unequal =
-            Message::Unequal { round, wall_ms: WALL_MS, ready: true, inc: crowd(1_000, WALL_MS), hashes: &hashes };
+        let unequal = Message::Unequal {
+            round,
+            wall_ms: WALL_MS,
+            ready: true,
+            inc: crowd(1_000, WALL_MS),
+            hashes: &hashes,
+        };
         victim.hear(2, BAD, &unequal);
     }
     assert_eq!(victim.node.freshness().len(), before);
@@ -431,7 +445,12 @@ fn hint(victim: &mut Victim, ms: u64, peer: Origin) -> Vec<Output> {
     let bases = Bases { wall_ms, counter: 0, version: WIRE_NEWEST };
     let mut writer = EntryWriter::new(bases, None);
     let record = life.partition.get(session).expect("there");
-    sessionmesh::core::replica::EntrySink::entry(&mut writer, session, &record.state(), life.partition.origins());
+    sessionmesh::core::replica::EntrySink::entry(
+        &mut writer,
+        session,
+        &record.state(),
+        life.partition.origins(),
+    );
     let (n, body) = writer.take();
     let header = PageHeader { wall_ms, ..page_to(99, &item(0), writer.table(), vec![]) };
     let bytes = encode_page(WIRE_NEWEST, &header, n, &body);
@@ -529,6 +548,7 @@ fn an_honest_mesh_of_tens_of_thousands_of_lives_is_taken_in_whole() {
     let (round, items) = victim.asks(0);
     let (origins, claims) = made_up(20_000, &RangeSet::from_range(1, 9), WALL_MS + 86_400_000);
     let header = page_to(round, &items[0], origins, claims);
-    let told = victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+    let told =
+        victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
     assert!(victim.bare() >= 20_000 && lines(&told) == 0 && !is_blamed(&told, Gravity::Strange));
 }

@@ -17,7 +17,15 @@ const TTL: Ttl = Ttl::Sliding(600_000);
 fn node(max: u64, seed: u8) -> (Node, Arc<Replica>) {
     let limits = Limits { partitions: 16, max_memory_bytes: max, ..Limits::default() };
     let (limits, seed) = (limits, [seed; 32]);
-    Node::new(Setup { limits, seed, hash_key: 7, has_seeds: false, watched: false, membership: None, now: NOW })
+    Node::new(Setup {
+        limits,
+        seed,
+        hash_key: 7,
+        has_seeds: false,
+        watched: false,
+        membership: None,
+        now: NOW,
+    })
 }
 
 fn create(replica: &Replica, id: SessionId, principal: Option<&str>, bytes: usize) -> Result<(), WriteError> {

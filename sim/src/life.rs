@@ -216,7 +216,8 @@ impl Life {
     ) -> Result<Vec<Entry<'a>>, Refusal> {
         let reader = EntryReader { bases, origins };
         let resolve = |entry: &WireEntry<'a>, p: &mut Partition| {
-            let state = reader.resolve_within(entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
+            let state =
+                reader.resolve_within(entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
             Ok((entry.id, state))
         };
         entries.iter().map(|entry| resolve(entry, &mut self.partition)).collect()

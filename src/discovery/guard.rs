@@ -119,7 +119,8 @@ impl Guard {
     ) -> Vec<inspect::DigestEntry> {
         let mut kept = Vec::with_capacity(entries.len());
         let mut told = self.known.values().filter(|known| known.told_by == Some(from)).count();
-        let (reserved, share) = (self.max_incarnations / RESERVED_SHARE, self.max_incarnations.div_ceil(SENDER_SHARE));
+        let (reserved, share) =
+            (self.max_incarnations / RESERVED_SHARE, self.max_incarnations.div_ceil(SENDER_SHARE));
         for entry in entries {
             if self.known.contains_key(&entry.id) {
                 kept.push(entry);

@@ -135,8 +135,9 @@ mod tests {
         let told = |own: u128| {
             let own = ((5, Origin(own)), false);
             let mut rivals = Rivals::default();
-            let look =
-                |second| rivals.look(&[rival(5, second)], "me", own, u64::MAX, (second * ROUND_MS, ROUND_MS)).len();
+            let look = |second| {
+                rivals.look(&[rival(5, second)], "me", own, u64::MAX, (second * ROUND_MS, ROUND_MS)).len()
+            };
             (0..20).map(look).sum::<usize>()
         };
         assert_eq!((told(5), told(9)), (1, 0));
@@ -151,7 +152,9 @@ mod tests {
             let look = |second| {
                 let mut rival = rival(9, second);
                 rival.facts.extend(theirs.then(|| (keys::SERVED.to_owned(), "1".to_owned())));
-                rivals.look(&[rival], "me", ((5, Origin(5)), ours), u64::MAX, (second * ROUND_MS, ROUND_MS)).len()
+                rivals
+                    .look(&[rival], "me", ((5, Origin(5)), ours), u64::MAX, (second * ROUND_MS, ROUND_MS))
+                    .len()
             };
             assert_eq!((0..20).map(look).sum::<usize>(), expected, "{ours} {theirs}");
         }

@@ -62,7 +62,8 @@ impl Conduct {
     fn fault(&mut self, now_ms: u64, peer: Origin, gravity: Gravity, why: String) -> Option<u64> {
         let (node, addr) = self.linked.get(&peer)?.clone();
         if self.faulty.len() >= MAX_FAULTY_PEERS && !self.faulty.contains_key(&addr) {
-            let oldest = self.faulty.values().filter(|f| f.kept_out_until_ms.is_none()).min_by_key(|f| f.last_ms);
+            let oldest =
+                self.faulty.values().filter(|f| f.kept_out_until_ms.is_none()).min_by_key(|f| f.last_ms);
             let oldest = oldest.map(|faulty| faulty.addr)?;
             self.faulty.remove(&oldest);
         }
@@ -103,7 +104,8 @@ impl Conduct {
         self.faulty.retain(|_, f| f.kept_out_until_ms.is_some() || now_ms < f.last_ms + FAULTS_STAND_MS);
         if let_in {
             let faulty = &self.faulty;
-            let is_out = |addr: &SocketAddr| faulty.get(addr).is_some_and(|f: &Faulty| f.kept_out_until_ms.is_some());
+            let is_out =
+                |addr: &SocketAddr| faulty.get(addr).is_some_and(|f: &Faulty| f.kept_out_until_ms.is_some());
             self.kept_out.write().retain(|(_, addr)| is_out(addr));
         }
         let_in
@@ -126,7 +128,11 @@ impl Engine {
         let now_ms = self.shared.clock.now().mono_ms;
         if let Some(for_ms) = self.conduct.fault(now_ms, peer, gravity, why.clone()) {
             let (node, seconds) = (self.name_of(peer), for_ms / 1_000);
-            warn!(node = self.config.node, peer = node, "kept out for {seconds} s, having broken rules again and again: {why}");
+            warn!(
+                node = self.config.node,
+                peer = node,
+                "kept out for {seconds} s, having broken rules again and again: {why}"
+            );
             let text = format!("kept out for {seconds} s, having broken rules again and again: {why}");
             self.note(NoteKind::Warning, Some(peer), || text);
             self.life.transport.disconnect(peer, "kept out for a while");

@@ -118,3 +118,37 @@ async fn handshake(shared: &Arc<Shared>, incoming: Incoming) -> Result<(), Failu
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(n: u32) -> IpAddr {
+        IpAddr::from((0x0a00_0000 + n).to_be_bytes())
+    }
+
+    #[test]
+    fn many_handshakes_have_to_prove_their_address_and_one_address_cannot_take_all_seats() {
+        let door = Arc::new(Door::default());
+        let mut seats = Vec::new();
+        let admit = |n, proven| door.admit(ip(n), proven);
+        for n in 0..RETRY_FROM as u32 {
+            match admit(n, false) {
+                Admission::Served(seat) => seats.push(seat),
+                _ => panic!("the first {RETRY_FROM} are served at once"),
+            }
+        }
+        assert!(matches!(admit(9_999, false), Admission::Prove));
+        while let Admission::Served(seat) = admit(7, true) {
+            seats.push(seat);
+        }
+        assert_eq!(seats.len(), RETRY_FROM + MAX_HANDSHAKES_PER_IP - 1);
+        let Admission::Served(other) = admit(8_888, true) else {
+            panic!("another address still finds a seat")
+        };
+        drop(other);
+        drop(seats);
+        assert!(matches!(admit(7, false), Admission::Served(_)), "and all are given back");
+        assert!(door.seats.lock().by_ip.len() <= 1);
+    }
+}

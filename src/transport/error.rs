@@ -166,10 +166,12 @@ impl fmt::Display for RefusedReason {
             Self::LifeOver { ours: true } => {
                 f.write_str("this node's life was declared over there: it goes on under a new one")
             }
-            Self::KeptOut { ours: false } => f.write_str("kept out for a while: it broke rules again and again"),
-            Self::KeptOut { ours: true } => {
-                f.write_str("it keeps this node out for a while: it says that this node broke rules again and again")
+            Self::KeptOut { ours: false } => {
+                f.write_str("kept out for a while: it broke rules again and again")
             }
+            Self::KeptOut { ours: true } => f.write_str(
+                "it keeps this node out for a while: it says that this node broke rules again and again",
+            ),
             Self::Protocol(what) => write!(f, "broke the protocol: {what}"),
             Self::Other(code) => write!(f, "refused us with unknown code {code}"),
         }

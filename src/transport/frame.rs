@@ -1,6 +1,9 @@
 //! Frames on a stream: a big-endian `u32` length, then that many bytes. And the first byte of every stream.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use quinn::{ReadError, ReadExactError, RecvStream, SendStream, WriteError};
@@ -103,7 +106,32 @@ pub(super) async fn read_kind(stream: &mut RecvStream) -> Result<Kind, Broken> {
 }
 
 /// Room for frames of which a part has come, shared by all links of a transport.
-pub(super) struct Room(Arc<Semaphore>);
+pub(super) struct Room {
+    permits: Arc<Semaphore>,
+    /// Bytes allocated for such frames.
+    held: AtomicUsize,
+}
+
+/// A frame of which a part has come.
+struct Growing<'r> {
+    bytes: BytesMut,
+    counted: usize,
+    room: &'r Room,
+}
+
+impl Growing<'_> {
+    fn count(&mut self) {
+        let now = self.bytes.capacity();
+        self.room.held.fetch_add(now.wrapping_sub(self.counted), Ordering::Relaxed);
+        self.counted = now;
+    }
+}
+
+impl Drop for Growing<'_> {
+    fn drop(&mut self) {
+        self.room.held.fetch_sub(self.counted, Ordering::Relaxed);
+    }
+}
 
 /// What one permit of [`Room`] stands for.
 const ROOM_BYTES: usize = FREE_FRAME_BYTES;
@@ -112,7 +140,14 @@ impl Room {
     /// Room for the largest frame, and some.
     pub(super) fn new(max_frame_bytes: usize) -> Self {
         let permits = (max_frame_bytes + SPARE_FRAME_BYTES).div_ceil(ROOM_BYTES);
-        Self(Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))))
+        let permits = Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
+        Self { permits, held: AtomicUsize::new(0) }
+    }
+
+    /// Bytes allocated for frames of which a part has come.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 }
 
@@ -136,24 +171,29 @@ pub(super) async fn read_frame(
 
 /// A length is the peer's word: what is allocated follows what has come, never by more than that again.
 async fn read_body(stream: &mut RecvStream, frame_bytes: usize, room: &Room) -> Result<Bytes, Broken> {
-    let mut frame = BytesMut::with_capacity(frame_bytes.min(COPY_BYTES));
+    let bytes = BytesMut::with_capacity(frame_bytes.min(COPY_BYTES));
+    let mut growing = Growing { bytes, counted: 0, room };
+    growing.count();
     let (mut taken, mut held): (usize, Option<OwnedSemaphorePermit>) = (FREE_FRAME_BYTES, None);
-    while frame.len() < frame_bytes {
-        let begun = frame.len();
+    while growing.bytes.len() < frame_bytes {
+        let begun = growing.bytes.len();
         let some = async {
-            while frame.len() < frame_bytes.min(begun + STALL_BYTES) {
-                if frame.len() == taken {
-                    let more = room.0.clone().acquire_owned().await.map_err(|_| Broken::Gone)?;
+            while growing.bytes.len() < frame_bytes.min(begun + STALL_BYTES) {
+                if growing.bytes.len() == taken {
+                    let more = room.permits.clone().acquire_owned().await.map_err(|_| Broken::Gone)?;
                     match &mut held {
                         Some(held) => held.merge(more),
                         none => *none = Some(more),
                     }
                     taken += ROOM_BYTES;
                 }
-                let wanted = frame_bytes.min(taken) - frame.len();
+                let wanted = frame_bytes.min(taken) - growing.bytes.len();
                 match stream.read_chunk(wanted, true).await {
-                    Ok(Some(chunk)) => frame.extend_from_slice(&chunk.bytes),
-                    Ok(None) => return Err(ReadExactError::FinishedEarly(frame.len()).into()),
+                    Ok(Some(chunk)) => {
+                        growing.bytes.extend_from_slice(&chunk.bytes);
+                        growing.count();
+                    }
+                    Ok(None) => return Err(ReadExactError::FinishedEarly(growing.bytes.len()).into()),
                     Err(error) => return Err(ReadExactError::ReadError(error).into()),
                 }
             }
@@ -162,12 +202,14 @@ async fn read_body(stream: &mut RecvStream, frame_bytes: usize, room: &Room) -> 
         match timeout(STALL, some).await {
             Ok(come) => come?,
             Err(_) => {
-                let come = frame.len();
-                return Err(Broken::Protocol(format!("a frame of {frame_bytes} bytes stands still at {come}")));
+                let come = growing.bytes.len();
+                return Err(Broken::Protocol(format!(
+                    "a frame of {frame_bytes} bytes stands still at {come}"
+                )));
             }
         }
     }
-    Ok(frame.freeze())
+    Ok(std::mem::take(&mut growing.bytes).freeze())
 }
 
 /// Frames up to this size are copied together, so that a burst of small ones costs one write.

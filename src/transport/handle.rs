@@ -182,6 +182,12 @@ impl Transport {
         self.shared.counters.read()
     }
 
+    /// Bytes allocated for frames of which a part has come.
+    #[cfg(test)]
+    pub(super) fn unfinished_bytes(&self) -> usize {
+        self.shared.frame_room.held_bytes()
+    }
+
     /// Leaves in order: takes no more, waits up to a second until peers acknowledged what was queued, says
     /// "leaving", and waits up to another second until the port is quiet. The port is free afterwards.
     pub async fn close(&self) {

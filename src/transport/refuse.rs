@@ -196,10 +196,12 @@ mod tests {
     #[test]
     fn lines_go_by_the_address_without_its_port_and_by_a_budget() {
         let limiter = Limiter::default();
-        let told = (1..3_000u16).filter(|_| limiter.line([10, 0, 0, 1].into(), "wrong_secret").0.is_some()).count();
+        let told =
+            (1..3_000u16).filter(|_| limiter.line([10, 0, 0, 1].into(), "wrong_secret").0.is_some()).count();
         assert_eq!(told, 1, "3,000 attempts of one stranger, from as many ports");
         let from = |n: u32| IpAddr::from(n.to_be_bytes());
-        let told = (0..3_000).filter(|n| limiter.line(from(0x0b00_0000 + n), "wrong_secret").0.is_some()).count();
+        let told =
+            (0..3_000).filter(|n| limiter.line(from(0x0b00_0000 + n), "wrong_secret").0.is_some()).count();
         assert_eq!(told, MAX_LINES_PER_CAUSE as usize - 1, "from as many addresses");
         assert!(limiter.line([10, 0, 0, 1].into(), "clock_skew").0.is_some(), "another cause has its own");
     }

@@ -69,6 +69,10 @@ impl Shake {
             // Told at once: its own eyes see nothing wrong, and it would take the link for one that is up.
             return Err(Failure::Refused(RefusedReason::LifeOver { ours: false }));
         }
+        if (shake.shared.config.is_kept_out)(Some(theirs.origin), canonical(shake.conn.remote_address())) {
+            // As above.
+            return Err(Failure::Refused(RefusedReason::KeptOut { ours: false }));
+        }
         // Said before judging: the dialer shall see with its own eyes why the two do not fit.
         let namesake = shake.shared.table.namesake(&theirs.node, theirs.origin);
         shake.say_hello(linked, namesake).await?;

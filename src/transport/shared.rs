@@ -110,12 +110,19 @@ impl Shared {
         let word = reason.word();
         let (line, left_out) = self.limiter.line(addr.ip(), word);
         if left_out > 0 {
-            tracing::warn!(reason = word, "{left_out} more refusals ({word}) were left out in the last ten seconds");
+            tracing::warn!(
+                reason = word,
+                "{left_out} more refusals ({word}) were left out in the last ten seconds"
+            );
         }
         if let Some(more) = line {
             let cluster = &self.config.cluster;
             let node = node.unwrap_or("unknown");
-            let more = if more > 0 { format!(" (and {more} times more since this was told last)") } else { String::new() };
+            let more = if more > 0 {
+                format!(" (and {more} times more since this was told last)")
+            } else {
+                String::new()
+            };
             tracing::warn!(%addr, node, cluster, reason = word, "no link with {addr} ({node}): {reason}{more}");
         }
         if self.limiter.news(addr, word) || dialled {

@@ -74,7 +74,9 @@ impl Hand {
     pub fn revoke(&mut self, principal: &str, spared: Option<SessionId>) -> (SessionId, Vec<SessionId>) {
         let id = self.mint();
         let revoked = self.replica.revoke(principal, spared, id, self.now).unwrap();
-        let of = |p: &Partition| p.records().map(|r| r.id()).find(|id| marker(p, *id) == Some(revoked.written.dot));
+        let of = |p: &Partition| {
+            p.records().map(|r| r.id()).find(|id| marker(p, *id) == Some(revoked.written.dot))
+        };
         // It may have taken an earlier one's place.
         let id = self.replica.shared(revoked.written.partition, of).unwrap();
         (id, revoked.ended)

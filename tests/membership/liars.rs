@@ -20,7 +20,11 @@ fn a_goodbye_in_anothers_name_takes_nobody_out() {
         net.tell(B, A, goodbye(S));
         net.run(FAREWELL_PAUSE_MS + SECOND_MS);
     }
-    assert!((0..8).filter(|&at| at != S).all(|at| net.state(at, S) == State::Alive && net.story(at, S).is_empty()));
+    assert!(
+        (0..8)
+            .filter(|&at| at != S)
+            .all(|at| net.state(at, S) == State::Alive && net.story(at, S).is_empty())
+    );
 }
 
 #[test]
@@ -124,7 +128,12 @@ fn only_a_relay_that_was_asked_speaks_for_a_member() {
         }
         let target = Pulse { incarnation: 0, ..net.pulse(S) };
         for probe in 0..40 {
-            net.forge(77, A, Pulse { incarnation: 0, beat_ms: 1 }, Message::Relayed { seq: seq + probe, target });
+            net.forge(
+                77,
+                A,
+                Pulse { incarnation: 0, beat_ms: 1 },
+                Message::Relayed { seq: seq + probe, target },
+            );
         }
         net.run(20);
     }

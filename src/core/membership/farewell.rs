@@ -53,7 +53,8 @@ impl Detector {
     /// A member has answered a ping of ours that left at `asked_ms`: what it says of itself is so, and it is there.
     pub(super) fn answered_for_itself(&mut self, now_ms: u64, origin: Origin, pulse: Pulse, asked_ms: u64) {
         let Some(member) = self.members.get_mut(&origin) else { return };
-        if pulse.incarnation < member.incarnation && member.told_ms.is_some_and(|told_ms| asked_ms >= told_ms) {
+        if pulse.incarnation < member.incarnation && member.told_ms.is_some_and(|told_ms| asked_ms >= told_ms)
+        {
             // It never was that: it could not refute what is held against it beyond.
             (member.incarnation, member.told_ms) = (pulse.incarnation, None);
         }

@@ -88,7 +88,9 @@ impl Node {
         let distinct: BTreeSet<u16> = items.iter().map(|item| item.partition).collect();
         if items.len() > ROUND_WINDOW || distinct.len() < items.len() {
             let (all, distinct) = (items.len(), distinct.len());
-            return Err(format!("asked for {all} partitions at once, {distinct} different: at most {ROUND_WINDOW}"));
+            return Err(format!(
+                "asked for {all} partitions at once, {distinct} different: at most {ROUND_WINDOW}"
+            ));
         }
         let mut served_bytes = 0;
         for item in items {
@@ -248,7 +250,8 @@ impl Node {
         }
         if let Some(entry) = entry.filter(|_| self.asks.contains_key(&request)) {
             let joined = self.admit(now, entry.id.partition(self.limits.partitions), |p, gate| {
-                let state = reader.resolve_within(&entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
+                let state =
+                    reader.resolve_within(&entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
                 p.apply_entry(from, &(entry.id, state), gate)
             });
             if let Err(refusal) = joined {

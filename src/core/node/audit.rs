@@ -239,7 +239,8 @@ impl Node {
         partitions: &[u16],
         verdicts: Option<&[u8]>,
     ) {
-        let known: BTreeSet<u16> = partitions.iter().copied().filter(|&p| p < self.limits.partitions).collect();
+        let known: BTreeSet<u16> =
+            partitions.iter().copied().filter(|&p| p < self.limits.partitions).collect();
         let known: Vec<u16> = known.into_iter().collect();
         let clean = known.is_empty();
         self.found_diff(now, from, known);
@@ -260,7 +261,8 @@ impl Node {
         }
         self.stats.audit_diffs += 1;
         self.marks.hit(Mark::AuditDiff);
-        let text = format!("audit: partitions {partitions:?} differ in what the same writes wrote; refetching");
+        let text =
+            format!("audit: partitions {partitions:?} differ in what the same writes wrote; refetching");
         self.warn_of(now, peer, "audit", text);
         if mutant!(AuditNeverRefetches) {
             return;

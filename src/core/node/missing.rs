@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Gravity, Node, Output};
 use crate::core::causality::Origin;
 use crate::core::limits::{
-    MAX_GONE_MARKS, MAX_MEMBERS, MAX_TOLD_FORGOTTEN, MAX_TOLD_MEMBERS, MIN_FORGOTTEN_LIFE_MS, OWN_END_PROOF_MS,
+    MAX_GONE_MARKS, MAX_MEMBERS, MAX_TOLD_FORGOTTEN, MAX_TOLD_MEMBERS, MIN_FORGOTTEN_LIFE_MS,
+    OWN_END_PROOF_MS,
 };
 use crate::core::marks::Mark;
 use crate::core::replica::{GONE, gone_is_over};
@@ -93,7 +94,8 @@ impl Node {
     /// Of members never heard of, as many as there is room for: a peer can make up any number.
     fn admit_told(&mut self, now: Now, by: Origin, inc: &mut Inc) {
         let over = self.inc.values().filter(|v| **v & GONE != 0).count();
-        let mut room = (MAX_TOLD_MEMBERS.saturating_sub(self.inc.len() - over), MAX_GONE_MARKS.saturating_sub(over));
+        let mut room =
+            (MAX_TOLD_MEMBERS.saturating_sub(self.inc.len() - over), MAX_GONE_MARKS.saturating_sub(over));
         let (told, known) = (inc.len(), &self.inc);
         inc.retain(|(member, value)| {
             let room = if value & GONE != 0 { &mut room.1 } else { &mut room.0 };
@@ -104,7 +106,9 @@ impl Node {
         let dropped = told - inc.len();
         if dropped > 0 {
             self.marks.hit(Mark::MembersBeyondBound);
-            let text = format!("tells of {dropped} members more than are taken in ({MAX_TOLD_MEMBERS}, {MAX_GONE_MARKS} of them over)");
+            let text = format!(
+                "tells of {dropped} members more than are taken in ({MAX_TOLD_MEMBERS}, {MAX_GONE_MARKS} of them over)"
+            );
             self.warn_of(now, by, "members", text.clone());
             self.fault(by, Gravity::Strange, text);
         }

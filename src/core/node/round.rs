@@ -430,7 +430,8 @@ impl Node {
                     p.marks.hit(Mark::EntryInWrongPartition);
                     return Err(Refusal::Malformed("a session in the wrong partition"));
                 }
-                let state = reader.resolve_within(entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
+                let state =
+                    reader.resolve_within(entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
                 if full && current {
                     taught.extend(p.untold(entry.id, &state));
                 }
@@ -467,7 +468,9 @@ impl Node {
     ) -> Result<(), String> {
         match outcome {
             Ok(PageOutcome::Stale) => {}
-            Ok(PageOutcome::More(_)) if self.round.as_ref().is_some_and(|r| r.idle_pages > MAX_IDLE_PAGES) => {
+            Ok(PageOutcome::More(_))
+                if self.round.as_ref().is_some_and(|r| r.idle_pages > MAX_IDLE_PAGES) =>
+            {
                 self.abandon_round(now);
                 return Err(format!("{MAX_IDLE_PAGES} pages of partition {partition} without anything new"));
             }

@@ -105,7 +105,9 @@ mod tests {
         let mut warned = Warned::default();
         let at = |ms: u64| 100_000 + ms;
         assert_eq!(warned.left_out(at(0)), None);
-        let told = |warned: &mut Warned, ms| (0..5_000).filter(|n| warned.news(at(ms), Origin(*n), "claims").is_some()).count();
+        let told = |warned: &mut Warned, ms| {
+            (0..5_000).filter(|n| warned.news(at(ms), Origin(*n), "claims").is_some()).count()
+        };
         assert_eq!(told(&mut warned, 1), MAX_WARNINGS as usize);
         assert_eq!(warned.left_out(at(2)), None, "the ten seconds are not over");
         assert_eq!(warned.left_out(at(QUIET_MS)), Some(5_000 - u64::from(MAX_WARNINGS)));

@@ -87,8 +87,7 @@ impl Partition {
 
     /// Whether a claim of this origin may be entered; `room` is what the whole node has left for bare ones.
     pub(super) fn has_room_for(&self, origin: Origin, room: u64) -> bool {
-        self.origin_ix.contains_key(&origin)
-            || (self.bare_origins() < MAX_BARE_ORIGINS && room > 0)
+        self.origin_ix.contains_key(&origin) || (self.bare_origins() < MAX_BARE_ORIGINS && room > 0)
     }
 
     /// Forgets origins that refused entries have left: nothing of them is held or covered.

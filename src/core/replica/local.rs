@@ -127,7 +127,9 @@ pub enum WriteError {
         now_ms: u64,
     },
     /// What is left of the node's memory is kept for what matters more than this: [`Need`](super::Need).
-    #[error("memory limit reached: {bytes} bytes are held, and what is left of max_memory_bytes is for what matters more")]
+    #[error(
+        "memory limit reached: {bytes} bytes are held, and what is left of max_memory_bytes is for what matters more"
+    )]
     MemoryFull {
         /// Bytes held now.
         bytes: u64,

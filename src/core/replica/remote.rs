@@ -490,7 +490,9 @@ impl Partition {
 fn is_end(state: &State<'_>) -> bool {
     match state {
         State::Dead(_) => true,
-        State::Live(live) => live.fields.iter().any(|field| field.key == REVOKED_KEY && field.value.is_some()),
+        State::Live(live) => {
+            live.fields.iter().any(|field| field.key == REVOKED_KEY && field.value.is_some())
+        }
     }
 }
 

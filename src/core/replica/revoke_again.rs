@@ -23,7 +23,8 @@ impl Partition {
         let now_ms = self.clamp_wall(wall_ms);
         let held = |slot: &u32| self.record(*slot).is_revocation() && self.record(*slot).visible(now_ms);
         let slot = self.find(id).filter(held).ok_or(WriteError::Absent)?;
-        let mut fields: Vec<Field<'_>> = fields.iter().map(|&(key, value)| Field { key, op: 0, value }).collect();
+        let mut fields: Vec<Field<'_>> =
+            fields.iter().map(|&(key, value)| Field { key, op: 0, value }).collect();
         fields.sort_by_key(|field| field.key);
         let packed = self.record(slot);
         let (hard_ms, context) = (packed.hard_ms(), self.context(&packed, &fields));

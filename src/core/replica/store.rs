@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use super::arena::Held;
-use super::memory::Need;
 use super::local::{Change, Stamper, WriteError, Written};
+use super::memory::Need;
 use super::partition::{Counts, Partition};
 use super::principals::Principals;
 use super::revoke::Made;

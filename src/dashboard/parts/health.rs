@@ -270,7 +270,10 @@ fn misbehaving(seen: &Gathered, _: &Past) -> Option<Finding> {
     let one = |f: &Faulty| {
         let kept_out = f.kept_out_until_ms.map(|until_ms| ago(until_ms.saturating_sub(seen.mono_ms)));
         let kept_out = kept_out.map_or(String::new(), |time| format!(", kept out for {time} more"));
-        format!("{} at {} (rules broken {}, left out {}{kept_out}): {}", f.node, f.addr, f.broke, f.strange, f.why)
+        format!(
+            "{} at {} (rules broken {}, left out {}{kept_out}): {}",
+            f.node, f.addr, f.broke, f.strange, f.why
+        )
     };
     let broke = seen.faulty.iter().any(|f| f.broke > 0);
     (!seen.faulty.is_empty()).then(|| Finding {
