@@ -163,6 +163,12 @@ pub const MAX_KEPT_OUT_MS: u64 = 3_600_000;
 pub const FAULTS_STAND_MS: u64 = 600_000;
 /// Peers of which that is remembered: more than an operator reads.
 pub const MAX_FAULTY_PEERS: usize = 256;
+/// Lines in the log about verdicts and links in one minute: a split of a mesh of the largest size makes 1,200.
+pub const MAX_MEMBER_LINES: u32 = 2_000;
+/// Of those, about one member: a death and a return every six seconds.
+pub const MAX_ONE_MEMBERS_LINES: u32 = 20;
+/// That minute (ms).
+pub const LINES_WINDOW_MS: u64 = 60_000;
 /// What one blind end, or one revocation of somebody who is logged in nowhere, is taken to cost for as long as it is held
 /// (bytes): a record of 96 to 300, its slot, its place in two tables.
 pub const BLIND_BYTES: u64 = 320;

@@ -90,6 +90,7 @@ pub(super) fn synthetic(members: usize) -> Gathered {
         counts: Counts { sessions: 1_000_000, ..Counts::default() },
         faulty: Vec::new(),
         record_bytes: 1_400_000_000,
+        held_bytes: 1_600_000_000,
         max_memory_bytes: u64::MAX,
         partitions: 256,
         max_drift_ms: 60_000,

@@ -15,7 +15,8 @@ use super::health::RefusedPackets;
 use super::inspect::{self, Refusal};
 use super::keys;
 
-/// In a house so small that shares of it are nobody, a sender may tell of so many.
+/// In a house so small that shares of it are nobody, a sender may tell of so many. And so many of one address count as having
+/// come themselves: each restart is one.
 const FEW_TOLD: usize = 16;
 
 /// One incarnation that was let in.
@@ -118,6 +119,11 @@ impl Guard {
         entries: Vec<inspect::DigestEntry>,
     ) -> Vec<inspect::DigestEntry> {
         let mut kept = Vec::with_capacity(entries.len());
+        let mut came = self
+            .known
+            .iter()
+            .filter(|(id, k)| k.told_by.is_none() && id.gossip_advertise_addr == from)
+            .count();
         let mut told = self.known.values().filter(|known| known.told_by == Some(from)).count();
         let (reserved, share) =
             (self.max_incarnations / RESERVED_SHARE, self.max_incarnations.div_ceil(SENDER_SHARE));
@@ -131,12 +137,13 @@ impl Guard {
                 continue;
             }
             // Who comes itself is there: a link told its address.
-            let itself = entry.id.gossip_advertise_addr == from;
+            let itself = entry.id.gossip_advertise_addr == from && came < FEW_TOLD;
             let most = self.max_incarnations - if itself { 0 } else { reserved };
             if self.known.len() >= most || (!itself && told >= share.max(FEW_TOLD)) {
                 self.refuse_newcomer(&entry.id);
             } else {
                 told += usize::from(!itself);
+                came += usize::from(itself);
                 let told_by = (!itself).then_some(from);
                 self.known.insert(entry.id.clone(), Known { fresh: true, told_by });
                 kept.push(entry);

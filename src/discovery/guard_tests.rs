@@ -109,3 +109,13 @@ fn one_sender_cannot_fill_the_house_and_who_comes_itself_finds_room() {
     guard.admit(from(), &syn(&ids(2_000..2_399), 1));
     assert_eq!(guard.known(), most - most / 8 + 1);
 }
+
+/// Who comes itself is one, with some restarts, and no crowd.
+#[test]
+fn one_address_cannot_come_as_a_crowd() {
+    let most = super::super::config::limits::INCARNATIONS;
+    let mut guard = guard(most);
+    let own: SocketAddr = ([10, 0, 0, 1], 7946).into();
+    guard.admit(own, &syn(&ids(0..399), 1));
+    assert_eq!(guard.known(), 1 + FEW_TOLD + most / 2);
+}

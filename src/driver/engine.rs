@@ -18,6 +18,7 @@ use super::acks::Acks;
 use super::clock::Clock;
 use super::conduct::{Conduct, KeptOut};
 use super::hold::Holds;
+use super::lines::Lines;
 use super::observe::{Delays, NOTES, NoteKind, Observer, ToldOffset};
 use super::pulse::{Pulse, watch_pulse, with_pulse};
 use super::refusals::Refusals;
@@ -119,6 +120,7 @@ pub(crate) struct Engine {
     reborn: bool,
     pub(super) refusals: Refusals,
     pub(super) conduct: Conduct,
+    pub(super) lines: Lines,
     /// Linked lives that the board calls over, and since when (monotonic ms).
     pub(super) said_gone: BTreeMap<Origin, u64>,
     /// Peers for which a page found no room.
@@ -217,6 +219,7 @@ impl Engine {
             reborn: false,
             refusals: Refusals::default(),
             conduct,
+            lines: Lines::default(),
             said_gone: BTreeMap::new(),
             full: BTreeSet::new(),
             holds,
@@ -374,7 +377,14 @@ impl Engine {
                 self.remember_linked(&peer);
                 self.conduct_of(&peer);
                 self.refused_no_more(peer.addr);
-                info!(node = self.config.node, peer = peer.node, "link up, wire version {}", peer.version);
+                if self.may_log(peer.origin) {
+                    info!(
+                        node = self.config.node,
+                        peer = peer.node,
+                        "link up, wire version {}",
+                        peer.version
+                    );
+                }
                 self.links.insert(peer.origin, (peer.link, peer.wall_offset_ms));
                 self.shared.acks.link_up(peer.origin);
                 self.input(Input::LinkUp { peer: peer.origin, version: peer.version });
@@ -383,7 +393,9 @@ impl Engine {
             }
             Event::Down { origin, link, node, reason } => {
                 if self.links.get(&origin).is_some_and(|l| l.0 == link) {
-                    info!(node = self.config.node, peer = node, "link down: {reason}");
+                    if self.may_log(origin) {
+                        info!(node = self.config.node, peer = node, "link down: {reason}");
+                    }
                     self.links.remove(&origin);
                     self.conduct_over(origin);
                     self.shared.acks.link_down(origin);

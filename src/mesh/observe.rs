@@ -39,6 +39,8 @@ pub(crate) struct Gathered {
     /// Peers that broke rules lately.
     pub faulty: Vec<Faulty>,
     pub record_bytes: u64,
+    /// What `max_memory_bytes` bounds.
+    pub held_bytes: u64,
     pub max_memory_bytes: u64,
     pub partitions: u16,
     pub max_drift_ms: u64,
@@ -108,6 +110,7 @@ impl Mesh {
             counts: shared.replica.counts(),
             faulty: shared.faulty.read().clone(),
             record_bytes: shared.replica.record_bytes(),
+            held_bytes: shared.replica.held_bytes(),
             max_memory_bytes: limits.max_memory_bytes,
             partitions: limits.partitions,
             max_drift_ms: limits.max_drift_ms,

@@ -203,6 +203,7 @@ impl Status {
             ("refused_drift_total", counts.refused_drift),
             ("need_full_total", counts.need_full),
             ("record_bytes", shared.replica.record_bytes()),
+            ("held_bytes", shared.replica.held_bytes()),
             ("backlog", shared.backlog.load(Ordering::Relaxed)),
             ("unreplicated_total", shared.unreplicated.load(Ordering::Relaxed)),
             ("rounds_equal_total", stats.rounds_equal),
