@@ -108,9 +108,11 @@ fn what_a_peer_sends_is_taken_in_up_to_twice_the_bound() {
     }
     let held = replica.held_bytes();
     assert!((2 * MIB..2 * MIB + MIB / 2).contains(&held), "{held} bytes");
-    // Ends still come through, and nobody is blamed for sending what there is.
+    // Ends still come through, beside new sessions of the same partition too, and nobody is blamed for sending what there is.
     let here = (0..8_000).map(id).find(|id| matches!(replica.lookup(*id, || NOW), Lookup::Found(_)));
     let here = here.expect("some are here");
+    let beside = (9_000..).filter(|n| id(*n).partition(16) == here.partition(16));
+    beside.take(3).for_each(|n| create(&theirs, id(n), None, 900).expect("no bound there"));
     theirs.destroy(here, NOW, false).expect("ended");
     peer.handle(NOW, Input::News);
     carry(&mut peer, &mut node);

@@ -119,14 +119,13 @@ impl Guard {
         entries: Vec<inspect::DigestEntry>,
     ) -> Vec<inspect::DigestEntry> {
         let mut kept = Vec::with_capacity(entries.len());
-        let mut came = self
-            .known
-            .iter()
-            .filter(|(id, k)| k.told_by.is_none() && id.gossip_advertise_addr == from)
-            .count();
+        let others = self.known.iter().filter(|(id, _)| **id != self.own);
+        let mut came =
+            others.filter(|(id, k)| k.told_by.is_none() && id.gossip_advertise_addr == from).count();
         let mut told = self.known.values().filter(|known| known.told_by == Some(from)).count();
-        let (reserved, share) =
-            (self.max_incarnations / RESERVED_SHARE, self.max_incarnations.div_ceil(SENDER_SHARE));
+        let share = self.max_incarnations.div_ceil(SENDER_SHARE).max(FEW_TOLD);
+        let small = self.max_incarnations < 2 * FEW_TOLD;
+        let reserved = if small { 0 } else { self.max_incarnations / RESERVED_SHARE };
         for entry in entries {
             if self.known.contains_key(&entry.id) {
                 kept.push(entry);
@@ -139,7 +138,7 @@ impl Guard {
             // Who comes itself is there: a link told its address.
             let itself = entry.id.gossip_advertise_addr == from && came < FEW_TOLD;
             let most = self.max_incarnations - if itself { 0 } else { reserved };
-            if self.known.len() >= most || (!itself && told >= share.max(FEW_TOLD)) {
+            if self.known.len() >= most || (!itself && told >= share) {
                 self.refuse_newcomer(&entry.id);
             } else {
                 told += usize::from(!itself);

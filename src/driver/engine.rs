@@ -6,40 +6,31 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use rand::TryRng;
-use rand::rngs::SysRng;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tracing::{debug, error, info, warn};
 
-use super::absent::{Over, Remembered};
+use super::absent::Remembered;
 use super::acks::Acks;
 use super::clock::Clock;
-use super::conduct::{Conduct, KeptOut};
+use super::conduct::Conduct;
 use super::hold::Holds;
+use super::life::{Life, entropy, numbers, start_life};
 use super::lines::Lines;
 use super::observe::{Delays, NOTES, NoteKind, Observer, ToldOffset};
 use super::pulse::{Pulse, watch_pulse, with_pulse};
 use super::refusals::Refusals;
-use super::shared::{Asker, CaughtUpCounts, Command, Numbers, Shared, Stopped};
+use super::shared::{Asker, CaughtUpCounts, Command, Shared, Stopped};
 use super::trace::Tracer;
 use super::watchers::told_of;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
-use crate::core::membership::{self, Detector, Listed};
+use crate::core::membership::{self, Listed};
 use crate::core::node::{Class, Input, Node, Output, Setup};
-use crate::core::replica::{Replica, Serving};
-use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
-use crate::core::time::Now;
-use crate::core::wall::Trust;
-use crate::discovery::{
-    Discovery, DiscoveryConfig, DiscoveryError, DiscoveryEvent, GossipLink, Member, fresh_generation,
-};
-use crate::transport::{self, Drill, Event, Identity, SendError, Transport, TransportConfig, TransportError};
+use crate::core::replica::Serving;
+use crate::discovery::{DiscoveryError, Member};
+use crate::transport::{self, Drill, Event, Identity, SendError, TransportError};
 
-/// Gossip packets that may wait for discovery; more are dropped, as gossip may be.
-const GOSSIP_QUEUE: usize = 256;
 /// The engine looks around at least this often (ms): the beat that freezes are measured against.
 const BEAT_MS: u64 = 250;
 /// How long a write that began before `leave` may take to end (ms); microseconds in practice.
@@ -89,16 +80,6 @@ pub enum StartError {
     Entropy(String),
 }
 
-/// The network side of one life.
-pub(super) struct Life {
-    generation: u64,
-    pub(super) transport: Transport,
-    events: mpsc::Receiver<Event>,
-    pub(super) discovery: Discovery,
-    found: mpsc::Receiver<DiscoveryEvent>,
-    gossip: mpsc::Sender<(SocketAddr, Bytes)>,
-}
-
 /// Runs one node until it is told to stop.
 pub(crate) struct Engine {
     pub(super) config: EngineConfig,
@@ -128,20 +109,6 @@ pub(crate) struct Engine {
     pub(super) holds: Holds,
     pub(super) remembered: Remembered,
     pub(super) observer: Observer,
-}
-
-struct Gossip(Transport);
-
-impl GossipLink for Gossip {
-    fn send(&self, to: SocketAddr, bytes: Bytes) {
-        self.0.gossip(to, bytes);
-    }
-}
-
-fn entropy<const N: usize>() -> Result<[u8; N], StartError> {
-    let mut bytes = [0; N];
-    SysRng.try_fill_bytes(&mut bytes).map_err(|e| StartError::Entropy(e.to_string()))?;
-    Ok(bytes)
 }
 
 fn setup(config: &EngineConfig, clock: Clock) -> Result<Setup, StartError> {
@@ -588,67 +555,5 @@ impl Engine {
         self.remembered.told_again();
         self.drain();
         Ok(())
-    }
-}
-
-fn numbers(node: &Node, life: &Life, now: Now) -> Numbers {
-    let detector = node.detector();
-    Numbers {
-        node: node.stats(),
-        members: detector.map(Detector::stats).unwrap_or_default(),
-        clock: node.clock(now),
-        penalty: detector.map_or(0, Detector::health_penalty),
-        network: life.transport.stats(),
-        discovery: life.discovery.health(),
-    }
-}
-
-async fn start_life(
-    config: &EngineConfig,
-    (clock, replica): (Clock, &Arc<Replica>),
-    (over, kept_out): (&Over, &KeptOut),
-    origin: Origin,
-    bind: SocketAddr,
-    before: u64,
-) -> Result<Life, StartError> {
-    // A life begun because the clock was set back must still be newer than the one it follows.
-    let fresh = fresh_generation(clock.wall_ms(), u16::from_le_bytes(entropy()?));
-    let generation = fresh.max(before + 1);
-    let (over, kept_out) = (Arc::clone(over), Arc::clone(kept_out));
-    let (told, asked) = (Arc::clone(replica), Arc::clone(replica));
-    let network = TransportConfig {
-        is_over: Arc::new(move |life| over.read().contains(&life)),
-        is_kept_out: Arc::new(move |life, addr| {
-            kept_out.read().iter().any(|(out, at)| *at == addr || life == Some(*out))
-        }),
-        generation,
-        advertise: config.advertise,
-        versions: (config.wire.0.max(WIRE_OLDEST), config.wire.1.min(WIRE_NEWEST)),
-        config_hash: config.limits.config_hash(),
-        limits: config.limits.cluster_wide(),
-        idle_timeout_ms: config.link_timeout_ms,
-        max_frame_bytes: config.limits.max_frame_bytes(),
-        drill: config.drill.clone(),
-        wall_ms: Arc::new(move || told.wall().presented_ms(clock.now())),
-        is_sound: Arc::new(move || asked.wall().trust() == Trust::Followed),
-        max_drift_ms: config.limits.max_drift_ms,
-        ..TransportConfig::new(&config.cluster, &config.node, origin, bind, config.identity.clone())
-    };
-    let (transport, events) = Transport::start(network).await?;
-    let (gossip, inbound) = mpsc::channel(GOSSIP_QUEUE);
-    let board = DiscoveryConfig {
-        seeds: config.seeds.clone(),
-        gossip_interval_ms: config.gossip_interval_ms,
-        dead_grace_ms: config.dead_grace_ms,
-        metadata: config.metadata.clone(),
-        ..DiscoveryConfig::new(&config.cluster, &config.node, origin, transport.advertise_addr(), generation)
-    };
-    let link = Arc::new(Gossip(transport.clone()));
-    match Discovery::start(board, link, inbound).await {
-        Ok((discovery, found)) => Ok(Life { generation, transport, events, discovery, found, gossip }),
-        Err(error) => {
-            transport.close().await;
-            Err(error.into())
-        }
     }
 }

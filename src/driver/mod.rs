@@ -10,6 +10,7 @@ mod conduct;
 mod engine;
 mod found;
 mod hold;
+mod life;
 mod lines;
 mod observe;
 mod pulse;

@@ -141,6 +141,17 @@ impl Partition {
             return;
         }
         let before = known.cov.ranges().len();
+        // Gaps that a peer makes up grow nothing for ever: what would open more than there is room for is left out. What
+        // is covered stays so, since what is held must be. Our own has no gaps but ours.
+        let most = before.max(1) + spare;
+        if ix != self.own && before + ranges.ranges().len() > most {
+            let mut all = known.cov.clone();
+            all.union(ranges);
+            if all.ranges().len() > most {
+                self.marks.hit(Mark::CoverageForgotten);
+                return;
+            }
+        }
         known.cov.union(ranges);
         if mutant!(CoverageAsMaximum) {
             known.cov.insert(1, known.cov.max());
@@ -150,15 +161,10 @@ impl Partition {
             after if after < before => self.marks.hit(Mark::GapClosed),
             _ => {}
         }
-        // Forgetting is safe: what is forgotten may be sent again. So gaps that a peer makes up grow nothing for ever.
-        let most = MAX_RANGES.min(before.max(1) + spare);
-        if known.cov.cap(most) {
+        if known.cov.cap(MAX_RANGES) {
             self.marks.hit(Mark::CoverageForgotten);
         }
-        // One that is forgotten again is no gain, or a round would follow the other at once.
-        if most == MAX_RANGES || until_ms > known.until_ms || known.cov.ranges().len() < most {
-            self.changes += 1;
-        }
+        self.changes += 1;
         known.until_ms = known.until_ms.max(until_ms);
         self.cov_ranges = self.cov_ranges + known.cov.ranges().len() - before;
     }

@@ -146,7 +146,7 @@ impl Partition {
     ) -> Result<bool, Refusal> {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
         let mut whole = true;
-        for entry in entries {
+        for entry in self.ends_first(entries, gate) {
             whole &= self.admit_from(from, entry, gate)? != Admitted::NeedFull;
         }
         if !whole && !mutant!(PushAdoptedDespiteBlock) || self.is_beyond_hard(gate, false) {
@@ -172,7 +172,7 @@ impl Partition {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
         let mut claims = page.claims;
         let mut need = Vec::new();
-        for entry in &page.entries {
+        for entry in self.ends_first(&page.entries, gate) {
             let (id, state) = entry;
             if self.admit_from(page.from, entry, gate)? == Admitted::NeedFull {
                 if page.forced.contains(id) {
@@ -347,6 +347,15 @@ impl Partition {
             }
         }
         self.refresh(inc);
+    }
+
+    /// Entries as they came; where there is no memory for sessions, what ends some comes before what is refused.
+    fn ends_first<'e, 'a>(&self, entries: &'e [Entry<'a>], gate: &Gate<'_>) -> Vec<&'e Entry<'a>> {
+        let mut all: Vec<&Entry<'_>> = entries.iter().collect();
+        if self.is_beyond_hard(gate, false) {
+            all.sort_by_key(|(_, state)| !is_end(state));
+        }
+        all
     }
 
     /// Whether so much is held that nothing more is taken in; ends and revocations have a sixteenth more.
