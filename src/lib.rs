@@ -36,9 +36,9 @@ pub use crate::lines::Lines;
 #[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
 pub use mesh::AsJson;
 pub use mesh::{
-    Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh, Receipt,
-    RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions, Shutdown, Status, TooFewCopies,
-    Watch,
+    Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh,
+    MisbehavingInfo, Receipt, RefusedInfo, Revocation, SecretSource, Session, SessionEvent, Sessions,
+    Shutdown, Status, TooFewCopies, Watch,
 };
 
 /// The README's code compiles.

@@ -6,7 +6,7 @@ use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::node::{Input, Node, Output, Setup};
 use sessionmesh::core::replica::{GONE, Happened, Lookup, Replica};
-use sessionmesh::core::replication::{Message, PageHeader, WIRE_NEWEST, decode, encode, encode_page};
+use sessionmesh::core::replication::{Message, WIRE_NEWEST, decode, encode};
 use sessionmesh::core::session::Ttl;
 use sessionmesh::core::time::Now;
 use sessionmesh_sim::{Life, id};
@@ -38,6 +38,18 @@ fn node(peers: &[Origin]) -> (Node, Arc<Replica>) {
 
 fn outputs(node: &mut Node) -> Vec<Output> {
     std::iter::from_fn(|| node.poll_output()).collect()
+}
+
+/// The number of the round that a node has just begun.
+fn round_of(node: &mut Node) -> u64 {
+    let round = outputs(node).into_iter().find_map(|o| match o {
+        Output::Send { frame, .. } => match decode(&frame) {
+            Ok(Message::Digest { round, .. }) => Some(round),
+            _ => None,
+        },
+        _ => None,
+    });
+    round.expect("a round with the new peer")
 }
 
 /// A side that adds `bytes` to what `first` has made, more than any edit may.
@@ -88,14 +100,7 @@ fn a_union_that_cannot_be_sent_is_ended_and_told() {
 fn a_word_of_freshness_from_the_future_counts_for_no_more_than_now() {
     let (mut node, _) = node(&[Origin(1)]);
     node.handle(NOW, Input::Tick);
-    let round = outputs(&mut node).into_iter().find_map(|o| match o {
-        Output::Send { frame, .. } => match decode(&frame) {
-            Ok(Message::Digest { round, .. }) => Some(round),
-            _ => None,
-        },
-        _ => None,
-    });
-    let round = round.expect("a round with the new peer");
+    let round = round_of(&mut node);
     let inc = vec![(FAR, 1 << 60)];
     let bytes = encode(WIRE_NEWEST, &Message::Equal { round, wall_ms: WALL_MS, ready: true, inc });
     node.handle(NOW, Input::Frame { peer: Origin(1), bytes: &bytes });
@@ -107,20 +112,10 @@ fn a_word_of_freshness_from_the_future_counts_for_no_more_than_now() {
 #[test]
 fn a_mark_of_the_gone_ends_whatever_a_peer_says() {
     let (mut node, _) = node(&[Origin(1)]);
-    let header = PageHeader {
-        round: 99,
-        partition: 0,
-        nonce: (0, 0),
-        epoch: 1,
-        wall_ms: WALL_MS,
-        complete: true,
-        source: true,
-        base_counter: 0,
-        origins: Vec::new(),
-        claims: Vec::new(),
-        inc: vec![(FAR, GONE | 1 << 62)],
-    };
-    let bytes = encode_page(WIRE_NEWEST, &header, 0, &[]);
+    node.handle(NOW, Input::Tick);
+    let round = round_of(&mut node);
+    let inc = vec![(FAR, GONE | 1 << 62)];
+    let bytes = encode(WIRE_NEWEST, &Message::Equal { round, wall_ms: WALL_MS, ready: true, inc });
     node.handle(NOW, Input::Frame { peer: Origin(1), bytes: &bytes });
     let held = node.freshness().get(&FAR).copied().expect("known to be gone");
     let limits = small();

@@ -479,8 +479,12 @@ fn a6_an_equal_answer_also_holds_writers_to_its_time() {
     let change = Change { fields: vec![("f", Some(b"late"))], ..Change::default() };
     let ix = id.partition(world.limits.partitions);
     let written = node.replica.locked(ix, |p| {
-        let stamper =
-            Stamper { counter: &|| 1_000, clock: node.replica.clock(), limits: node.replica.limits() };
+        let stamper = Stamper {
+            counter: &|| 1_000,
+            clock: node.replica.clock(),
+            limits: node.replica.limits(),
+            full: None,
+        };
         p.edit(id, stalled.wall_ms, &change, &stamper)
     });
     assert_eq!(written, Err(WriteError::Absent));
@@ -528,10 +532,8 @@ fn a8_a_push_from_a_clock_far_behind_is_refused() {
     }
 }
 
-/// A8. A jump of the wall clock began a new life with empty coverage. What the old life had written, and nobody else
-/// held yet, was then covered by nobody: it stayed on this node, visible here and nowhere else, under equal vectors.
-/// When a whole mesh wakes from a suspend, that is every session. Coverage is kept now; and a step begins a new life only
-/// where it was believed before it turned out to be wrong.
+/// A8. A jump of the clock began a new life with empty coverage: what nobody else held yet stayed on this node for ever,
+/// under equal vectors. Coverage is kept now, and only a step that was believed begins a life.
 #[test]
 fn a8_writes_nobody_else_held_survive_a_jump_of_the_clock() {
     let mut world = World::new(6, 3);

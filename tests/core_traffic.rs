@@ -162,7 +162,7 @@ fn a_peer_that_claims_what_it_did_not_send_is_found_named_and_made_good() {
         assert_eq!(world.field(at, id, "user").as_deref(), Some("ada"), "refetched on node {at}");
         let warnings = world.nodes[at].as_ref().map(|n| n.warnings.join("\n")).unwrap_or_default();
         assert!(
-            warnings.contains(&format!("peer {liar} claimed writes it never sent")),
+            warnings.contains(&format!("peer {liar}: claimed writes it never sent")),
             "node {at}: {warnings}"
         );
     }

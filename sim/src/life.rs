@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use sessionmesh::core::causality::Origin;
-use sessionmesh::core::limits::Limits;
+use sessionmesh::core::limits::{Limits, MAX_BARE_TOTAL};
 use sessionmesh::core::replica::{
     Change, Claim, Entry, EntrySink, Gate, Happened, PageIn, PageOutcome, Partition, Refusal, Stamper,
     WriteError, Written,
@@ -90,6 +90,7 @@ impl Life {
             },
             clock,
             limits: &self.limits,
+            full: None,
         };
         f(&mut self.partition, self.wall_ms, &stamper)
     }
@@ -215,7 +216,8 @@ impl Life {
     ) -> Result<Vec<Entry<'a>>, Refusal> {
         let reader = EntryReader { bases, origins };
         let resolve = |entry: &WireEntry<'a>, p: &mut Partition| {
-            let state = reader.resolve(entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
+            let state =
+                reader.resolve_within(entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
             Ok((entry.id, state))
         };
         entries.iter().map(|entry| resolve(entry, &mut self.partition)).collect()
@@ -229,6 +231,8 @@ impl Life {
             clock: &self.clock,
             own_counter: self.counter.get(),
             inc: &self.inc,
+            held_bytes: 0,
+            room: MAX_BARE_TOTAL,
             events: Some(&mut self.events),
         };
         f(&mut self.partition, &mut gate)

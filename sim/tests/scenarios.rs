@@ -286,7 +286,7 @@ fn what_is_said_and_counted_can_be_expected() {
         outcome.violations.into_iter().map(|v| v.text).collect::<Vec<_>>().join("; ")
     };
     assert_eq!(
-        run_with("conflicts_at_most = 0\nlinks_closed_at_most = 0\nwarnings = [\"differ from peer\"]"),
+        run_with("conflicts_at_most = 0\nlinks_closed_at_most = 0\nwarnings = [\"audit: partitions\"]"),
         ""
     );
     assert_eq!(run_with("warnings = [\"an elephant\"]"), "no node warned of \"an elephant\"");

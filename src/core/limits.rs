@@ -62,6 +62,36 @@ pub const ALL_COPIES_GRACE_MS: u64 = 10;
 pub const SLOW_MEMBER_MS: u64 = 1_000;
 /// Partitions asked for at once in a round; with [`Limits::page_bytes`] this bounds the bytes in flight.
 pub const ROUND_WINDOW: usize = 4;
+/// Bytes of pages that one request makes: as many as may wait for one peer. What is beyond would be dropped.
+pub const MAX_SERVED_BYTES: usize = 8 << 20;
+/// A peer whose queue of pages is full is sent none for this long (ms): an honest one asks again after
+/// [`Limits::round_timeout_ms`], and has at most [`ROUND_WINDOW`] pages under way.
+pub const FULL_PAUSE_MS: u64 = 250;
+/// Pages of one partition, one after the other, that bring nothing before the round is given up: more than the claims of
+/// [`MAX_BARE_ORIGINS`] take. A peer must not keep the one round that is under way for ever.
+pub const MAX_IDLE_PAGES: u32 = 64;
+/// Partitions refetched from one peer because an audit differs: not more often than this (ms). A peer that makes up
+/// differences must not keep a node refetching.
+pub const REFETCH_PAUSE_MS: u64 = 500;
+/// Lives known in one partition of which nothing is held, only a claim (150 bytes each): an honest mesh has tens of
+/// thousands of lives in thirty days, and whatever one wrote last is held. What is beyond is not entered, which costs
+/// rounds that find a difference, and no session.
+pub const MAX_BARE_ORIGINS: usize = 32_768;
+/// The same, of all partitions: 160 MB. It is 4,096 lives in 30 days that wrote everywhere and of which nothing is left.
+pub const MAX_BARE_TOTAL: u64 = 1 << 20;
+/// Ranges of coverage in one partition beyond one for each dot that is held (16 bytes each). Honest gaps close with the
+/// round; what a peer makes up is forgotten beyond this.
+pub const MAX_SPARE_RANGES: usize = 65_536;
+/// Peers of whom an unfinished round's claims are kept in a partition: a node has one round under way.
+pub const MAX_PENDING_PEERS: usize = 8;
+/// Members that are neither over nor linked, told of by peers: as many as a detector keeps. Four times the board's ceiling.
+pub const MAX_TOLD_MEMBERS: usize = 2_048;
+/// Marks of lives that are over, told of by peers: 500 a day for the thirty days that each is kept. Whose mark finds no room
+/// is not known here, or known and marked: it is waited for by nobody either way.
+pub const MAX_GONE_MARKS: usize = 16_384;
+/// A node whose own writes a peer claims to know better begins a new life at most this often (ms): a clone of it is met
+/// once, and a peer that lies must not make it do nothing else. What else is claimed so is left out.
+pub const MIN_IMPOSTOR_LIFE_MS: u64 = 600_000;
 /// No counter is greater: 146 million years of 1,000 writes per second. Keeps arithmetic on claims from overflowing.
 pub const MAX_COUNTER: u64 = 1 << 62;
 /// Members a detector keeps, the dead and the gone among them: four times the board's ceiling, so that a mesh told of by
@@ -95,6 +125,14 @@ pub const MAX_DEAD_BURST: usize = 128;
 pub const MAX_PUBLISHED_SUSPECTS: usize = 64;
 /// No incarnation is greater: a member that had to refute a thousand times a second would take 24 days.
 pub const MAX_INCARNATION: u32 = 1 << 31;
+/// An incarnation that others tell of a member is believed up to this far beyond the one known: only the member raises it,
+/// when it refutes, so that a greater step is a lie. What it says itself in answer to us counts, whatever others told.
+pub const MAX_TOLD_STEP: u32 = 1_024;
+/// A node that is accused under a greater incarnation than its own goes beyond it in one step up to this, and by one
+/// otherwise: nobody else can know a greater one, and a liar must not use them up.
+pub const MAX_OWN_STEP: u32 = 16;
+/// That somebody has left is asked of it itself, if another tells: at most this often (ms).
+pub const FAREWELL_PAUSE_MS: u64 = 10_000;
 /// No beat is greater (ms): 8,900 years of one process. Keeps arithmetic on beats from overflowing.
 pub const MAX_BEAT_MS: u64 = 1 << 48;
 /// Sides of a partition that may fill one record to its caps, each with other fields, and nothing is lost: a mesh of so
@@ -115,6 +153,37 @@ pub const MAX_AHEAD_MS: u64 = 366 * 86_400_000;
 pub const MAX_CLOCKS_HEARD: usize = 1_024;
 /// Peers and causes of which it is remembered that a warning was told.
 pub const MAX_WARNED: usize = 1_024;
+/// Warnings about peers told in ten seconds, whatever their number: what a person can read. The rest is a number.
+pub const MAX_WARNINGS: u32 = 64;
+/// Rules of the wire that a peer may break, each time losing its link, before it is kept out: one may be a bug that a
+/// restart cures, two a member of another version.
+pub const BREAKS_BEFORE_KEPT_OUT: u32 = 3;
+/// How long it is kept out at first (ms); twice as long each time after.
+pub const KEPT_OUT_MS: u64 = 60_000;
+/// No longer than this at once (ms): its operator may have mended it.
+pub const MAX_KEPT_OUT_MS: u64 = 3_600_000;
+/// What a peer did is remembered, and shown in health, for so long after it did so last (ms).
+pub const FAULTS_STAND_MS: u64 = 600_000;
+/// Peers of which that is remembered: more than an operator reads.
+pub const MAX_FAULTY_PEERS: usize = 256;
+/// Lines in the log about verdicts and links in one minute: a split of a mesh of the largest size makes 1,200.
+pub const MAX_MEMBER_LINES: u32 = 2_000;
+/// Of those, about one member: a death and a return every six seconds.
+pub const MAX_ONE_MEMBERS_LINES: u32 = 20;
+/// That minute (ms).
+pub const LINES_WINDOW_MS: u64 = 60_000;
+/// What one blind end, or one revocation of somebody who is logged in nowhere, is taken to cost for as long as it is held
+/// (bytes): a record of 96 to 300, its slot, its place in two tables.
+pub const BLIND_BYTES: u64 = 320;
+/// Of `max_memory_bytes`, one part in so many is for blind ends and for revocations of principals who are logged in nowhere:
+/// anybody can ask for them, and each is held for as long as a session may live. At a gibibyte 200,000 of them.
+pub const BLIND_SHARE: u64 = 16;
+/// What a dot in the index takes (bytes), its share of the tree included.
+pub const DOT_BYTES: u64 = 24;
+/// What a known origin takes (bytes), beside its coverage.
+pub const ORIGIN_BYTES: u64 = 176;
+/// What a session's place in the index of principals takes (bytes).
+pub const BINDING_BYTES: u64 = 40;
 /// What a frame may hold beyond its largest record.
 pub const FRAME_SLACK_BYTES: usize = 64 * 1024;
 /// Smallest `fence_after_ms`: a healthy node looks around every 250 to 500 ms, and a shorter pause is no freeze.
@@ -156,10 +225,12 @@ pub struct Limits {
     pub max_record_bytes: usize,
     /// Fields that edits may set in one session, *cluster-wide*. Removed ones do not count.
     pub max_fields: usize,
-    /// Local creates are refused once the records of this node take more (bytes). Never evicts: evicting a
-    /// session while claiming its dots would lose it for joiners.
+    /// What records and all that is kept of them may take (bytes). Near it writes are refused, in an order that protects
+    /// log-outs and log-ins: [`Need`](super::replica::Need). Never evicts: evicting a session while claiming its dots would
+    /// lose it for joiners.
     pub max_memory_bytes: u64,
-    /// Beyond this (bytes) incoming coverage is not adopted either.
+    /// Beyond this (bytes) sessions that come in are not taken in either, and no coverage is adopted. Without a value of
+    /// its own twice `max_memory_bytes`: two sides of a cut that are both full fit.
     pub hard_memory_bytes: u64,
     /// A gap between two beats longer than this (ms) means the process was frozen: it fences itself. No later than the
     /// others can have given it up ([`membership::Config::earliest_death_ms`](super::membership::Config)), or it would
@@ -263,6 +334,15 @@ impl Limits {
         match rules.into_iter().find(|(ok, _)| !ok) {
             Some((_, why)) => Err(why),
             None => Ok(()),
+        }
+    }
+
+    /// What may be held at all (bytes), if there is a bound.
+    pub fn hard_memory(&self) -> u64 {
+        match (self.hard_memory_bytes, self.max_memory_bytes) {
+            (u64::MAX, u64::MAX) => u64::MAX,
+            (u64::MAX, max) => max.saturating_mul(2),
+            (hard, _) => hard,
         }
     }
 

@@ -57,6 +57,11 @@ marks! {
     /// The hard memory limit: entries are joined, coverage is not adopted.
     HardMemoryLimit = "hard-memory-limit",
 
+    /// Claims of lives of which nothing is held, beyond what is entered of them.
+    OriginsBeyondBound = "origins-beyond-bound",
+    /// Members told of beyond what is taken in.
+    MembersBeyondBound = "members-beyond-bound",
+
     // Pages.
     /// An answer to a request that is no longer this partition's: joined, its claims dropped (F5).
     PageStale = "page-stale",

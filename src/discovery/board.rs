@@ -14,7 +14,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, 
 use tracing::{error, info, warn};
 
 use super::bridge::{Bridge, GossipLink, Traffic};
-use super::config::{DiscoveryConfig, next_generation};
+use super::config::{DiscoveryConfig, limits, next_generation};
 use super::error::DiscoveryError;
 use super::gossip::{self, Incarnation};
 use super::guard::Guard;
@@ -321,7 +321,9 @@ impl Board {
     fn rival_news(&mut self, incarnations: &[Incarnation], times: (u64, u64)) -> Vec<DiscoveryEvent> {
         let served = self.published.contains_key(&format!("{}{}", keys::FACT, keys::SERVED));
         let (node, own) = (&self.config.node, ((self.generation, self.config.origin), served));
-        let news = self.rivals.look(incarnations, node, own, times);
+        let clock = next_generation(self.generation, self.generation_from.elapsed());
+        let latest = clock.saturating_add(limits::GENERATION_AHEAD_MS << 16);
+        let news = self.rivals.look(incarnations, node, own, latest, times);
         if !news.is_empty() {
             error!(node, "another process runs under this node's name: every node needs its own");
         }

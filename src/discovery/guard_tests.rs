@@ -84,3 +84,38 @@ fn a_restart_begins_with_an_empty_house_and_keeps_the_counters() {
     let ops = [Op::Node(&me_before, 0), Op::KeyValue("k", "v", 1)];
     assert!(guard.admit(from(), &syn_ack(&[], &ops)).is_some(), "our past is not ourselves");
 }
+
+/// 399 made-up incarnations of one sender, in one packet of 19 kB: nobody who came later was listed.
+#[test]
+fn one_sender_cannot_fill_the_house_and_who_comes_itself_finds_room() {
+    let most = super::super::config::limits::INCARNATIONS;
+    let mut guard = guard(most);
+    guard.admit(from(), &syn(&ids(0..399), 1));
+    assert_eq!(guard.known(), 1 + most / 2, "its share");
+    let honest: SocketAddr = "10.0.0.7:1".parse().unwrap();
+    let members: Vec<_> = (0..50).map(|g| id("member", g)).collect();
+    let message = guard.admit(honest, &syn(&members, 1)).expect("another's share is free");
+    assert_eq!(message.serialize_to_vec(), syn(&members, 1));
+    // A second liar fills what is left for those that are told of.
+    guard.admit("10.0.0.8:1".parse().unwrap(), &syn(&ids(1_000..1_399), 1));
+    assert_eq!(guard.known(), most - most / 8);
+    let newcomer = ChitchatId::new("late", 1, "10.0.0.3:1".parse().unwrap());
+    let own_word = syn(std::slice::from_ref(&newcomer), 1);
+    assert!(guard.admit(honest, &own_word).is_none(), "by another's word there is no room");
+    assert!(guard.admit(newcomer.gossip_advertise_addr, &own_word).is_some(), "it came itself");
+    // What one told of counts as long as it is known.
+    let in_chitchat: Vec<_> = guard.known.keys().cloned().collect();
+    guard.sync(in_chitchat.iter());
+    guard.admit(from(), &syn(&ids(2_000..2_399), 1));
+    assert_eq!(guard.known(), most - most / 8 + 1);
+}
+
+/// Who comes itself is one, with some restarts, and no crowd.
+#[test]
+fn one_address_cannot_come_as_a_crowd() {
+    let most = super::super::config::limits::INCARNATIONS;
+    let mut guard = guard(most);
+    let own: SocketAddr = ([10, 0, 0, 1], 7946).into();
+    guard.admit(own, &syn(&ids(0..399), 1));
+    assert_eq!(guard.known(), 1 + FEW_TOLD + most / 2);
+}

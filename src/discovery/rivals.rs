@@ -46,12 +46,14 @@ impl Rivals {
     }
 
     /// Looks for a live incarnation of our name that is greater than `own`, by generation, then origin, and tells of
-    /// each once. To one who has served a newcomer is no rival: it is the newcomer that goes, as soon as the two meet.
+    /// each once. A generation beyond `latest`, which no clock can have made yet, is nobody's. To one who has served a
+    /// newcomer is no rival: it is the newcomer that goes, as soon as the two meet.
     pub(super) fn look(
         &mut self,
         incarnations: &[Incarnation],
         own_node: &str,
         (own, served): ((u64, Origin), bool),
+        latest: u64,
         (now_ms, round_ms): (u64, u64),
     ) -> Vec<DiscoveryEvent> {
         let namesakes = incarnations.iter().filter(|i| i.node == own_node && i.live && !i.left);
@@ -60,7 +62,7 @@ impl Rivals {
             namesakes.filter_map(|i| Some((i, i.origin_hex.as_deref().and_then(keys::origin_from_hex)?)));
         let rivals: BTreeMap<_, _> = with_origin
             .map(|(i, origin)| ((i.generation, origin), i.heartbeat))
-            .filter(|(id, _)| *id > own)
+            .filter(|(id, _)| *id > own && id.0 <= latest)
             .collect();
         self.suspects.retain(|id, _| rivals.contains_key(id));
         let told =
@@ -110,7 +112,7 @@ mod tests {
         let (mut rivals, mut told) = (Rivals::default(), Vec::new());
         for second in 0..20 {
             let seen = [rival(9, second + 1)];
-            let news = rivals.look(&seen, "me", OWN, (second * ROUND_MS, ROUND_MS));
+            let news = rivals.look(&seen, "me", OWN, u64::MAX, (second * ROUND_MS, ROUND_MS));
             told.extend(news.into_iter().map(|event| (second, event)));
         }
         let clone = DiscoveryEvent::Clone { node: "me".into(), origin: Origin(7), generation: 9 };
@@ -124,7 +126,7 @@ mod tests {
             // Peers lag behind each other for three rounds; then the dead heart stands still, but for one more echo
             // from the far side of a cut.
             let echo = [rival(9, 100 + second.min(3) + u64::from(second > 6)), rival(4, second)];
-            assert_eq!(rivals.look(&echo, "me", OWN, (second * ROUND_MS, ROUND_MS)), []);
+            assert_eq!(rivals.look(&echo, "me", OWN, u64::MAX, (second * ROUND_MS, ROUND_MS)), []);
         }
     }
 
@@ -133,8 +135,9 @@ mod tests {
         let told = |own: u128| {
             let own = ((5, Origin(own)), false);
             let mut rivals = Rivals::default();
-            let look =
-                |second| rivals.look(&[rival(5, second)], "me", own, (second * ROUND_MS, ROUND_MS)).len();
+            let look = |second| {
+                rivals.look(&[rival(5, second)], "me", own, u64::MAX, (second * ROUND_MS, ROUND_MS)).len()
+            };
             (0..20).map(look).sum::<usize>()
         };
         assert_eq!((told(5), told(9)), (1, 0));
@@ -149,9 +152,25 @@ mod tests {
             let look = |second| {
                 let mut rival = rival(9, second);
                 rival.facts.extend(theirs.then(|| (keys::SERVED.to_owned(), "1".to_owned())));
-                rivals.look(&[rival], "me", ((5, Origin(5)), ours), (second * ROUND_MS, ROUND_MS)).len()
+                rivals
+                    .look(&[rival], "me", ((5, Origin(5)), ours), u64::MAX, (second * ROUND_MS, ROUND_MS))
+                    .len()
             };
             assert_eq!((0..20).map(look).sum::<usize>(), expected, "{ours} {theirs}");
         }
+    }
+
+    /// A made-up one under our name, from the end of time, whose heart its maker lets beat.
+    #[test]
+    fn a_generation_that_no_clock_has_made_yet_is_no_rival() {
+        let told = |generation: u64| {
+            let mut rivals = Rivals::default();
+            let look = |second| {
+                let seen = [rival(generation, second)];
+                rivals.look(&seen, "me", OWN, 1_000, (second * ROUND_MS, ROUND_MS)).len()
+            };
+            (0..20).map(look).sum::<usize>()
+        };
+        assert_eq!((told(1_000), told(1_001), told(u64::MAX)), (1, 0, 0));
     }
 }

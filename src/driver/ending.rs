@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::engine::{Engine, Life};
+use super::engine::Engine;
+use super::life::Life;
 use crate::core::node::Input;
 use crate::transport::Event;
 

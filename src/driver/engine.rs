@@ -1,12 +1,11 @@
 //! The node's task: every input of the core meets here, every output leaves from here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
@@ -15,24 +14,26 @@ use tracing::{debug, error, info, warn};
 use super::absent::Remembered;
 use super::acks::Acks;
 use super::clock::Clock;
+use super::conduct::Conduct;
 use super::hold::Holds;
-use super::lives::{PastLives, Place, entropy, start_life};
+use super::life::{Life, Place, entropy, start_life};
+use super::lines::Lines;
+use super::lives::{PastLives, numbers};
 use super::observe::{Delays, NOTES, NOTES_BYTES, NoteKind, Observer, ToldOffset};
 use super::pulse::{Pulse, watch_pulse};
 use super::refusals::Refusals;
 use super::seeds::is_this_node;
-use super::shared::{Asker, CaughtUpCounts, Command, Numbers, Shared, Stopped};
+use super::shared::{Asker, CaughtUpCounts, Command, Shared, Stopped};
 use super::told::Told;
 use super::trace::Tracer;
 use super::watchers::told_of;
 use crate::core::causality::Origin;
 use crate::core::limits::Limits;
-use crate::core::membership::{self, Detector, Listed};
+use crate::core::membership::{self, Listed};
 use crate::core::node::{Class, Input, Node, Output, Setup};
 use crate::core::replica::{Replica, Serving};
-use crate::core::time::Now;
-use crate::discovery::{Discovery, DiscoveryError, DiscoveryEvent, GossipLink, Member};
-use crate::transport::{self, Drill, Event, Identity, Transport, TransportError};
+use crate::discovery::{DiscoveryError, Member};
+use crate::transport::{self, Drill, Event, Identity, SendError, TransportError};
 
 /// How long discovery may take to end.
 pub(super) const MAX_SHUTDOWN: Duration = Duration::from_secs(1);
@@ -86,16 +87,6 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
-/// The network side of one life.
-pub(super) struct Life {
-    pub(super) generation: u64,
-    pub(super) transport: Transport,
-    pub(super) events: mpsc::Receiver<Event>,
-    pub(super) discovery: Discovery,
-    pub(super) found: mpsc::Receiver<DiscoveryEvent>,
-    pub(super) gossip: mpsc::Sender<(SocketAddr, Bytes)>,
-}
-
 /// The one line that says what starts, for whoever reads the log later.
 fn tell_start(config: &EngineConfig, life: &Life) {
     let (bound, advertised) = (life.transport.local_addr(), life.transport.advertise_addr());
@@ -128,17 +119,15 @@ pub(crate) struct Engine {
     reborn: bool,
     pub(super) past_lives: PastLives,
     pub(super) refusals: Refusals,
+    pub(super) conduct: Conduct,
+    pub(super) lines: Lines,
+    /// Linked lives that the board calls over, and since when (monotonic ms).
+    pub(super) said_gone: BTreeMap<Origin, u64>,
+    /// Peers for which a page found no room.
+    full: BTreeSet<Origin>,
     pub(super) holds: Holds,
     pub(super) remembered: Remembered,
     pub(super) observer: Observer,
-}
-
-pub(super) struct Gossip(pub(super) Transport);
-
-impl GossipLink for Gossip {
-    fn send(&self, to: SocketAddr, bytes: Bytes) {
-        self.0.gossip(to, bytes);
-    }
 }
 
 fn setup(config: &EngineConfig, clock: Clock) -> Result<Setup, StartError> {
@@ -186,6 +175,7 @@ fn share(
         members: RwLock::new(Vec::new()),
         members_changed: watch::channel(0).0,
         refusals: RwLock::new(Vec::new()),
+        faulty: RwLock::new(Vec::new()),
         life: RwLock::new((node.origin(), life.transport.advertise_addr())),
         stats: Mutex::new(numbers(node, (life, &PastLives::default()), clock.now())),
         unreplicated: 0.into(),
@@ -208,9 +198,10 @@ impl Engine {
         config.membership.validate().map_err(StartError::Config)?;
         let clock = Clock::new(config.clock_offset_ms);
         let (node, replica) = Node::new(setup(&config, clock)?);
-        let remembered = Remembered::default();
+        let (remembered, conduct) = (Remembered::default(), Conduct::default());
+        let barred = (&remembered.over, &conduct.kept_out);
         let place = Place { bind: config.bind, advertise: config.advertise, before: 0 };
-        let life = start_life(&config, (clock, &replica), &remembered.over, node.origin(), place).await?;
+        let life = start_life(&config, (clock, &replica), barred, node.origin(), place).await?;
         tell_start(&config, &life);
         let holds = Holds::new(life.discovery.seed_addresses());
         let (commands, receiver) = mpsc::channel(1_024);
@@ -231,6 +222,10 @@ impl Engine {
             reborn: false,
             past_lives: PastLives::default(),
             refusals: Refusals::default(),
+            conduct,
+            lines: Lines::default(),
+            said_gone: BTreeMap::new(),
+            full: BTreeSet::new(),
             holds,
             remembered,
             observer: Observer::default(),
@@ -307,11 +302,19 @@ impl Engine {
     }
 
     pub(super) fn drain(&mut self) {
-        while let Some(output) = self.node.poll_output() {
-            if let Some(tracer) = &self.config.tracer {
-                tracer.output(self.shared.clock.now(), &output, self.config.log_key);
+        loop {
+            while let Some(output) = self.node.poll_output() {
+                if let Some(tracer) = &self.config.tracer {
+                    tracer.output(self.shared.clock.now(), &output, self.config.log_key);
+                }
+                self.output(output);
             }
-            self.output(output);
+            let Some(peer) = self.full.pop_first() else { break };
+            let now = self.shared.clock.now();
+            if let Some(tracer) = &self.config.tracer {
+                tracer.input(now, &Input::Full { peer }, self.config.log_key);
+            }
+            self.node.handle(now, Input::Full { peer });
         }
         let backlog: usize = self.node.backlog().map(|(_, dirty, out)| dirty + usize::from(out)).sum();
         self.shared.backlog.store(backlog as u64, Ordering::Release);
@@ -326,7 +329,10 @@ impl Engine {
                 };
                 self.count_sent(peer, frame.len());
                 // A full queue or a lost link loses the frame; the core repairs by a round.
-                let _ = self.life.transport.send(peer, class, frame.into());
+                let sent = self.life.transport.send(peer, class, frame.into());
+                if class == transport::Class::Bulk && matches!(sent, Err(SendError::Backlog { .. })) {
+                    self.full.insert(peer);
+                }
             }
             Output::Datagram { peer, packet } => self.life.transport.datagram(peer, &packet),
             Output::Member(change) => self.member_changed(change),
@@ -350,6 +356,7 @@ impl Engine {
                 self.note(NoteKind::LinkClosed, Some(peer), || why.clone());
                 self.life.transport.disconnect(peer, &why);
             }
+            Output::Fault { peer, gravity, why } => self.fault(peer, gravity, why),
             Output::Serving(serving, why) => {
                 let why = self.named(&why);
                 info!(node = self.config.node, "{}: {why}", serving.word());
@@ -374,9 +381,13 @@ impl Engine {
         match event {
             Event::Up(peer) => {
                 self.remember_linked(&peer);
+                self.conduct_of(&peer);
                 self.refused_no_more(peer.addr);
                 self.learn_name(peer.origin, &peer.node);
-                info!(node = self.config.node, peer = peer.node, "link up, wire version {}", peer.version);
+                if self.may_log(peer.origin) {
+                    let (node, version) = (&self.config.node, peer.version);
+                    info!(node, peer = peer.node, "link up, wire version {version}");
+                }
                 self.links.insert(peer.origin, (peer.link, peer.wall_offset_ms));
                 self.shared.acks.link_up(peer.origin);
                 self.input(Input::LinkUp { peer: peer.origin, version: peer.version });
@@ -385,11 +396,15 @@ impl Engine {
             }
             Event::Down { origin, link, node, reason } => {
                 if self.links.get(&origin).is_some_and(|l| l.0 == link) {
-                    info!(node = self.config.node, peer = node, "link down: {reason}");
+                    if self.may_log(origin) {
+                        info!(node = self.config.node, peer = node, "link down: {reason}");
+                    }
                     self.links.remove(&origin);
+                    self.conduct_over(origin);
                     self.shared.acks.link_down(origin);
                     self.input(Input::LinkDown { peer: origin });
                     self.note(NoteKind::LinkDown, Some(origin), || reason.to_string());
+                    self.gone_with_its_link(origin);
                     self.publish_members();
                 }
             }
@@ -424,7 +439,7 @@ impl Engine {
         self.remember(&members);
         self.members = members;
         self.learn_names();
-        self.life.transport.want(self.life.discovery.addresses());
+        self.want_addresses();
         let list = |m: &Member| Listed { origin: m.origin, alive: m.alive, left: m.left };
         let listed: Vec<Listed> = self.members.iter().map(list).collect();
         self.input(Input::Board(&listed));
@@ -489,20 +504,9 @@ impl Engine {
         self.look_after_missing();
         self.publish_members();
         self.publish_refusals();
+        self.publish_conduct();
         self.forget_flows();
         self.publish_observed();
         self.publish_reason();
-    }
-}
-
-fn numbers(node: &Node, (life, past): (&Life, &PastLives), now: Now) -> Numbers {
-    let detector = node.detector();
-    Numbers {
-        node: node.stats(),
-        members: detector.map(Detector::stats).unwrap_or_default(),
-        clock: node.clock(now),
-        penalty: detector.map_or(0, Detector::health_penalty),
-        network: past.network(life),
-        discovery: past.gossip(life),
     }
 }

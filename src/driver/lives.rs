@@ -1,50 +1,25 @@
 //! A node's lives on the network: how one begins, and how the next one follows it on the same port.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::TryRng;
-use rand::rngs::SysRng;
-use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::absent::Over;
-use super::clock::Clock;
-use super::engine::{Engine, EngineConfig, Gossip, Life, MAX_SHUTDOWN, StartError};
-use super::shared::Stopped;
-use crate::core::causality::Origin;
-use crate::core::node::Input;
-use crate::core::replica::Replica;
-use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
-use crate::core::wall::Trust;
-use crate::discovery::{Discovery, DiscoveryConfig, DiscoveryHealth, Families, fresh_generation};
-use crate::transport::{Transport, TransportConfig};
+use super::engine::{Engine, MAX_SHUTDOWN, StartError};
+use super::life::{Life, Place, start_life};
+use super::shared::{Numbers, Stopped};
+use crate::core::membership::Detector;
+use crate::core::node::{Input, Node};
+use crate::core::time::Now;
+use crate::discovery::DiscoveryHealth;
 
-/// Gossip packets that may wait for discovery; more are dropped, as gossip may be.
-const GOSSIP_QUEUE: usize = 256;
 /// First pause before another try to begin a life (ms): the old socket may take a moment to go.
 const FIRST_PAUSE_MS: u64 = 100;
 /// Longest pause between two tries (ms): an interface that is up again is noticed soon.
 const LONGEST_PAUSE_MS: u64 = 5_000;
 /// The node looks at its clocks this often (ms) while it has no network.
 const BEAT_MS: u64 = 250;
-
-pub(super) fn entropy<const N: usize>() -> Result<[u8; N], StartError> {
-    let mut bytes = [0; N];
-    SysRng.try_fill_bytes(&mut bytes).map_err(|e| StartError::Entropy(e.to_string()))?;
-    Ok(bytes)
-}
-
-/// What a life takes over from the one before it: where it is reached, and how old that one was.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub bind: SocketAddr,
-    pub advertise: Option<SocketAddr>,
-    /// The generation before.
-    pub before: u64,
-}
 
 impl Engine {
     /// Reconnects everything under the node's new origin, on the same port and under the same address: what was found out
@@ -66,8 +41,8 @@ impl Engine {
         let mut pause_ms = FIRST_PAUSE_MS;
         self.life = loop {
             let clock = (self.shared.clock, &self.shared.replica);
-            let over = &self.remembered.over;
-            match start_life(&self.config, clock, over, self.node.origin(), place).await {
+            let barred = (&self.remembered.over, &self.conduct.kept_out);
+            match start_life(&self.config, clock, barred, self.node.origin(), place).await {
                 Ok(life) => break life,
                 Err(error) => self.tell_no_life(&error, pause_ms),
             }
@@ -116,54 +91,6 @@ impl Engine {
     }
 }
 
-pub(super) async fn start_life(
-    config: &EngineConfig,
-    (clock, replica): (Clock, &Arc<Replica>),
-    over: &Over,
-    origin: Origin,
-    place: Place,
-) -> Result<Life, StartError> {
-    // A life begun because the clock was set back must still be newer than the one it follows.
-    let fresh = fresh_generation(clock.wall_ms(), u16::from_le_bytes(entropy()?));
-    let generation = fresh.max(place.before + 1);
-    let over = Arc::clone(over);
-    let (told, asked) = (Arc::clone(replica), Arc::clone(replica));
-    let network = TransportConfig {
-        is_over: Arc::new(move |life| over.read().contains(&life)),
-        generation,
-        advertise: place.advertise,
-        versions: (config.wire.0.max(WIRE_OLDEST), config.wire.1.min(WIRE_NEWEST)),
-        config_hash: config.limits.config_hash(),
-        limits: config.limits.cluster_wide(),
-        idle_timeout_ms: config.link_timeout_ms,
-        max_frame_bytes: config.limits.max_frame_bytes(),
-        drill: config.drill.clone(),
-        wall_ms: Arc::new(move || told.wall().presented_ms(clock.now())),
-        is_sound: Arc::new(move || asked.wall().trust() == Trust::Followed),
-        max_drift_ms: config.limits.max_drift_ms,
-        ..TransportConfig::new(&config.cluster, &config.node, origin, place.bind, config.identity.clone())
-    };
-    let (transport, events) = Transport::start(network).await?;
-    let (gossip, inbound) = mpsc::channel(GOSSIP_QUEUE);
-    let board = DiscoveryConfig {
-        seeds: config.seeds.clone(),
-        families: Families::of(transport.local_addr()),
-        gossip_interval_ms: config.gossip_interval_ms,
-        dead_grace_ms: config.dead_grace_ms,
-        metadata: config.metadata.clone(),
-        own_metadata: config.own_metadata.clone(),
-        ..DiscoveryConfig::new(&config.cluster, &config.node, origin, transport.advertise_addr(), generation)
-    };
-    let link = Arc::new(Gossip(transport.clone()));
-    match Discovery::start(board, link, inbound).await {
-        Ok((discovery, found)) => Ok(Life { generation, transport, events, discovery, found, gossip }),
-        Err(error) => {
-            transport.close().await;
-            Err(error.into())
-        }
-    }
-}
-
 /// What the lives before this one counted: what is told is the process's, and only rises.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PastLives {
@@ -186,5 +113,18 @@ impl PastLives {
     /// Discovery's condition, with counters over all lives.
     pub fn gossip(&self, life: &Life) -> DiscoveryHealth {
         life.discovery.health().with_counts_of(&self.gossip)
+    }
+}
+
+/// What is counted.
+pub(super) fn numbers(node: &Node, (life, past): (&Life, &PastLives), now: Now) -> Numbers {
+    let detector = node.detector();
+    Numbers {
+        node: node.stats(),
+        members: detector.map(Detector::stats).unwrap_or_default(),
+        clock: node.clock(now),
+        penalty: detector.map_or(0, Detector::health_penalty),
+        network: past.network(life),
+        discovery: past.gossip(life),
     }
 }

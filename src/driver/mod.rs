@@ -6,11 +6,14 @@
 mod absent;
 mod acks;
 mod clock;
+mod conduct;
 mod ending;
 mod engine;
 mod found;
 mod hold;
 mod home;
+mod life;
+mod lines;
 mod lives;
 mod observe;
 mod pulse;
@@ -23,6 +26,7 @@ pub(crate) mod told;
 mod trace;
 mod watchers;
 
+pub(crate) use conduct::Faulty;
 pub(crate) use engine::EngineConfig;
 pub use engine::StartError;
 pub(crate) use home::{StopOnDrop, start};

@@ -20,12 +20,14 @@ impl Engine {
         let Change { member, state, incarnation, why } = change;
         let peer = self.name_of(member);
         let why = self.named(&why.to_string());
-        match state {
-            State::Suspect | State::Dead => {
-                warn!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
-            }
-            State::Alive | State::Left => {
-                info!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
+        if self.may_log(member) {
+            match state {
+                State::Suspect | State::Dead => {
+                    warn!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
+                }
+                State::Alive | State::Left => {
+                    info!(node = self.config.node, peer, incarnation, "{}: {why}", state.word());
+                }
             }
         }
         if state == State::Dead {
@@ -34,6 +36,19 @@ impl Engine {
         }
         self.publish_members();
         self.note(NoteKind::Member(state), Some(member), || format!("incarnation {incarnation}: {why}"));
+    }
+
+    /// Whether a line may be logged about a member now; how many were not is told once a minute.
+    pub(super) fn may_log(&mut self, about: Origin) -> bool {
+        let now_ms = self.shared.clock.now().mono_ms;
+        let (may, left_out) = self.lines.line(now_ms, about);
+        if left_out > 0 {
+            warn!(
+                node = self.config.node,
+                "{left_out} more lines about members were left out in the last minute"
+            );
+        }
+        may
     }
 
     pub(super) fn name_of(&self, origin: Origin) -> String {

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::acks::Acks;
 use super::clock::Clock;
+use super::conduct::Faulty;
 use super::observe::{Copied, Delays, Note, Observed, ToldOffset};
 use super::pulse::Pulse;
 use super::refusals::Refusal;
@@ -248,6 +249,8 @@ pub(crate) struct Shared {
     pub members_changed: watch::Sender<u64>,
     /// Handshakes refused lately, by either side.
     pub refusals: RwLock<Vec<Refusal>>,
+    /// Peers that broke rules lately.
+    pub faulty: RwLock<Vec<Faulty>>,
     pub life: RwLock<(Origin, SocketAddr)>,
     pub stats: Mutex<Numbers>,
     /// Writes answered without the promised second copy.

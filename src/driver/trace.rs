@@ -70,6 +70,7 @@ impl Tracer {
                 quoted(key),
                 quoted(value)
             ),
+            Input::Full { peer } => format!("\"in\":\"full\",\"peer\":\"{:032x}\"", peer.0),
             Input::Overflow => "\"in\":\"overflow\"".into(),
             Input::Leaving => "\"in\":\"leaving\"".into(),
             Input::Gone(origin) => format!("\"in\":\"gone\",\"peer\":\"{:032x}\"", origin.0),
@@ -127,6 +128,11 @@ impl Tracer {
             Output::CloseLink { peer, why } => {
                 format!("\"out\":\"close_link\",\"peer\":\"{:032x}\",\"why\":{}", peer.0, quoted(why))
             }
+            Output::Fault { peer, gravity, why } => format!(
+                "\"out\":\"fault\",\"peer\":\"{:032x}\",\"gravity\":\"{gravity:?}\",\"why\":{}",
+                peer.0,
+                quoted(why)
+            ),
             Output::Serving(serving, why) => {
                 format!("\"out\":\"serving\",\"as\":\"{serving:?}\",\"why\":{}", quoted(why))
             }

@@ -100,7 +100,8 @@ pub struct Config {
     /// How long past its last possible deadline an expired session waits for a missing member (ms). Then its fields go:
     /// a cut that outlasts it may bring back an older field of a session that its user went on with on the other side.
     pub expire_wait_ms: u64,
-    /// Creates are refused once records take more than this (bytes); 0: no limit.
+    /// What records and all that is kept of them may take (bytes): near it writes are refused, log-ins and log-outs last;
+    /// 0: no limit.
     pub max_memory_bytes: u64,
     /// A process silent for this long (ms) was frozen and fences itself: no longer than the others need at least to
     /// declare it dead, `probe_timeout_ms` + `suspicion_mult` · `probe_interval_ms`.

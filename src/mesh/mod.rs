@@ -56,7 +56,7 @@ pub use seen::{CaughtUp, CaughtUpTotals, MAX_SEEN, Seen};
 pub(crate) use sessions::Asked;
 pub use sessions::Sessions;
 pub use shutdown::Shutdown;
-pub use status::{MemberInfo, RefusedInfo, Status};
+pub use status::{MemberInfo, MisbehavingInfo, RefusedInfo, Status};
 #[cfg(feature = "axum")]
 pub(crate) use ticket::Look;
 pub use ticket::{LoggedOut, Opened};

@@ -13,7 +13,7 @@ use crate::core::replica::{Counts, Dumped, Partition, Serving};
 use crate::core::session::SessionId;
 use crate::driver::told::Listener;
 use crate::driver::{Command, Stopped, within};
-pub(crate) use crate::driver::{Flow, MemberView, Note, NoteKind, Numbers, Observed};
+pub(crate) use crate::driver::{Faulty, Flow, MemberView, Note, NoteKind, Numbers, Observed};
 
 /// Everything a node knows that a dashboard may show, but for its sessions.
 #[derive(Clone, Debug)]
@@ -36,7 +36,11 @@ pub(crate) struct Gathered {
     /// `None` for a quarter of a second after the first gathering.
     pub observed: Option<Arc<Observed>>,
     pub counts: Counts,
+    /// Peers that broke rules lately.
+    pub faulty: Vec<Faulty>,
     pub record_bytes: u64,
+    /// What `max_memory_bytes` bounds.
+    pub held_bytes: u64,
     pub max_memory_bytes: u64,
     pub partitions: u16,
     pub max_drift_ms: u64,
@@ -105,7 +109,9 @@ impl Mesh {
             numbers: shared.stats.lock().clone(),
             observed,
             counts: shared.replica.counts(),
+            faulty: shared.faulty.read().clone(),
             record_bytes: shared.replica.record_bytes(),
+            held_bytes: shared.replica.held_bytes(),
             max_memory_bytes: limits.max_memory_bytes,
             partitions: limits.partitions,
             max_drift_ms: limits.max_drift_ms,

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::core::node::ClockView;
-use crate::driver::{MemberView, Numbers, Refusal, Shared};
+use crate::driver::{Faulty, MemberView, Numbers, Refusal, Shared};
 
 /// A member as this node sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,6 +113,9 @@ pub struct Status {
     /// Handshakes refused lately, by either side.
     #[serde(default)]
     pub refused: Vec<RefusedInfo>,
+    /// Peers that did lately what honest ones do not.
+    #[serde(default)]
+    pub misbehaving: Vec<MisbehavingInfo>,
 }
 
 /// A node with which there is no link because one of the two sides refuses the other.
@@ -145,9 +148,43 @@ impl From<&Refusal> for RefusedInfo {
     }
 }
 
+/// A peer that did what honest ones do not. Who breaks rules again and again is kept out for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MisbehavingInfo {
+    /// Its name, as it gave it.
+    pub node: String,
+    /// The address its packets come from.
+    pub addr: SocketAddr,
+    /// What it did last.
+    pub why: String,
+    /// How often it broke a rule, and lost its link for it.
+    pub broke: u64,
+    /// How often it did what was not answered or left out. An honest peer may pass such on.
+    pub strange: u64,
+    /// How long ago it did so last (ms).
+    pub ago_ms: u64,
+    /// How much longer it is kept out (ms), if it is.
+    pub kept_out_ms: Option<u64>,
+}
+
+impl MisbehavingInfo {
+    fn of(faulty: &Faulty, now_ms: u64) -> Self {
+        Self {
+            node: faulty.node.clone(),
+            addr: faulty.addr,
+            why: faulty.why.clone(),
+            broke: faulty.broke,
+            strange: faulty.strange,
+            ago_ms: now_ms.saturating_sub(faulty.last_ms),
+            kept_out_ms: faulty.kept_out_until_ms.map(|until_ms| until_ms.saturating_sub(now_ms)),
+        }
+    }
+}
+
 impl Status {
     pub(crate) fn of(shared: &Shared) -> Self {
         let (origin, addr) = *shared.life.read();
+        let now_ms = shared.clock.now().mono_ms;
         let serving = shared.replica.serving(shared.clock.now()).word();
         let Numbers { node: stats, members, clock, penalty, network, discovery } =
             shared.stats.lock().clone();
@@ -166,6 +203,7 @@ impl Status {
             ("refused_drift_total", counts.refused_drift),
             ("need_full_total", counts.need_full),
             ("record_bytes", shared.replica.record_bytes()),
+            ("held_bytes", shared.replica.held_bytes()),
             ("backlog", shared.backlog.load(Ordering::Relaxed)),
             ("unreplicated_total", shared.unreplicated.load(Ordering::Relaxed)),
             ("rounds_equal_total", stats.rounds_equal),
@@ -211,6 +249,7 @@ impl Status {
             numbers: numbers.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
             unresolved_seeds: seeds.collect(),
             refused: shared.refusals.read().iter().map(RefusedInfo::from).collect(),
+            misbehaving: shared.faulty.read().iter().map(|f| MisbehavingInfo::of(f, now_ms)).collect(),
         }
     }
 }

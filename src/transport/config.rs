@@ -26,6 +26,9 @@ pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
 /// Tells whether a life is over.
 pub type LifeCheck = Arc<dyn Fn(Origin) -> bool + Send + Sync>;
 
+/// Tells something of a peer by its life, if that is known yet, and the address its packets come from.
+pub type PeerCheck = Arc<dyn Fn(Option<Origin>, SocketAddr) -> bool + Send + Sync>;
+
 /// How a node reaches its peers and what it tells them about itself.
 #[derive(Clone)]
 pub struct TransportConfig {
@@ -66,6 +69,8 @@ pub struct TransportConfig {
     pub wall_ms: WallClock,
     /// Whether a life was declared over here: it is refused, and told so.
     pub is_over: LifeCheck,
+    /// Whether a peer is kept out for now.
+    pub is_kept_out: PeerCheck,
     /// Whether this node believes its own wall clock: told in the handshake.
     pub is_sound: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Largest difference of wall clocks two nodes link up with, in milliseconds.
@@ -93,6 +98,7 @@ impl TransportConfig {
             drill: None,
             wall_ms: Arc::new(system_wall_ms),
             is_over: Arc::new(|_| false),
+            is_kept_out: Arc::new(|_, _| false),
             is_sound: Arc::new(|| true),
             max_drift_ms: 30_000,
         }

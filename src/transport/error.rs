@@ -113,6 +113,11 @@ pub enum RefusedReason {
         /// It is this node's life, and the peer says so; else it is the peer's.
         ours: bool,
     },
+    /// A peer that broke rules again and again is kept out for a while.
+    KeptOut {
+        /// It is this node, and the peer says so; else it is the peer.
+        ours: bool,
+    },
     /// The peer broke the protocol.
     Protocol(String),
     /// The peer refused us with a code this version does not know.
@@ -131,6 +136,7 @@ impl RefusedReason {
             Self::IdentityClash => "identity_clash",
             Self::NameTaken => "name_taken",
             Self::LifeOver { .. } => "life_over",
+            Self::KeptOut { .. } => "kept_out",
             Self::Protocol(_) => "protocol",
             Self::Other(_) => "other",
         }
@@ -168,6 +174,12 @@ impl fmt::Display for RefusedReason {
             Self::LifeOver { ours: true } => {
                 f.write_str("this node's life was declared over there: it goes on under a new one")
             }
+            Self::KeptOut { ours: false } => {
+                f.write_str("kept out for a while: it broke rules again and again")
+            }
+            Self::KeptOut { ours: true } => f.write_str(
+                "it keeps this node out for a while: it says that this node broke rules again and again",
+            ),
             Self::Protocol(what) => write!(f, "broke the protocol: {what}"),
             Self::Other(code) => write!(f, "refused us with unknown code {code}"),
         }

@@ -18,6 +18,8 @@ pub struct PeerInfo {
     pub generation: u64,
     /// The address it advertises.
     pub addr: SocketAddr,
+    /// The address its packets come from: QUIC has proven it.
+    pub remote: SocketAddr,
     /// The wire version of this pair: the highest both speak.
     pub version: u16,
     /// Its wall clock minus ours at the handshake, in milliseconds.

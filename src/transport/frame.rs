@@ -1,7 +1,18 @@
 //! Frames on a stream: a big-endian `u32` length, then that many bytes. And the first byte of every stream.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use bytes::{BufMut, Bytes, BytesMut};
 use quinn::{ReadError, ReadExactError, RecvStream, SendStream, WriteError};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use super::limits::{FREE_FRAME_BYTES, SPARE_FRAME_BYTES, STALL, STALL_BYTES};
 
 /// Which of a link's ordered streams a frame takes. Frames of one class arrive in order; classes do not wait
 /// for each other.
@@ -94,29 +105,111 @@ pub(super) async fn read_kind(stream: &mut RecvStream) -> Result<Kind, Broken> {
     }
 }
 
-/// Allocated for a frame before any of it has come (bytes): an ordinary page fits.
-const FIRST_BYTES: usize = 512 << 10;
+/// Room for frames of which a part has come, shared by all links of a transport.
+pub(super) struct Room {
+    permits: Arc<Semaphore>,
+    /// Bytes allocated for such frames.
+    held: AtomicUsize,
+}
+
+/// A frame of which a part has come.
+struct Growing<'r> {
+    bytes: BytesMut,
+    counted: usize,
+    room: &'r Room,
+}
+
+impl Growing<'_> {
+    fn count(&mut self) {
+        let now = self.bytes.capacity();
+        self.room.held.fetch_add(now.wrapping_sub(self.counted), Ordering::Relaxed);
+        self.counted = now;
+    }
+}
+
+impl Drop for Growing<'_> {
+    fn drop(&mut self) {
+        self.room.held.fetch_sub(self.counted, Ordering::Relaxed);
+    }
+}
+
+/// What one permit of [`Room`] stands for.
+const ROOM_BYTES: usize = FREE_FRAME_BYTES;
+
+impl Room {
+    /// Room for the largest frame, and some.
+    pub(super) fn new(max_frame_bytes: usize) -> Self {
+        let permits = (max_frame_bytes + SPARE_FRAME_BYTES).div_ceil(ROOM_BYTES);
+        let permits = Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
+        Self { permits, held: AtomicUsize::new(0) }
+    }
+
+    /// Bytes allocated for frames of which a part has come.
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+}
 
 /// Reads one frame; `None` when the peer ended the stream between two frames.
-pub(super) async fn read_frame(stream: &mut RecvStream, max_bytes: usize) -> Result<Option<Bytes>, Broken> {
+pub(super) async fn read_frame(
+    stream: &mut RecvStream,
+    max_bytes: usize,
+    room: &Room,
+) -> Result<Option<Bytes>, Broken> {
     let mut head = [0u8; 4];
     match stream.read_exact(&mut head).await {
         Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
         other => other?,
     }
     let frame_bytes = u32::from_be_bytes(head) as usize;
-    // A length is the peer's word: what is allocated follows what has come, never by more than that again.
     if frame_bytes > max_bytes {
         return Err(Broken::Protocol(format!("frame of {frame_bytes} bytes, the limit is {max_bytes}")));
     }
-    let mut frame = BytesMut::zeroed(frame_bytes.min(FIRST_BYTES));
-    stream.read_exact(&mut frame).await?;
-    while frame.len() < frame_bytes {
-        let come = frame.len();
-        frame.resize(frame_bytes.min(2 * come), 0);
-        stream.read_exact(&mut frame[come..]).await?;
+    read_body(stream, frame_bytes, room).await.map(Some)
+}
+
+/// A length is the peer's word: what is allocated follows what has come, never by more than that again.
+async fn read_body(stream: &mut RecvStream, frame_bytes: usize, room: &Room) -> Result<Bytes, Broken> {
+    let bytes = BytesMut::with_capacity(frame_bytes.min(COPY_BYTES));
+    let mut growing = Growing { bytes, counted: 0, room };
+    growing.count();
+    let (mut taken, mut held): (usize, Option<OwnedSemaphorePermit>) = (FREE_FRAME_BYTES, None);
+    while growing.bytes.len() < frame_bytes {
+        let begun = growing.bytes.len();
+        let some = async {
+            while growing.bytes.len() < frame_bytes.min(begun + STALL_BYTES) {
+                if growing.bytes.len() == taken {
+                    let more = room.permits.clone().acquire_owned().await.map_err(|_| Broken::Gone)?;
+                    match &mut held {
+                        Some(held) => held.merge(more),
+                        none => *none = Some(more),
+                    }
+                    taken += ROOM_BYTES;
+                }
+                let wanted = frame_bytes.min(taken) - growing.bytes.len();
+                match stream.read_chunk(wanted, true).await {
+                    Ok(Some(chunk)) => {
+                        growing.bytes.extend_from_slice(&chunk.bytes);
+                        growing.count();
+                    }
+                    Ok(None) => return Err(ReadExactError::FinishedEarly(growing.bytes.len()).into()),
+                    Err(error) => return Err(ReadExactError::ReadError(error).into()),
+                }
+            }
+            Ok::<(), Broken>(())
+        };
+        match timeout(STALL, some).await {
+            Ok(come) => come?,
+            Err(_) => {
+                let come = growing.bytes.len();
+                return Err(Broken::Protocol(format!(
+                    "a frame of {frame_bytes} bytes stands still at {come}"
+                )));
+            }
+        }
     }
-    Ok(Some(frame.freeze()))
+    Ok(std::mem::take(&mut growing.bytes).freeze())
 }
 
 /// Frames up to this size are copied together, so that a burst of small ones costs one write.

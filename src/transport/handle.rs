@@ -24,7 +24,7 @@ use super::{
     endpoint,
     error::{RefusedReason, SendError, TransportError},
     event::{Event, PeerInfo},
-    frame::Class,
+    frame::{Class, Room},
     namesake,
     refuse::Limiter,
     shared::Shared,
@@ -78,11 +78,13 @@ impl Transport {
                 drill.name_addr(&config.node, addr);
             }
         }
+        let frame_room = Room::new(config.max_frame_bytes);
         let shared = Arc::new(Shared {
             config,
             endpoint,
             advertise,
             table,
+            frame_room,
             dialer: Mutex::new(Dialer::default()),
             turns: Semaphore::new(dial::VAIN_DIALS),
             counters,
@@ -179,6 +181,12 @@ impl Transport {
     /// Counters since the start.
     pub fn stats(&self) -> Stats {
         self.shared.counters.read()
+    }
+
+    /// Bytes allocated for frames of which a part has come.
+    #[cfg(test)]
+    pub(super) fn unfinished_bytes(&self) -> usize {
+        self.shared.frame_room.held_bytes()
     }
 
     /// Leaves in order: takes no more, waits up to a second until peers acknowledged what was queued, says

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::{MAX_NAME_BYTES, TransportConfig, canonical},
     error::RefusedReason,
+    limits::MAX_GENERATION_AHEAD_MS,
 };
 use crate::core::causality::Origin;
 use crate::core::limits::settings_that_differ;
@@ -153,7 +154,11 @@ pub(super) fn decode_settle(bytes: &[u8]) -> Result<Settle, String> {
 /// a cut or a frozen process lets come about, the later one stays: it was started in the other's place. Earlier and later
 /// are the generation, then the origin: no proof of anything, since generations come from clocks, but both sides read the
 /// same.
-fn judge_namesake(config: &TransportConfig, theirs: &Hello, serving: bool) -> Verdict {
+fn judge_namesake(config: &TransportConfig, theirs: &Hello, serving: bool, now_ms: u64) -> Verdict {
+    let is_possible = |generation: u64| generation >> 16 <= now_ms.saturating_add(MAX_GENERATION_AHEAD_MS);
+    if !is_possible(theirs.generation) && is_possible(config.generation) {
+        return Verdict::Refuse(RefusedReason::IdentityClash);
+    }
     let is_later = (theirs.generation, theirs.origin) > (config.generation, config.origin);
     let they_stay = match (serving, theirs.serving) {
         (false, Some(true)) => return Verdict::NameTaken,
@@ -179,7 +184,7 @@ pub(super) fn judge(
         return Verdict::Refuse(RefusedReason::WrongCluster);
     }
     if theirs.node == config.node {
-        return judge_namesake(config, theirs, serving);
+        return judge_namesake(config, theirs, serving, now_ms);
     }
     if (config.is_over)(theirs.origin) {
         return Verdict::Refuse(RefusedReason::LifeOver { ours: false });
@@ -261,6 +266,31 @@ mod tests {
             assert_eq!(verdict(1, 5), Verdict::Refuse(RefusedReason::IdentityClash));
             assert_eq!(verdict(20, 4), Verdict::Refuse(RefusedReason::IdentityClash));
         }
+    }
+
+    /// One handshake under the name of a member, from the end of time, made the member stop.
+    #[test]
+    fn a_generation_from_far_ahead_wins_nothing() {
+        let day_ms = 24 * 3_600_000;
+        let me = config("a", 10, 5);
+        let possible = (MAX_GENERATION_AHEAD_MS + 7) << 16;
+        for (generation, serving, wins) in [
+            (u64::MAX, true, false),
+            (u64::MAX, false, false),
+            (possible + (1 << 16), true, false),
+            (possible, true, true),
+        ] {
+            let theirs = Hello { serving: Some(serving), ..hello(&config("a", 20, generation), 7) };
+            for ours in [true, false] {
+                let verdict = judge(&me, &theirs, ours, (7, 0));
+                let goes = matches!(verdict, Verdict::Clone | Verdict::NameTaken);
+                assert_eq!(goes, wins, "{generation} {serving} {ours}: {verdict:?}");
+            }
+        }
+        // Of two that started with a clock years ahead, each judges by what both have.
+        let ahead = config("a", 10, (400 * day_ms) << 16);
+        let theirs = Hello { serving: Some(true), ..hello(&config("a", 20, (401 * day_ms) << 16), 7) };
+        assert_eq!(judge(&ahead, &theirs, true, (7, 0)), Verdict::Clone);
     }
 
     #[test]

@@ -33,17 +33,28 @@ async fn member(to: SocketAddr) -> (Endpoint, Connection) {
 /// A raw connection that has shaken hands and is a link.
 async fn linked(to: SocketAddr) -> (Endpoint, Connection) {
     let (endpoint, conn) = member(to).await;
-    let me = config("hostile", 1);
+    shaken(&endpoint, &conn, 1).await.unwrap();
+    (endpoint, conn)
+}
+
+/// Shakes hands as life `origin`.
+async fn shaken(endpoint: &Endpoint, conn: &Connection, origin: u128) -> Result<(), ConnectionError> {
+    let me = config(&format!("hostile{origin}"), origin);
     let addr = canonical(endpoint.local_addr().unwrap());
     let (mut send, mut recv) = conn.open_bi().await.unwrap();
     let said = hello::encode(&Hello::of(&me, addr, false)).unwrap();
     frame::write_frames(&mut send, vec![said.into()]).await.unwrap();
-    let heard = frame::read_frame(&mut recv, MAX_HELLO_BYTES).await.unwrap().unwrap();
+    let heard = frame::read_frame(&mut recv, MAX_HELLO_BYTES, &frame::Room::new(MAX_HELLO_BYTES))
+        .await
+        .unwrap()
+        .unwrap();
     hello::decode_hello(&heard).unwrap();
     // Our origin is the smaller one: we decide.
     let adopt = hello::encode(&Settle::Adopt).unwrap();
-    frame::write_frames(&mut send, vec![adopt.into()]).await.unwrap();
-    (endpoint, conn)
+    match frame::write_frames(&mut send, vec![adopt.into()]).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(conn.closed().await),
+    }
 }
 
 async fn thrown_out(conn: &Connection) -> String {
@@ -123,5 +134,92 @@ async fn two_streams_of_one_class() {
         conn.open_uni().await.unwrap().write_all(&[0, 0, 0, 0, 0]).await.unwrap();
     }
     assert!(thrown_out(&conn).await.contains("second stream"));
+    still_serves(&victim).await;
+}
+
+/// Until something is so; nothing else tells.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let wait = async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("not so: {what}"));
+}
+
+/// 150 links each announced a frame of 4 MiB, sent nothing of it, and 615 MiB were taken for them.
+#[tokio::test]
+async fn announced_frames_take_what_has_come_of_them() {
+    let large = TransportConfig { max_frame_bytes: 64 << 20, ..config("victim", 1_000) };
+    let (victim, _events) = Transport::start(large).await.unwrap();
+    let mut held = Vec::new();
+    for origin in 1..=40 {
+        let (endpoint, conn) = member(victim.advertise_addr()).await;
+        shaken(&endpoint, &conn, origin).await.unwrap();
+        let mut stream = conn.open_uni().await.unwrap();
+        let announced = [&[1u8][..], &(60u32 << 20).to_be_bytes(), &[7; 10]].concat();
+        stream.write_all(&announced).await.unwrap();
+        held.push((endpoint, conn, stream));
+    }
+    until("all have begun", || victim.unfinished_bytes() >= 40 * 1_024).await;
+    until("no more", || victim.unfinished_bytes() <= 40 * 8_192).await;
+    assert!(victim.unfinished_bytes() <= 40 * 8_192, "{} bytes", victim.unfinished_bytes());
+    let (_, _, stream) = &mut held[0];
+    stream.write_all(&vec![7; 3 << 20]).await.unwrap();
+    until("it grows as it comes", || victim.unfinished_bytes() > 3 << 20).await;
+    assert!(victim.unfinished_bytes() < 8 << 20, "{} bytes", victim.unfinished_bytes());
+    held.clear();
+    until("given back", || victim.unfinished_bytes() == 0).await;
+}
+
+#[tokio::test]
+async fn one_address_has_a_few_links() {
+    let (victim, _events) = Transport::start(config("victim", 1_000)).await.unwrap();
+    let (endpoint, first) = member(victim.advertise_addr()).await;
+    shaken(&endpoint, &first, 1).await.unwrap();
+    let mut conns = vec![first];
+    for origin in 2..=4 {
+        let conn = endpoint.connect(victim.advertise_addr(), MEMBER_NAME).unwrap().await.unwrap();
+        shaken(&endpoint, &conn, origin).await.unwrap();
+        conns.push(conn);
+    }
+    until("four links", || victim.peers().len() == 4).await;
+    let fifth = endpoint.connect(victim.advertise_addr(), MEMBER_NAME).unwrap().await.unwrap();
+    let _ = shaken(&endpoint, &fifth, 5).await;
+    assert_eq!(thrown_out(&fifth).await, "protocol");
+    still_serves(&victim).await;
+}
+
+/// Each of many silent handshakes costs a certificate, sent to wherever a forged packet says. Beyond some, whoever comes has
+/// to prove its address first; an honest one does, and gets in.
+#[tokio::test]
+async fn many_handshakes_under_way_are_answered_with_a_retry() {
+    let patience = TransportConfig { dial_timeout_ms: 60_000, ..config("victim", 1_000) };
+    let (victim, _events) = Transport::start(patience).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..super::limits::RETRY_FROM {
+        silent.push(member(victim.advertise_addr()).await);
+    }
+    assert_eq!(victim.stats().handshakes_retried, 0);
+    still_serves(&victim).await;
+    assert!(victim.stats().handshakes_retried > 0);
+}
+
+#[tokio::test]
+async fn who_is_kept_out_hears_so() {
+    let out =
+        TransportConfig { is_kept_out: Arc::new(|life, _| life == Some(Origin(1))), ..config("victim", 9) };
+    let (victim, _events) = Transport::start(out).await.unwrap();
+    let (bad, mut events) = Transport::start(config("bad", 1)).await.unwrap();
+    bad.want(vec![victim.advertise_addr()]);
+    let refused = async {
+        loop {
+            if let Some(Event::Refused { reason, .. }) = events.recv().await {
+                return reason;
+            }
+        }
+    };
+    let reason = tokio::time::timeout(Duration::from_secs(20), refused).await.expect("an answer");
+    assert_eq!(reason, super::RefusedReason::KeptOut { ours: true });
     still_serves(&victim).await;
 }

@@ -243,7 +243,9 @@ async fn read_stream(
 }
 
 async fn read_frames(link: &Link, shared: &Shared, stream: &mut RecvStream) -> Result<(), Broken> {
-    while let Some(bytes) = frame::read_frame(stream, shared.config.max_frame_bytes).await? {
+    while let Some(bytes) =
+        frame::read_frame(stream, shared.config.max_frame_bytes, &shared.frame_room).await?
+    {
         shared.counters.frames_received.one();
         shared.counters.frame_bytes_received.add(bytes.len());
         shared.tell(Event::Frame { origin: link.info.origin, link: link.info.link, bytes }).await;

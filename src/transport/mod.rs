@@ -8,6 +8,7 @@
 //! - `dial` and `accept` make connections, `shake` turns one into a link (`hello` is what is said), `table`
 //!   keeps one link per peer, `namesake` asks another node of our name, `link` runs a link (`outbox` what waits, `frame` how it looks on the wire).
 //! - [`Identity`] and [`Secret`] are who may join; `verify` is the half of it that rustls lacks.
+//! - `limits` is what anybody can make a node hold or do, `refuse` what is told of those who do not get in.
 //! - `endpoint` sets up QUIC over `socket`, where [`Drill`] can cut the wires.
 //!
 //! Nothing leaves before TLS has verified the peer, every length is checked before memory is taken for it, and
@@ -26,6 +27,7 @@ mod hello;
 #[cfg(test)]
 mod hostile;
 mod identity;
+mod limits;
 mod link;
 mod namesake;
 mod outbox;
@@ -38,7 +40,7 @@ mod stats;
 mod table;
 mod verify;
 
-pub use config::{MAX_GOSSIP_BYTES, MAX_NAME_BYTES, QUEUE_BYTES, TransportConfig, WallClock};
+pub use config::{MAX_GOSSIP_BYTES, MAX_NAME_BYTES, PeerCheck, QUEUE_BYTES, TransportConfig, WallClock};
 pub use drill::{Drill, Rule};
 pub use error::{RefusedReason, SendError, TransportError};
 pub use event::{Event, PeerInfo};

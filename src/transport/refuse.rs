@@ -2,14 +2,17 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
-    time::{Duration, Instant},
+    net::{IpAddr, SocketAddr},
+    time::Instant,
 };
 
 use parking_lot::Mutex;
 use quinn::{ConnectionError, VarInt};
 
-use super::error::RefusedReason;
+use super::{
+    error::RefusedReason,
+    limits::{MAX_LINES_PER_CAUSE, MAX_REMEMBERED, QUIET},
+};
 
 /// Application close codes. Part of the wire: never renumber.
 pub(super) mod code {
@@ -27,6 +30,7 @@ pub(super) mod code {
     pub(in crate::transport) const TIMEOUT: VarInt = VarInt::from_u32(10);
     pub(in crate::transport) const NAME_TAKEN: VarInt = VarInt::from_u32(11);
     pub(in crate::transport) const LIFE_OVER: VarInt = VarInt::from_u32(12);
+    pub(in crate::transport) const KEPT_OUT: VarInt = VarInt::from_u32(13);
 }
 
 impl RefusedReason {
@@ -40,6 +44,7 @@ impl RefusedReason {
             Self::IdentityClash => code::IDENTITY_CLASH,
             Self::NameTaken => code::NAME_TAKEN,
             Self::LifeOver { .. } => code::LIFE_OVER,
+            Self::KeptOut { .. } => code::KEPT_OUT,
         }
     }
 }
@@ -95,36 +100,70 @@ fn of_close_code(close_code: VarInt, text: String) -> Failure {
         code::IDENTITY_CLASH => RefusedReason::IdentityClash,
         code::NAME_TAKEN => RefusedReason::NameTaken,
         code::LIFE_OVER => RefusedReason::LifeOver { ours: true },
+        code::KEPT_OUT => RefusedReason::KeptOut { ours: true },
         code::PROTOCOL => RefusedReason::Protocol(format!("it says we did: {text}")),
         code::WRONG_CLUSTER => RefusedReason::WrongCluster,
         other => RefusedReason::Other(other.into_inner()),
     })
 }
 
-/// Lets one line per address and reason through in ten seconds: a stranger that redials must not fill the disk.
+/// What is told of those who do not get in: a stranger that dials without end must not fill the disk.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
-    last: Mutex<HashMap<(SocketAddr, &'static str), Instant>>,
+    state: Mutex<Told>,
 }
 
-const QUIET: Duration = Duration::from_secs(10);
-
-/// Entries remembered. Beyond it all are forgotten: strangers may come from any number of addresses.
-const MAX_REMEMBERED: usize = 1024;
+#[derive(Debug, Default)]
+struct Told {
+    /// Per address with its port and reason, when it was told to the floor above.
+    events: HashMap<(SocketAddr, &'static str), Instant>,
+    /// Per address without its port and reason, when a line was told, and how many were not since.
+    lines: HashMap<(IpAddr, &'static str), (Instant, u64)>,
+    /// Per reason, since when lines are counted, how many were told and how many left out.
+    budgets: HashMap<&'static str, (Instant, u32, u64)>,
+}
 
 impl Limiter {
-    /// Whether this is news.
+    /// Whether this is news to the floor above: once an address and reason in ten seconds.
     pub(super) fn news(&self, addr: SocketAddr, word: &'static str) -> bool {
         let now = Instant::now();
-        let mut last = self.last.lock();
-        if last.get(&(addr, word)).is_some_and(|told| now.duration_since(*told) < QUIET) {
+        let told = &mut self.state.lock().events;
+        if told.get(&(addr, word)).is_some_and(|at| now.duration_since(*at) < QUIET) {
             return false;
         }
-        if last.len() >= MAX_REMEMBERED {
-            last.clear();
+        if told.len() >= MAX_REMEMBERED {
+            told.clear();
         }
-        last.insert((addr, word), now);
+        told.insert((addr, word), now);
         true
+    }
+
+    /// Whether a line may tell of this, and how many were not told of the same address and reason before it; and how
+    /// many found no room in the ten seconds before, when those are over.
+    pub(super) fn line(&self, ip: IpAddr, word: &'static str) -> (Option<u64>, u64) {
+        let now = Instant::now();
+        let state = &mut *self.state.lock();
+        let (since, told, left_out) = state.budgets.entry(word).or_insert((now, 0, 0));
+        let mut summary = 0;
+        if now.duration_since(*since) >= QUIET {
+            (summary, *since, *told, *left_out) = (*left_out, now, 0, 0);
+        }
+        if let Some((at, swallowed)) = state.lines.get_mut(&(ip, word))
+            && now.duration_since(*at) < QUIET
+        {
+            *swallowed += 1;
+            return (None, summary);
+        }
+        if *told >= MAX_LINES_PER_CAUSE {
+            *left_out += 1;
+            return (None, summary);
+        }
+        *told += 1;
+        if state.lines.len() >= MAX_REMEMBERED {
+            state.lines.clear();
+        }
+        let swallowed = state.lines.insert((ip, word), (now, 0)).map_or(0, |before| before.1);
+        (Some(swallowed), summary)
     }
 }
 
@@ -152,5 +191,18 @@ mod tests {
         assert!(limiter.news(addr, "clock_skew"));
         assert!(!limiter.news(addr, "clock_skew"));
         assert!(limiter.news(addr, "wrong_secret"));
+    }
+
+    #[test]
+    fn lines_go_by_the_address_without_its_port_and_by_a_budget() {
+        let limiter = Limiter::default();
+        let told =
+            (1..3_000u16).filter(|_| limiter.line([10, 0, 0, 1].into(), "wrong_secret").0.is_some()).count();
+        assert_eq!(told, 1, "3,000 attempts of one stranger, from as many ports");
+        let from = |n: u32| IpAddr::from(n.to_be_bytes());
+        let told =
+            (0..3_000).filter(|n| limiter.line(from(0x0b00_0000 + n), "wrong_secret").0.is_some()).count();
+        assert_eq!(told, MAX_LINES_PER_CAUSE as usize - 1, "from as many addresses");
+        assert!(limiter.line([10, 0, 0, 1].into(), "clock_skew").0.is_some(), "another cause has its own");
     }
 }

@@ -6,6 +6,7 @@ use quinn::{Connection, RecvStream, SendStream};
 use serde::Serialize;
 
 use super::{
+    config::canonical,
     error::RefusedReason,
     event::PeerInfo,
     frame::{self, Broken},
@@ -73,6 +74,10 @@ impl Shake {
             // Told at once: its own eyes see nothing wrong, and it would take the link for one that is up.
             return Err(Failure::Refused(RefusedReason::LifeOver { ours: false }));
         }
+        if (shake.shared.config.is_kept_out)(Some(theirs.origin), canonical(shake.conn.remote_address())) {
+            // As above.
+            return Err(Failure::Refused(RefusedReason::KeptOut { ours: false }));
+        }
         // Said before judging: the dialer shall see with its own eyes why the two do not fit.
         let namesake = shake.shared.table.namesake(&theirs.node, theirs.origin);
         shake.say_hello(linked, namesake).await?;
@@ -130,8 +135,11 @@ impl Shake {
     async fn judge(&mut self, theirs: &Hello) -> Outcome<Arc<Link>> {
         let shared = &self.shared;
         let one_way_ms = u64::try_from(self.conn.rtt().as_millis() / 2).unwrap_or(0);
-        let remote = self.conn.remote_address();
+        let remote = canonical(self.conn.remote_address());
         let times = ((shared.config.wall_ms)(), one_way_ms);
+        if (shared.config.is_kept_out)(Some(theirs.origin), remote) {
+            return Err(Failure::Refused(RefusedReason::KeptOut { ours: false }));
+        }
         let verdict = hello::judge(&shared.config, theirs, shared.serving(), times);
         let skewed = matches!(verdict, Verdict::Refuse(RefusedReason::ClockSkew { .. }));
         let asked = matches!(verdict, Verdict::Accept { .. }) && !(shared.config.is_sound)();
@@ -145,11 +153,16 @@ impl Shake {
                     drill.name_addr(&theirs.node, remote);
                     drill.name_addr(&theirs.node, theirs.advertise);
                 }
+                if !shared.table.has_room(theirs.origin, remote) {
+                    let what = "more links than one address, or all together, may have".to_owned();
+                    return Err(Failure::Refused(RefusedReason::Protocol(what)));
+                }
                 let info = PeerInfo {
                     node: theirs.node.clone(),
                     origin: theirs.origin,
                     generation: theirs.generation,
                     addr: theirs.advertise,
+                    remote,
                     version,
                     wall_offset_ms,
                     link: shared.link_number(),
@@ -201,7 +214,7 @@ impl Shake {
     }
 
     async fn hear(&mut self) -> Outcome<bytes::Bytes> {
-        match frame::read_frame(&mut self.recv, MAX_HELLO_BYTES).await {
+        match frame::read_frame(&mut self.recv, MAX_HELLO_BYTES, &self.shared.frame_room).await {
             Ok(Some(bytes)) => Ok(bytes),
             // The peer refused: it ended the stream and its close is on the way, or it closed at once.
             Ok(None) | Err(Broken::Gone) => Err(self.closed().await),

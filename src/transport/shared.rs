@@ -20,6 +20,7 @@ use super::{
     dial::Dialer,
     error::RefusedReason,
     event::{Event, PeerInfo},
+    frame::Room,
     refuse::Limiter,
     stats::Counters,
     table::Table,
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     pub(super) endpoint: Endpoint,
     pub(super) advertise: SocketAddr,
     pub(super) table: Table,
+    /// Shared by frames of which a part has come.
+    pub(super) frame_room: Room,
     pub(super) dialer: Mutex<Dialer>,
     /// Whose turn it is of the addresses that are dialled in vain.
     pub(super) turns: Semaphore,
@@ -106,13 +109,25 @@ impl Shared {
     /// Counts and tells that a node does not get in, and logs it if it is news.
     pub(super) fn refused(&self, addr: SocketAddr, node: Option<&str>, dialled: bool, reason: RefusedReason) {
         self.counters.refusals.one();
-        let news = self.limiter.news(addr, reason.word());
-        if news {
+        let word = reason.word();
+        let (line, left_out) = self.limiter.line(addr.ip(), word);
+        if left_out > 0 {
+            tracing::warn!(
+                reason = word,
+                "{left_out} more refusals ({word}) were left out in the last ten seconds"
+            );
+        }
+        if let Some(more) = line {
             let cluster = &self.config.cluster;
             let node = node.unwrap_or("unknown");
-            tracing::warn!(%addr, node, cluster, reason = reason.word(), "no link with {addr} ({node}): {reason}");
+            let more = if more > 0 {
+                format!(" (and {more} times more since this was told last)")
+            } else {
+                String::new()
+            };
+            tracing::warn!(%addr, node, cluster, reason = word, "no link with {addr} ({node}): {reason}{more}");
         }
-        if news || dialled {
+        if self.limiter.news(addr, word) || dialled {
             // Refusals repeat: one that finds no room is told again.
             let _ = self.events.try_send(Event::Refused { addr, dialled, reason });
         }

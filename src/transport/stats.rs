@@ -78,6 +78,8 @@ counters! {
     dial_failures,
     /// Handshakes refused by either side, repetitions included.
     refusals,
+    /// Handshakes that were asked to prove their address first, since many were under way.
+    handshakes_retried,
     /// Hello messages sent, all after a verified TLS handshake.
     hellos_sent,
     /// Hello messages received.

@@ -10,6 +10,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::limits::{MAX_LINKS, MAX_LINKS_PER_ADDR};
 use super::link::Link;
 use crate::core::causality::Origin;
 
@@ -87,6 +88,17 @@ impl Table {
     /// Whether nothing has to be dialled there: a link is up, or it is ours.
     pub(super) fn is_served(&self, addr: SocketAddr) -> bool {
         self.is_ours(addr) || self.by_addr(addr).is_some_and(|link| link.is_open())
+    }
+
+    /// Whether a link with this life may be added: one address has some, and all together have more.
+    pub(super) fn has_room(&self, origin: Origin, remote: SocketAddr) -> bool {
+        let state = self.state.lock();
+        let others = state.links.values().filter(|link| link.info.origin != origin && link.is_open());
+        let (mut all, mut near) = (0, 0);
+        for link in others {
+            (all, near) = (all + 1, near + usize::from(link.info.remote == remote));
+        }
+        all < MAX_LINKS && near < MAX_LINKS_PER_ADDR
     }
 
     pub(super) fn has_open(&self, origin: Origin) -> bool {

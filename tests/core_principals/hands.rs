@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sessionmesh::core::causality::{Origin, origin_at};
+use sessionmesh::core::causality::{Dot, Origin, origin_at};
 use sessionmesh::core::limits::Limits;
-use sessionmesh::core::replica::{Change, Gate, Happened, Lookup, Replica, Serving};
-use sessionmesh::core::session::{Login, SessionId, State, Ttl};
+use sessionmesh::core::replica::{Change, Gate, Happened, Lookup, Partition, Replica, Serving};
+use sessionmesh::core::session::{Login, REVOKED_KEY, SessionId, State, Ttl};
 use sessionmesh::core::time::Now;
 use sessionmesh_sim::{EPOCH_MS, origin};
 
@@ -15,6 +15,12 @@ const DAY_MS: u64 = 24 * 3_600_000;
 /// An id that no hand mints.
 pub fn id(n: u64) -> SessionId {
     SessionId::from_bytes((u128::from(n) << 64 | 0xf0f0).to_be_bytes())
+}
+
+fn marker(p: &Partition, id: SessionId) -> Option<Dot> {
+    let record = p.get(id).filter(|r| r.is_revocation())?;
+    let ver = record.ver(record.fields().find(|f| f.key == REVOKED_KEY)?.op);
+    Some(Dot { origin: origin_at(p.origins(), ver.origin), counter: ver.counter })
 }
 
 /// One node's replica, its clock in our hand.
@@ -67,7 +73,18 @@ impl Hand {
     /// The revocation's own id, and whom it ended here.
     pub fn revoke(&mut self, principal: &str, spared: Option<SessionId>) -> (SessionId, Vec<SessionId>) {
         let id = self.mint();
-        (id, self.replica.revoke(principal, spared, id, self.now).unwrap().ended)
+        let revoked = self.replica.revoke(principal, spared, id, self.now).unwrap();
+        let of = |p: &Partition| {
+            p.records().map(|r| r.id()).find(|id| marker(p, *id) == Some(revoked.written.dot))
+        };
+        // It may have taken an earlier one's place.
+        let id = self.replica.shared(revoked.written.partition, of).unwrap();
+        (id, revoked.ended)
+    }
+
+    /// The name of a revocation as it is here: the write of its marker.
+    pub fn marker(&self, id: SessionId) -> Option<Dot> {
+        self.replica.shared(id.partition(self.replica.limits().partitions), |p| marker(p, id))
     }
 
     /// A record as a broken peer might make it.
@@ -81,6 +98,7 @@ impl Hand {
             counter: &|| counter + 1_000_000 + n,
             clock: self.replica.clock(),
             limits: &limits,
+            full: None,
         };
         let made = self.replica.locked(id.partition(limits.partitions), |p| {
             p.create(id, now, &change, HALF_HOUR, now + DAY_MS, &stamper)
@@ -142,6 +160,8 @@ pub fn give(from: &mut Hand, to: &mut Hand, id: SessionId) {
         clock: to.replica.clock(),
         own_counter: u64::MAX,
         inc: &inc,
+        held_bytes: 0,
+        room: 0,
         events: Some(&mut to.events),
     };
     from.replica.shared(ix, |source| {

@@ -170,7 +170,7 @@ fn who_is_over_is_forgotten_once_the_board_has_and_time_has_passed() {
     let all: Vec<Listed> = [B, C, D, E, S].map(listed).to_vec();
     net.input(A, Input::Board(&all));
     for leaver in [D, E] {
-        net.tell(B, A, Rumour::Left { subject: origin(leaver), incarnation: 0 });
+        net.tell(leaver, A, Rumour::Left { subject: origin(leaver), incarnation: 0 });
     }
     let left_ms = net.now_ms;
     net.isolate(S);

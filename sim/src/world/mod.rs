@@ -278,7 +278,7 @@ impl World {
             Input::Datagram { bytes, .. } => (Given::Datagram, xxh3_64(bytes)),
             Input::Board(_) => (Given::Board, 5),
             Input::Fact { value, .. } => (Given::Board, 8 ^ xxh3_64(value.as_bytes())),
-            Input::Overflow | Input::Leaving => (Given::Other, 9),
+            Input::Overflow | Input::Leaving | Input::Full { .. } => (Given::Other, 9),
             Input::Gone(_) => (Given::Board, 6),
             Input::Forget(_) | Input::CalledGone { .. } => (Given::Other, 10),
             Input::Ask { .. }

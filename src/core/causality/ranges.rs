@@ -3,6 +3,9 @@
 //!
 //! In steady state it is one range per origin; gaps appear when pages arrive out of order and close again.
 
+/// So many ranges are inserted one by one.
+const FEW: usize = 8;
+
 /// Sorted disjoint inclusive ranges of counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RangeSet(Vec<(u64, u64)>);
@@ -41,9 +44,14 @@ impl RangeSet {
 
     /// Adds all of `other`.
     pub fn union(&mut self, other: &RangeSet) {
-        for &(lo, hi) in &other.0 {
-            self.insert(lo, hi);
+        if other.0.len() <= FEW {
+            return other.0.iter().for_each(|&(lo, hi)| self.insert(lo, hi));
         }
+        // Many into many, one at a time, would move all that follow each time.
+        let mut all: Vec<(u64, u64)> = std::mem::take(&mut self.0);
+        all.extend_from_slice(&other.0);
+        all.sort_unstable();
+        all.into_iter().for_each(|(lo, hi)| self.insert(lo, hi));
     }
 
     /// Whether `counter` is in the set.
@@ -95,15 +103,21 @@ impl RangeSet {
         }
     }
 
-    /// Forgets the shortest ranges until at most `limit` remain; whether any was. Safe: only retransmission follows.
+    /// Forgets the shortest ranges until at most `limit` remain, of equal ones the first; whether any was. Safe: only
+    /// retransmission follows.
     pub fn cap(&mut self, limit: usize) -> bool {
-        let over = self.0.len() > limit;
-        while self.0.len() > limit {
-            if let Some(at) = (0..self.0.len()).min_by_key(|&i| self.0[i].1 - self.0[i].0) {
-                self.0.remove(at);
-            }
+        let excess = self.0.len().saturating_sub(limit);
+        if excess == 0 {
+            return false;
         }
-        over
+        // In one go: a peer may make up thousands too many, again and again.
+        let mut order: Vec<usize> = (0..self.0.len()).collect();
+        order.sort_unstable_by_key(|&at| (self.0[at].1 - self.0[at].0, at));
+        let mut goes = vec![false; self.0.len()];
+        order[..excess].iter().for_each(|&at| goes[at] = true);
+        let mut goes = goes.into_iter();
+        self.0.retain(|_| !goes.next().unwrap_or(false));
+        true
     }
 
     /// The end of the range that starts at or before `from`: how far the set is contiguous from there.

@@ -77,7 +77,7 @@ impl Detector {
         match key {
             INCARNATION => {
                 if let Some(incarnation) = value.parse().ok().filter(|&i| i <= MAX_INCARNATION) {
-                    self.incarnation_known(now_ms, of, incarnation);
+                    self.incarnation_told(now_ms, of, incarnation);
                 }
             }
             SUSPECTS => {

@@ -4,7 +4,7 @@ use super::message::{Message, Pulse, Rumour};
 use super::roster::State;
 use super::{Detector, Why};
 use crate::core::causality::Origin;
-use crate::core::limits::MAX_INCARNATION;
+use crate::core::limits::{MAX_INCARNATION, MAX_OWN_STEP, MAX_TOLD_STEP};
 
 impl Detector {
     /// A link to a peer is up, or it spoke to us and is unknown.
@@ -26,8 +26,20 @@ impl Detector {
         }
         let Some(member) = self.members.get_mut(&from) else { return };
         member.evidence.direct(now_ms, pulse, asked_ms);
+        if pulse.incarnation > member.incarnation {
+            member.told_ms = None;
+        }
         self.incarnation_known(now_ms, from, pulse.incarnation);
+        self.ask_whether_back(now_ms, from);
         self.weigh(now_ms, from);
+    }
+
+    /// A relay passes on that a member answered it, for a question of ours from `asked_ms`.
+    pub(super) fn heard_through(&mut self, now_ms: u64, of: Origin, pulse: Pulse, asked_ms: u64) {
+        let Some(member) = self.members.get_mut(&of) else { return };
+        member.evidence.direct(now_ms, pulse, Some(asked_ms));
+        self.incarnation_told(now_ms, of, pulse.incarnation);
+        self.weigh(now_ms, of);
     }
 
     /// An incarnation of a member, of which the member is the source.
@@ -58,6 +70,18 @@ impl Detector {
         self.spread(Rumour::Alive { subject: of, pulse }, None);
     }
 
+    /// As [`Detector::incarnation_known`], by another's word.
+    pub(super) fn incarnation_told(&mut self, now_ms: u64, of: Origin, incarnation: u32) {
+        let Some(member) = self.members.get_mut(&of) else { return };
+        if incarnation > member.incarnation.saturating_add(MAX_TOLD_STEP) {
+            return;
+        }
+        if incarnation > member.incarnation {
+            member.told_ms = Some(now_ms);
+        }
+        self.incarnation_known(now_ms, of, incarnation);
+    }
+
     fn revive(&mut self, now_ms: u64, origin: Origin) {
         self.stats.revived += 1;
         self.enter(now_ms, origin, State::Alive, Why::Refuted);
@@ -80,7 +104,7 @@ impl Detector {
     }
 
     /// Tells a few what is known to be newest of a member that others may still suspect.
-    fn vouch(&mut self, of: Origin) {
+    pub(super) fn vouch(&mut self, of: Origin) {
         if let Some(pulse) = self.members.get(&of).and_then(|m| m.newest()) {
             self.spread(Rumour::Alive { subject: of, pulse }, None);
         }
@@ -96,13 +120,7 @@ impl Detector {
                 Rumour::Suspect { subject, incarnation, accuser, began_beat_ms } => {
                     self.told_suspect(now_ms, subject, incarnation, (accuser, began_beat_ms));
                 }
-                Rumour::Left { subject, incarnation } => {
-                    let news = self.members.get(&subject).is_some_and(|m| m.state != State::Left);
-                    if news {
-                        self.over(now_ms, subject, Why::Goodbye);
-                        self.spread(Rumour::Left { subject, incarnation }, None);
-                    }
-                }
+                Rumour::Left { subject, incarnation } => self.told_left(now_ms, from, subject, incarnation),
             }
         }
     }
@@ -110,7 +128,7 @@ impl Detector {
     fn told_alive(&mut self, now_ms: u64, subject: Origin, pulse: Pulse) {
         let Some(member) = self.members.get_mut(&subject) else { return };
         member.evidence.told(now_ms, pulse.beat_ms);
-        self.incarnation_known(now_ms, subject, pulse.incarnation);
+        self.incarnation_told(now_ms, subject, pulse.incarnation);
         self.weigh(now_ms, subject);
     }
 
@@ -123,10 +141,14 @@ impl Detector {
             self.meet(now_ms, self.own, State::Alive, Why::Spoke);
             return self.accused(now_ms, self.own, incarnation, (accuser, now_ms, 0), Why::Accused(accuser));
         }
-        let news = incarnation >= self.incarnation;
+        // Once a millisecond at most, so that nobody can use them up.
+        let news = incarnation >= self.incarnation && self.risen_ms != Some(now_ms);
         if news {
+            self.risen_ms = Some(now_ms);
+            let near = incarnation - self.incarnation <= MAX_OWN_STEP;
+            let last = if near { incarnation } else { self.incarnation };
             // Beyond the bound nobody could read what this node says.
-            self.incarnation = incarnation.saturating_add(1).min(MAX_INCARNATION);
+            self.incarnation = last.saturating_add(1).min(MAX_INCARNATION);
             self.stats.refuted += 1;
             self.health.worse(1);
         }
@@ -165,7 +187,7 @@ impl Detector {
             member.incarnation = incarnation + 1;
         }
         // The accuser has it from the suspect, which then refuted whatever was held against it here.
-        self.incarnation_known(now_ms, subject, incarnation);
+        self.incarnation_told(now_ms, subject, incarnation);
         let Some(member) = self.members.get_mut(&subject) else { return };
         if member.evidence.produced_ms > began_ms && !mutant!(EvidenceIgnored) {
             return self.contradict(subject, accuser, began_beat_ms);

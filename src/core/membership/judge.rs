@@ -30,6 +30,10 @@ impl Detector {
         };
         let enough = self.config.confirmations + 1;
         let Some(member) = self.members.get_mut(&subject) else { return };
+        if member.farewell_ms.is_some() {
+            // It is being asked whether it left, and its silence will be the answer to that.
+            return;
+        }
         let news = match &mut member.suspicion {
             Some(suspicion) => suspicion.join(accuser) && suspicion.votes() <= enough,
             None => {
@@ -89,6 +93,9 @@ impl Detector {
     }
 
     fn declare_dead(&mut self, now_ms: u64, origin: Origin, silent_ms: u64) {
+        if self.members.get(&origin).is_some_and(|m| m.farewell_ms.is_some()) {
+            return self.left_by_hearsay(now_ms, origin);
+        }
         self.stats.deaths += 1;
         let (half_life_ms, limit_milli) = (self.config.flap_half_life_ms, self.config.flap_limit_milli);
         if let Some(member) = self.members.get_mut(&origin) {
@@ -102,8 +109,11 @@ impl Detector {
 
     /// A life is over for good.
     pub(super) fn over(&mut self, now_ms: u64, origin: Origin, why: Why) {
-        if self.members.get(&origin).is_some_and(|m| m.state != State::Left) {
+        let Some(member) = self.members.get_mut(&origin) else { return };
+        if member.state != State::Left {
             self.enter(now_ms, origin, State::Left, why);
+        } else {
+            member.by_hearsay = false;
         }
     }
 

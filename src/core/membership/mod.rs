@@ -7,7 +7,7 @@
 //! Anyone who has heard of it since contradicts. `docs/MEMBERSHIP.md` tells why, and what it measured.
 //!
 //! Reader's order: [`message`] (the protocol's story), [`config`] (the knobs), `probe` (is it there?), `hear` (what
-//! others say), `evidence` (when was that?), `suspicion` and `judge` (how long until it is dead), `roster` (what is
+//! others say), `farewell` (did it leave?), `evidence` (when was that?), `suspicion` and `judge` (how long until it is dead), `roster` (what is
 //! believed), `board` (what is written on the board), and the small ones: `rtt`, `stall`, `lag`, `health`,
 //! `flap`, `rumours`.
 //!
@@ -16,6 +16,7 @@
 mod board;
 pub mod config;
 mod evidence;
+mod farewell;
 mod flap;
 mod health;
 mod hear;
@@ -161,6 +162,10 @@ pub struct Detector {
     /// Time its machine was suspended (ms).
     skipped_ms: u64,
     incarnation: u32,
+    /// When it rose last (ms).
+    risen_ms: Option<u64>,
+    /// It has said goodbye.
+    leaving: bool,
     members: BTreeMap<Origin, Member>,
     /// Members that are alive or suspect, this node not counted.
     living: usize,
@@ -211,6 +216,8 @@ impl Detector {
             started_ms: now_ms,
             skipped_ms: 0,
             incarnation: 0,
+            risen_ms: None,
+            leaving: false,
             members: BTreeMap::new(),
             living: 0,
             order: Vec::new(),
@@ -276,6 +283,7 @@ impl Detector {
             Input::Overflow => self.health.worse(1),
             Input::Leave => {
                 let incarnation = self.incarnation;
+                self.leaving = true;
                 self.spread(Rumour::Left { subject: self.own, incarnation }, None);
             }
             Input::Packet { .. } | Input::Tick => {}
@@ -329,6 +337,9 @@ impl Detector {
             _ => None,
         };
         self.heard(now_ms, from, pulse, asked_ms);
+        if let Some(asked_ms) = asked_ms {
+            self.answered_for_itself(now_ms, from, pulse, asked_ms);
+        }
         match message {
             Message::Ping { seq, rumours } => {
                 self.send_with_news(now_ms, from, reliable, |rumours| Message::Ack { seq, rumours });
@@ -338,7 +349,7 @@ impl Detector {
                 self.take_rumours(now_ms, from, rumours);
             }
             Message::PingReq { seq, target } => self.relay(now_ms, from, seq, target),
-            Message::Relayed { seq, target } => self.relayed(now_ms, seq, target),
+            Message::Relayed { seq, target } => self.relayed(now_ms, from, seq, target),
             Message::Nack { seq } => self.nacked(from, seq),
         }
         Ok(())
@@ -370,6 +381,9 @@ impl Detector {
         message: impl FnOnce(Vec<Rumour>) -> Message,
     ) {
         let mut rumours: Vec<Rumour> = self.buddy_notice(to).into_iter().collect();
+        // Others ask a member that is said to have left whether that is so.
+        let (subject, incarnation) = (self.own, self.incarnation);
+        rumours.extend(self.leaving.then_some(Rumour::Left { subject, incarnation }));
         // Who is silent may be gone: what is told to it has been told to nobody.
         let is_silent =
             self.members.get(&to).is_some_and(|m| matches!(m.state, State::Suspect | State::Dead));
@@ -448,6 +462,7 @@ impl Detector {
     fn enter(&mut self, now_ms: u64, origin: Origin, state: State, why: Why) {
         let Some(member) = self.members.get_mut(&origin) else { return };
         let before = std::mem::replace(&mut member.state, state);
+        (member.farewell_ms, member.by_hearsay) = (None, false);
         (member.why, member.since_ms) = (why, now_ms);
         if state != State::Suspect {
             member.suspicion = None;

@@ -132,6 +132,12 @@ impl Detector {
     /// A ping nobody waits for: to show oneself, and to ask the dead.
     pub(super) fn ping_once(&mut self, now_ms: u64, to: Origin) {
         let seq = self.fresh_seq();
+        if self.members.get(&to).is_some_and(|m| !m.state.is_living()) {
+            // Its answer shows what it says of itself, whatever others told.
+            let sent = self.sent(now_ms, to, seq, false);
+            self.late.push(sent);
+            self.late.drain(..self.late.len().saturating_sub(LATE_PINGS));
+        }
         self.ping(now_ms, to, seq, false);
     }
 
@@ -190,7 +196,11 @@ impl Detector {
         let Some(member) = self.members.get_mut(&probe.target) else { return };
         if member.evidence.produced_ms > probe.began_ms && !mutant!(EvidenceIgnored) {
             // Its packets reach us though ours may not reach it: it lives.
+            member.farewell_ms = None;
             return;
+        }
+        if member.farewell_ms.is_some_and(|told_ms| probe.began_ms >= told_ms) {
+            return self.left_by_hearsay(now_ms, probe.target);
         }
         match (member.state, &mut member.suspicion) {
             (State::Suspect, Some(suspicion)) if probe.began_ms >= suspicion.began_ms => {
@@ -294,13 +304,12 @@ impl Detector {
     }
 
     /// Somebody who was asked got an answer.
-    pub(super) fn relayed(&mut self, now_ms: u64, seq: u16, pulse: Pulse) {
-        let Some(at) = self.probes.iter().position(|p| p.pings[0].seq == seq && !p.asked.is_empty()) else {
-            return;
-        };
+    pub(super) fn relayed(&mut self, now_ms: u64, from: Origin, seq: u16, pulse: Pulse) {
+        let asked = |p: &Probe| p.pings[0].seq == seq && p.asked.contains(&from);
+        let Some(at) = self.probes.iter().position(asked) else { return };
         let probe = self.probes.swap_remove(at);
-        // Made for our question, and so no older than it.
-        self.heard(now_ms, probe.target, pulse, Some(probe.began_ms));
+        // Made for our question, and so no older than it; by the relay's word.
+        self.heard_through(now_ms, probe.target, pulse, probe.began_ms);
         self.health.better();
     }
 

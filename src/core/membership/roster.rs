@@ -96,6 +96,14 @@ pub struct Member {
     pub suspicion: Option<Suspicion>,
     /// Round-trip times of probes.
     pub rtt: Rtt,
+    /// Since when another has told that it left, and it has not answered since (ms).
+    pub(super) farewell_ms: Option<u64>,
+    /// When it was last asked whether that is so (ms).
+    pub(super) farewell_asked_ms: Option<u64>,
+    /// It is gone by another's word: should it answer, it is back.
+    pub(super) by_hearsay: bool,
+    /// When others told of its incarnation (ms); `None` if it said so itself.
+    pub(super) told_ms: Option<u64>,
     /// Whether the board lists it.
     pub(super) listed: bool,
     /// Whether the board's last list called it alive.
@@ -117,6 +125,10 @@ impl Member {
             incarnation: 0,
             suspicion: None,
             rtt: Rtt::default(),
+            farewell_ms: None,
+            farewell_asked_ms: None,
+            by_hearsay: false,
+            told_ms: None,
             listed: false,
             listed_alive: false,
             in_order: false,

@@ -1,7 +1,10 @@
 //! Anti-entropy, the answering side, and single sessions read through. Answering keeps no state per peer.
 
-use super::{Class, Node, Output};
+use std::collections::BTreeSet;
+
+use super::{Class, Gravity, Node, Output};
 use crate::core::causality::Origin;
+use crate::core::limits::{FULL_PAUSE_MS, MAX_SERVED_BYTES, ROUND_WINDOW};
 use crate::core::marks::Mark;
 use crate::core::replica::{Base, EntrySink, Refusal};
 use crate::core::replication::{
@@ -78,7 +81,22 @@ impl Node {
         if self.round.as_ref().is_some_and(|r| !r.is_idle()) {
             self.marks.hit(Mark::RoundConcurrentPull);
         }
+        if self.peers.get(&from).is_some_and(|p| now.mono_ms < p.full_until_ms) {
+            // It is sent what it asked for before; this it will ask for again.
+            return Ok(());
+        }
+        let distinct: BTreeSet<u16> = items.iter().map(|item| item.partition).collect();
+        if items.len() > ROUND_WINDOW || distinct.len() < items.len() {
+            let (all, distinct) = (items.len(), distinct.len());
+            return Err(format!(
+                "asked for {all} partitions at once, {distinct} different: at most {ROUND_WINDOW}"
+            ));
+        }
+        let mut served_bytes = 0;
         for item in items {
+            if served_bytes >= MAX_SERVED_BYTES {
+                break;
+            }
             if item.partition >= self.limits.partitions {
                 return Err(format!("partition {}: there are {}", item.partition, self.limits.partitions));
             }
@@ -93,9 +111,18 @@ impl Node {
             }
             let frame = self.build_page(now, version, round, item, &base);
             self.stats.pages += 1;
+            served_bytes += frame.len();
             self.send(from, Class::Bulk, frame);
         }
         Ok(())
+    }
+
+    /// Pages for this peer find no room: it is served none for a while.
+    pub(super) fn queue_full(&mut self, now: Now, peer: Origin) {
+        if let Some(held) = self.peers.get_mut(&peer) {
+            held.full_until_ms = now.mono_ms + FULL_PAUSE_MS;
+            self.fault(peer, Gravity::Strange, "asks for more pages than it reads".into());
+        }
     }
 
     fn build_page(&mut self, now: Now, version: u16, round: u64, item: &SyncItem, base: &Base) -> Vec<u8> {
@@ -139,6 +166,10 @@ impl Node {
     }
 
     pub(super) fn peer_adopted(&mut self, peer: Origin, upto: &[u64]) -> Result<(), String> {
+        let most = usize::from(self.limits.partitions);
+        if upto.len() / 2 > most {
+            return Err(format!("adopted {} partitions: there are {most}", upto.len() / 2));
+        }
         for (partition, hi) in pairs(upto) {
             let partition = u16::try_from(partition).ok().filter(|&p| p < self.limits.partitions);
             let partition = partition.ok_or("an adopted partition out of range")?;
@@ -219,7 +250,8 @@ impl Node {
         }
         if let Some(entry) = entry.filter(|_| self.asks.contains_key(&request)) {
             let joined = self.admit(now, entry.id.partition(self.limits.partitions), |p, gate| {
-                let state = reader.resolve(&entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
+                let state =
+                    reader.resolve_within(&entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
                 p.apply_entry(from, &(entry.id, state), gate)
             });
             if let Err(refusal) = joined {

@@ -5,10 +5,13 @@
 //! nothing. An audit that finds a partition apart takes it apart into buckets and compares those without news; a
 //! joiner goes on until it has compared everything (`verify.rs`). Older nodes know two answers only.
 
+use std::collections::BTreeSet;
+
 use rand::RngExt;
 
 use super::{Class, Node};
 use crate::core::causality::Origin;
+use crate::core::limits::REFETCH_PAUSE_MS;
 use crate::core::marks::Mark;
 use crate::core::replica::Sifted;
 use crate::core::replication::{Message, Verdict, encode};
@@ -125,6 +128,7 @@ impl Node {
     /// Answers an older node.
     pub(super) fn audit(
         &mut self,
+        now: Now,
         from: Origin,
         (request, wall_ms): (u64, u64),
         sums: &[u64],
@@ -139,7 +143,7 @@ impl Node {
         }
         let answer = encode(version, &Message::AuditDiff { request, partitions: partitions.clone() });
         self.send(from, Class::Control, answer);
-        self.found_diff(from, partitions);
+        self.found_diff(now, from, partitions);
         Ok(())
     }
 
@@ -159,6 +163,7 @@ impl Node {
     /// Answers a node that knows three answers.
     pub(super) fn compare(
         &mut self,
+        now: Now,
         from: Origin,
         (request, wall_ms, margin_ms): (u64, u64, u64),
         sums: &[u64],
@@ -173,7 +178,7 @@ impl Node {
         let verdicts: Vec<u8> = verdicts.into_iter().map(|verdict| verdict as u8).collect();
         let answer = Message::Compared { request, partitions: partitions.clone(), verdicts: &verdicts };
         self.send(from, Class::Control, encode(version, &answer));
-        self.found_diff(from, partitions);
+        self.found_diff(now, from, partitions);
         Ok(())
     }
 
@@ -234,9 +239,11 @@ impl Node {
         partitions: &[u16],
         verdicts: Option<&[u8]>,
     ) {
-        let known = partitions.iter().copied().filter(|&p| p < self.limits.partitions).collect::<Vec<_>>();
+        let known: BTreeSet<u16> =
+            partitions.iter().copied().filter(|&p| p < self.limits.partitions).collect();
+        let known: Vec<u16> = known.into_iter().collect();
         let clean = known.is_empty();
-        self.found_diff(from, known);
+        self.found_diff(now, from, known);
         if request != ROUTINE {
             return self.verify_answer(now, from, request, clean, verdicts);
         }
@@ -248,18 +255,21 @@ impl Node {
     }
 
     /// Contents differ under equal coverage: ask for the whole partition. Both sides do, since either may lack.
-    fn found_diff(&mut self, peer: Origin, partitions: Vec<u16>) {
+    fn found_diff(&mut self, now: Now, peer: Origin, partitions: Vec<u16>) {
         if partitions.is_empty() {
             return;
         }
         self.stats.audit_diffs += 1;
         self.marks.hit(Mark::AuditDiff);
-        self.warn(format!(
-            "audit: partitions {partitions:?} differ from peer {peer} in what the same writes wrote; refetching"
-        ));
+        let text =
+            format!("audit: partitions {partitions:?} differ in what the same writes wrote; refetching");
+        self.warn_of(now, peer, "audit", text);
         if mutant!(AuditNeverRefetches) {
             return;
         }
+        // Whoever finds a difference each time makes them up, or mends nothing by our asking: once in a while is enough.
+        let Some(held) = self.peers.get_mut(&peer).filter(|p| now.mono_ms >= p.refetch_ms) else { return };
+        held.refetch_ms = now.mono_ms + REFETCH_PAUSE_MS;
         if self.round.is_some() {
             self.marks.hit(Mark::AuditDiffLeft);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Class, Node, Output};
 use crate::core::causality::Origin;
 use crate::core::replica::Dumped;
-use crate::core::replication::{EntryReader, Message, WireEntry, encode};
+use crate::core::replication::{EntryReader, Message, OriginTable, WireEntry, encode};
 use crate::core::session::{Packed, SessionId, encode as pack};
 
 impl Node {
@@ -59,18 +59,11 @@ impl Node {
 
 /// An entry with a table of origins of its own.
 fn spelled_out(reader: &EntryReader<'_>, entry: &WireEntry<'_>) -> Result<Dumped, String> {
-    let mut origins: Vec<Origin> = Vec::new();
-    let mut intern = |origin: Origin| match origins.iter().position(|o| *o == origin) {
-        Some(at) => at as u32,
-        None => {
-            origins.push(origin);
-            (origins.len() - 1) as u32
-        }
-    };
-    let state = reader.resolve(entry, &mut intern).map_err(str::to_owned)?;
+    let mut origins = OriginTable::default();
+    let state = reader.resolve(entry, &mut |origin| origins.index(origin) as u32).map_err(str::to_owned)?;
     let mut bytes = Vec::new();
     pack(entry.id, &state, &mut bytes);
-    Ok(Dumped::of(&Packed::new(&bytes), &origins))
+    Ok(Dumped::of(&Packed::new(&bytes), origins.listed()))
 }
 
 #[cfg(test)]

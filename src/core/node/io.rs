@@ -71,6 +71,11 @@ pub enum Input<'a> {
         /// The value.
         value: &'a str,
     },
+    /// So many pages wait for this peer that one was dropped: it asks faster than it reads.
+    Full {
+        /// The peer's life.
+        peer: Origin,
+    },
     /// The driver had to drop packets: this node is overloaded.
     Overflow,
     /// This node is about to leave: others shall hear it at once.
@@ -136,6 +141,15 @@ pub enum Class {
     Control,
     /// Pages: never in the way of a push.
     Bulk,
+}
+
+/// How bad what a peer did is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gravity {
+    /// More than an honest peer does, or what one passes on that was lied to: it was not answered, or left out.
+    Strange,
+    /// Against a rule of the wire that every honest peer keeps: its link is closed.
+    Broke,
 }
 
 /// What a node wants done.
@@ -212,6 +226,15 @@ pub enum Output {
         /// Whose.
         peer: Origin,
         /// Which rule.
+        why: String,
+    },
+    /// A peer did what honest ones do not: whoever holds the links remembers, and keeps it out if it goes on so.
+    Fault {
+        /// Who.
+        peer: Origin,
+        /// How bad it is.
+        gravity: Gravity,
+        /// What it did, without ids of sessions.
         why: String,
     },
     /// The node began or stopped serving.

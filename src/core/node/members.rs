@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use rand::RngExt;
 
-use super::{Class, Node, Output};
+use super::{Class, Gravity, Node, Output};
 use crate::core::causality::Origin;
 use crate::core::membership::{self, Change, Detector, Listed, MEMBERSHIP_KINDS, State};
 use crate::core::time::Now;
@@ -37,7 +37,9 @@ impl Node {
         let Some(detector) = &mut self.detector else { return };
         if let Err(why) = detector.handle(now.mono_ms, input) {
             self.stats.refused += 1;
-            self.warn(format!("membership: ignored a packet: {why}"));
+            let from = if let membership::Input::Packet { from, .. } = input { from } else { self.origin };
+            self.warn_of(now, from, "a packet", format!("membership: ignored a packet: {why}"));
+            self.fault(from, Gravity::Strange, format!("membership: {why}"));
         }
         self.pump_detector(now);
     }

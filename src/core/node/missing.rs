@@ -7,9 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Node, Output};
+use super::{Gravity, Node, Output};
 use crate::core::causality::Origin;
-use crate::core::limits::{MAX_MEMBERS, MAX_TOLD_FORGOTTEN, MIN_FORGOTTEN_LIFE_MS, OWN_END_PROOF_MS};
+use crate::core::limits::{
+    MAX_GONE_MARKS, MAX_MEMBERS, MAX_TOLD_FORGOTTEN, MAX_TOLD_MEMBERS, MIN_FORGOTTEN_LIFE_MS,
+    OWN_END_PROOF_MS,
+};
 use crate::core::marks::Mark;
 use crate::core::replica::{GONE, gone_is_over};
 use crate::core::replication::{Inc, Message};
@@ -88,9 +91,33 @@ impl Node {
         self.absent.nobody.remove(&member);
     }
 
+    /// Of members never heard of, as many as there is room for: a peer can make up any number.
+    fn admit_told(&mut self, now: Now, by: Origin, inc: &mut Inc) {
+        let over = self.inc.values().filter(|v| **v & GONE != 0).count();
+        let mut room =
+            (MAX_TOLD_MEMBERS.saturating_sub(self.inc.len() - over), MAX_GONE_MARKS.saturating_sub(over));
+        let (told, known) = (inc.len(), &self.inc);
+        inc.retain(|(member, value)| {
+            let room = if value & GONE != 0 { &mut room.1 } else { &mut room.0 };
+            let fits = known.contains_key(member) || *room > 0;
+            *room = room.saturating_sub(usize::from(fits && !known.contains_key(member)));
+            fits
+        });
+        let dropped = told - inc.len();
+        if dropped > 0 {
+            self.marks.hit(Mark::MembersBeyondBound);
+            let text = format!(
+                "tells of {dropped} members more than are taken in ({MAX_TOLD_MEMBERS}, {MAX_GONE_MARKS} of them over)"
+            );
+            self.warn_of(now, by, "members", text.clone());
+            self.fault(by, Gravity::Strange, text);
+        }
+    }
+
     /// Leaves out what says nothing: marks that have served their time, which would come back for ever, and members
     /// that nobody ever met.
-    pub(super) fn drop_served(&mut self, now: Now, inc: &mut Inc) {
+    pub(super) fn drop_served(&mut self, now: Now, by: Origin, inc: &mut Inc) {
+        self.admit_told(now, by, inc);
         let told = inc.len();
         inc.retain(|(_, v)| !gone_is_over(*v, now.wall_ms, &self.limits));
         if inc.len() < told {

@@ -33,7 +33,7 @@ use rand::{RngExt, SeedableRng};
 pub use self::clocks::ClockView;
 use self::clocks::{Clocks, wall_of};
 pub use self::compare::Compared;
-pub use self::io::{Class, Input, Output, Setup, Stats};
+pub use self::io::{Class, Gravity, Input, Output, Setup, Stats};
 use self::missing::Absent;
 pub use self::missing::GONE_FACT;
 use self::phase::Phase;
@@ -42,7 +42,7 @@ use self::round::Round;
 use self::warn::Warned;
 use super::causality::Origin;
 use super::histogram::{Histogram, ROUND_BOUNDS_S};
-use super::limits::{Limits, MAX_ENDED_PER_STEP};
+use super::limits::{Limits, MAX_BARE_TOTAL, MAX_ENDED_PER_STEP, MIN_IMPOSTOR_LIFE_MS};
 use super::marks::{Mark, Marks};
 use super::membership::{self, Detector, Listed};
 use super::replica::{GONE, Gate, Refusal, Replica, gone_is_over};
@@ -72,6 +72,10 @@ pub(super) struct Peer {
     not_before_ms: u64,
     /// Rounds in a row of which something was refused and nothing gained.
     vain: u32,
+    /// Not sent pages before this (monotonic ms): its queue was full.
+    full_until_ms: u64,
+    /// No refetch from it before this (monotonic ms).
+    refetch_ms: u64,
     /// The partition pushed last: the next push begins behind it, so that none starves.
     pushed: u16,
 }
@@ -98,6 +102,10 @@ pub struct Node {
     round: Option<Round>,
     /// What an audit found different: partitions to be asked for whole once no other round is under way.
     refetch: VecDeque<(Origin, Vec<u16>)>,
+    /// Whether the last round that began was such a one.
+    refetched: bool,
+    /// No new life because of an impostor before this (monotonic ms).
+    impostor_ms: u64,
     /// The routine audit that is awaited: with whom, and of which partition.
     audited: Option<(Origin, u16)>,
     next_round: u64,
@@ -148,6 +156,8 @@ impl Node {
             outputs: VecDeque::new(),
             round: None,
             refetch: VecDeque::new(),
+            refetched: false,
+            impostor_ms: 0,
             audited: None,
             next_round: 1,
             next_seq: 1,
@@ -255,6 +265,7 @@ impl Node {
             Input::Board(listed) => self.board(now, listed),
             Input::Fact { of, key, value } if key == GONE_FACT => self.hear_forgotten(now, of, value),
             Input::Fact { of, key, value } => self.detect(now, membership::Input::Fact { of, key, value }),
+            Input::Full { peer } => self.queue_full(now, peer),
             Input::Overflow => self.detect(now, membership::Input::Overflow),
             Input::Leaving => {
                 self.absent.leaving = true;
@@ -324,6 +335,8 @@ impl Node {
             clock_apart_ms: u64::MAX,
             not_before_ms: now.mono_ms,
             vain: 0,
+            full_until_ms: 0,
+            refetch_ms: 0,
             pushed: 0,
         };
         self.peers.insert(peer, fresh);
@@ -368,7 +381,12 @@ impl Node {
         }
         let refused = match decode(bytes) {
             Ok(message) if self.hears_own_end(now, peer, &message) => None,
-            Ok(message) => self.message(now, peer, message).err(),
+            Ok(message) => match self.in_time(now, peer, &message) {
+                Ok(true) => self.message(now, peer, message).err().map(|why| (why, true)),
+                Ok(false) => None,
+                // A wrong clock is nobody's fault.
+                Err(why) => Some((why, false)),
+            },
             Err(DecodeError::Kind(kind)) => {
                 // A newer minor feature of the peer: not understood is not misbehaviour.
                 self.marks.hit(Mark::UnknownKindIgnored);
@@ -381,22 +399,25 @@ impl Node {
                     DecodeError::Version(_) => Mark::FrameVersion,
                     _ => Mark::FrameBody,
                 });
-                Some(error.to_string())
+                Some((error.to_string(), true))
             }
         };
-        if let Some(why) = refused {
+        if let Some((why, broke)) = refused {
             self.stats.refused += 1;
             self.warn_of(now, peer, "a frame", format!("refused a frame: {why}"));
+            if broke {
+                self.fault(peer, Gravity::Broke, why.clone());
+            }
             self.outputs.push_back(Output::CloseLink { peer, why });
         }
     }
 
+    /// Whether a message counts, by the time that it tells.
+    fn in_time(&mut self, now: Now, peer: Origin, message: &Message<'_>) -> Result<bool, String> {
+        wall_of(message).map_or(Ok(true), |wall_ms| self.clock_fits(now, peer, wall_ms, message))
+    }
+
     fn message(&mut self, now: Now, peer: Origin, message: Message<'_>) -> Result<(), String> {
-        if let Some(wall_ms) = wall_of(&message)
-            && !self.clock_fits(now, peer, wall_ms, &message)?
-        {
-            return Ok(());
-        }
         match message {
             Message::Digest { round, root, wall_ms, want_inc, ready } => {
                 self.digest(now, peer, wall_ms, (round, root, want_inc, ready));
@@ -416,9 +437,9 @@ impl Node {
             Message::Tell { request, wall_ms, origins, entry } => {
                 self.told(now, peer, request, wall_ms, &origins, entry)?;
             }
-            Message::Audit { request, wall_ms, sums } => self.audit(peer, (request, wall_ms), &sums)?,
+            Message::Audit { request, wall_ms, sums } => self.audit(now, peer, (request, wall_ms), &sums)?,
             Message::Compare { request, wall_ms, sums, margin_ms, exact } => {
-                self.compare(peer, (request, wall_ms, margin_ms), &sums, &exact)?;
+                self.compare(now, peer, (request, wall_ms, margin_ms), &sums, &exact)?;
             }
             Message::AuditDiff { request, partitions } => {
                 self.audit_answer(now, peer, request, &partitions, None);
@@ -521,9 +542,19 @@ impl Node {
             clock: self.replica.clock(),
             own_counter: self.replica.counter(),
             inc: &self.inc,
+            held_bytes: self.replica.held_bytes(),
+            room: MAX_BARE_TOTAL.saturating_sub(self.replica.bare_origins()),
             events: self.watched.then_some(&mut events),
         };
-        let out = self.replica.locked(partition, |p| f(p, &mut gate));
+        let out = self.replica.locked(partition, |p| {
+            let before = p.bare_origins();
+            let out = f(p, &mut gate);
+            if out.is_err() && p.bare_origins() > before {
+                // What was refused must leave nothing behind.
+                p.sweep_origins();
+            }
+            out
+        });
         self.outputs.extend(events.into_iter().map(Output::Event));
         out
     }
@@ -538,12 +569,19 @@ impl Node {
             }
             Refusal::Overgrown { id, .. } => {
                 self.overgrown.push(*id);
-                self.warn(format!("peer {peer}: {refusal}; it is ended"));
+                self.warn_of(now, peer, "overgrown", format!("{refusal}; it is ended"));
                 Ok(())
             }
             Refusal::OwnOrigin { .. } => {
-                self.new_life(now, Mark::NewLifeImpostor, &format!("peer {peer} {refusal}"));
-                Err(refusal.to_string())
+                if now.mono_ms >= self.impostor_ms {
+                    self.impostor_ms = now.mono_ms + MIN_IMPOSTOR_LIFE_MS;
+                    self.new_life(now, Mark::NewLifeImpostor, &format!("peer {peer} {refusal}"));
+                    return Err(refusal.to_string());
+                }
+                // A clone was met once. Who says so again lies, or passes a lie on: what it claims is not taken.
+                self.warn_of(now, peer, "impostor", format!("{refusal}; left out"));
+                self.fault(peer, Gravity::Strange, refusal.to_string());
+                Ok(())
             }
             Refusal::Malformed(_) => {
                 self.marks.hit(Mark::EntryMalformed);

@@ -200,6 +200,7 @@ impl Node {
         if !mutant!(CloneKeepsOrigin) {
             self.origin = Origin(self.rng.random());
         }
+        self.replica.set_own_origin(self.origin);
         for ix in 0..self.limits.partitions {
             self.replica.locked(ix, |p| p.reincarnate(self.origin));
         }

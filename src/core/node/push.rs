@@ -94,6 +94,13 @@ impl Node {
         let reader = EntryReader { bases, origins: &origins };
         let until_ms = header.wall_ms.saturating_add(header.until_min.saturating_mul(60_000));
         let until_ms = until_ms.min(now.wall_ms + self.limits.max_lifetime_ms + 4 * self.limits.max_drift_ms);
+        if push.parts.len() > usize::from(self.limits.partitions) {
+            return Err(format!(
+                "a push of {} parts: there are {} partitions",
+                push.parts.len(),
+                self.limits.partitions
+            ));
+        }
         let mut not_adopted = Vec::new();
         for part in &push.parts {
             if part.partition >= self.limits.partitions {
@@ -106,7 +113,9 @@ impl Node {
                         p.marks.hit(Mark::EntryInWrongPartition);
                         return Err(Refusal::Malformed("a session in the wrong partition"));
                     }
-                    let state = reader.resolve(entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
+                    let state = reader
+                        .resolve_within(entry, &mut |o| p.admit_origin(o))
+                        .map_err(Refusal::Malformed)?;
                     entries.push((entry.id, state));
                 }
                 p.apply_push(from, (part.lo, part.hi, until_ms), &entries, gate)

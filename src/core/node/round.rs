@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rand::RngExt;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Class, Node, Output, Peer};
+use super::{Class, Gravity, Node, Output, Peer};
 use crate::core::causality::{Origin, RangeSet};
-use crate::core::limits::{MAX_FORCED, ROUND_WINDOW};
+use crate::core::limits::{MAX_FORCED, MAX_IDLE_PAGES, ROUND_WINDOW};
 use crate::core::marks::Mark;
 use crate::core::replica::{Claim, Entry, GONE, PageIn, PageOutcome, Refusal};
 use crate::core::replication::{
@@ -19,6 +19,9 @@ use crate::core::time::Now;
 
 /// Rounds with one peer are at least this far apart (ms), unless its link is new.
 const ROUND_GAP_MS: u64 = 100;
+
+/// Lives of which nothing is held, in one partition, whose coverage a round shows to those who wait for copies.
+const MOST_BARE_SHOWN: usize = 256;
 
 /// Doublings of the wait after rounds that were refused: eight times `sync_interval_ms` in the end.
 const MOST_VAIN: u32 = 3;
@@ -47,6 +50,8 @@ pub(super) struct Round {
     gained: bool,
     /// A partition's page was refused for now.
     failed: bool,
+    /// Pages in a row that brought nothing and were not the last.
+    idle_pages: u32,
 }
 
 #[derive(Clone)]
@@ -112,7 +117,9 @@ impl Node {
                 digest.hashes.push(p.cov_hash(wall_ms, &self.limits));
                 digest.own_last.push(p.own_last());
                 digest.retains_expired |= p.counts().expired_retained + p.counts().stubs > 0;
-                let unlinked = p.coverage().filter(|(origin, _)| self.is_unlinked(*origin));
+                // Receipts wait for dots that are held. Of a crowd of lives of which nothing is, nobody asks.
+                let crowded = p.bare_origins() > MOST_BARE_SHOWN;
+                let unlinked = p.coverage_of(crowded).filter(|(origin, _)| self.is_unlinked(*origin));
                 let unlinked: BTreeMap<_, _> = unlinked.map(|(origin, cov)| (origin, cov.clone())).collect();
                 if !unlinked.is_empty() {
                     digest.unlinked.push((ix, unlinked));
@@ -151,13 +158,18 @@ impl Node {
         if self.round.is_some() || self.clocks.judge.is_waiting(now) {
             return;
         }
-        if let Some((to, partitions)) = self.refetch.pop_front() {
-            return self.start_round(now, to, partitions);
-        }
         let due = self.peers.iter().filter(|(_, p)| p.wanted && p.not_before_ms <= now.mono_ms);
         let due: Vec<(Origin, bool, bool)> = due.map(|(o, p)| (*o, p.ready, !p.complete)).collect();
         // Peers that are ready first: a joiner learns most from them. A suspect may keep us waiting in vain.
         let best = due.into_iter().max_by_key(|&(o, ready, fresh)| (ready, self.is_sound(now, o), fresh));
+        // In turn: differences that a peer makes up must not keep others waiting.
+        let refetch_first = best.is_none() || !self.refetched;
+        self.refetched = refetch_first && !self.refetch.is_empty();
+        if self.refetched
+            && let Some((to, partitions)) = self.refetch.pop_front()
+        {
+            return self.start_round(now, to, partitions);
+        }
         if let Some((to, ..)) = best {
             self.start_round(now, to, Vec::new());
         }
@@ -188,6 +200,7 @@ impl Node {
             pulled: is_full,
             gained: is_full,
             failed: false,
+            idle_pages: 0,
         });
         if is_full {
             self.pump_round(now);
@@ -260,7 +273,7 @@ impl Node {
     }
 
     fn fresh(&mut self, now: Now, peer: Origin, wall_ms: u64, mut inc: Inc) {
-        self.drop_served(now, &mut inc);
+        self.drop_served(now, peer, &mut inc);
         self.merge_inc(&inc);
         let held = self.inc.entry(peer).or_insert(0);
         *held = (*held).max(wall_ms);
@@ -285,7 +298,7 @@ impl Node {
         self.note_clock(now, peer, wall_ms);
         self.note_ready(now, peer, ready);
         let mut inc = inc;
-        self.drop_served(now, &mut inc);
+        self.drop_served(now, peer, &mut inc);
         self.heard_of(&inc);
         let own = self.digest_at(asked_ms);
         let revived: BTreeSet<u16> = self.revived_for(peer).into_iter().collect();
@@ -403,8 +416,10 @@ impl Node {
         let reader = EntryReader { bases, origins: &header.origins };
         let mut inc = header.inc.clone();
         inc.push((peer, header.wall_ms));
-        self.drop_served(now, &mut inc);
-        self.heard_of(&inc);
+        self.drop_served(now, peer, &mut inc);
+        if asked.is_some() {
+            self.heard_of(&inc);
+        }
         let mut taught = Vec::new();
         let outcome = self.admit(now, partition, |p, gate| {
             let nonce = p.nonce();
@@ -415,7 +430,8 @@ impl Node {
                     p.marks.hit(Mark::EntryInWrongPartition);
                     return Err(Refusal::Malformed("a session in the wrong partition"));
                 }
-                let state = reader.resolve(entry, &mut |o| p.intern(o)).map_err(Refusal::Malformed)?;
+                let state =
+                    reader.resolve_within(entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
                 if full && current {
                     taught.extend(p.untold(entry.id, &state));
                 }
@@ -431,12 +447,13 @@ impl Node {
         });
         if let Some(round) = self.round.as_mut().filter(|_| asked.is_some()) {
             round.gained |= gained;
+            round.idle_pages = if gained { 0 } else { round.idle_pages + 1 };
         }
         for liar in taught {
             self.marks.hit(Mark::LiarNamed);
-            self.warn(format!(
-                "peer {liar} claimed writes it never sent (partition {partition}); refetched from {peer}"
-            ));
+            let text = format!("claimed writes it never sent (partition {partition}); refetched from {peer}");
+            self.warn_of(now, liar, "claims of what was not sent", text.clone());
+            self.fault(liar, Gravity::Strange, text);
         }
         self.page_applied(now, peer, partition, header.source, outcome)
     }
@@ -451,6 +468,12 @@ impl Node {
     ) -> Result<(), String> {
         match outcome {
             Ok(PageOutcome::Stale) => {}
+            Ok(PageOutcome::More(_))
+                if self.round.as_ref().is_some_and(|r| r.idle_pages > MAX_IDLE_PAGES) =>
+            {
+                self.abandon_round(now);
+                return Err(format!("{MAX_IDLE_PAGES} pages of partition {partition} without anything new"));
+            }
             Ok(PageOutcome::More(need)) => {
                 if self.round.as_mut().and_then(|r| r.asked.remove(&partition)).is_some() {
                     self.request(now, vec![(partition, need)], false);
@@ -461,11 +484,12 @@ impl Node {
                 self.phase.done(partition, source);
                 if let Some(round) = &mut self.round {
                     round.asked.remove(&partition);
+                    round.idle_pages = 0;
                     round.adopted.extend([u64::from(partition), upto]);
                 }
                 self.pump_round(now);
             }
-            Err(refusal @ (Refusal::ClockAhead { .. } | Refusal::MemoryFull | Refusal::Overgrown { .. })) => {
+            Err(refusal) if !refusal.breaks_a_rule() => {
                 // This partition must wait; the others must not wait for it.
                 if matches!(refusal, Refusal::ClockAhead { .. }) {
                     self.phase.ahead.insert(peer);

@@ -57,6 +57,8 @@ pub struct Stamper<'a> {
     pub clock: &'a HybridClock,
     /// The node's limits.
     pub limits: &'a Limits,
+    /// What is held (bytes), if that is so much that nothing may grow.
+    pub full: Option<u64>,
 }
 
 /// A write that happened, or the dot that stands for a skipped one.
@@ -124,10 +126,12 @@ pub enum WriteError {
         /// The wall time.
         now_ms: u64,
     },
-    /// The node's memory limit for records is reached.
-    #[error("memory limit reached: {bytes} bytes of records (max_memory_bytes)")]
+    /// What is left of the node's memory is kept for what matters more than this: [`Need`](super::Need).
+    #[error(
+        "memory limit reached: {bytes} bytes are held, and what is left of max_memory_bytes is for what matters more"
+    )]
     MemoryFull {
-        /// Bytes reserved now.
+        /// Bytes held now.
         bytes: u64,
     },
     /// A log-in went on as another session, and the edit would be lost on this one.
@@ -249,7 +253,9 @@ impl Partition {
             self.marks.hit(Rare::EditSkipped);
             return Ok(self.skipped(&packed, &change.fields));
         }
-        check_edit(&packed, &fields, stamper.limits).inspect_err(|error| self.note_refused(error))?;
+        // A log-in is for the replica to refuse.
+        let full = stamper.full.filter(|_| change.principal.is_none());
+        check_edit(&packed, &fields, full, stamper.limits).inspect_err(|error| self.note_refused(error))?;
         self.note_edit(&packed, change, &fields, (now_ms, new_ttl, touch));
         let context = self.context(&packed, &fields);
         let newest = || packed.vers().map(|ver| ver.hlc).max().unwrap_or_default();
@@ -311,6 +317,11 @@ impl Partition {
             None => return Err(WriteError::Absent),
         };
         let written = self.bury(id, slot, (now_ms, hard_ms), stamper);
+        if slot.is_none()
+            && let Some(slot) = self.find(id)
+        {
+            self.set_blind(slot);
+        }
         self.tell(Happened::Destroyed(id), None);
         Ok(written)
     }
@@ -349,7 +360,7 @@ impl Partition {
         Some(Seen { birth: dot(live.birth?.op)?, fields: fields.filter_map(|f| dot(f.op)).collect() })
     }
 
-    fn stamp(&self, now_ms: u64, newest: impl FnOnce() -> Hlc, stamper: &Stamper<'_>) -> Ver {
+    pub(super) fn stamp(&self, now_ms: u64, newest: impl FnOnce() -> Hlc, stamper: &Stamper<'_>) -> Ver {
         let hlc = stamper.clock.tick_within(now_ms, stamper.limits.max_drift_ms, newest);
         if hlc.ms() > now_ms {
             // Only a carry leaves the logical count at zero past the wall clock.
@@ -392,7 +403,7 @@ impl Partition {
         }
     }
 
-    fn own_op(&mut self, ver: Ver, slot: u32, (touched, ttl): (bool, bool), hard_ms: u64) {
+    pub(super) fn own_op(&mut self, ver: Ver, slot: u32, (touched, ttl): (bool, bool), hard_ms: u64) {
         // The claim of an own dot reaches back to the previous one here: the counters between belong to
         // other partitions.
         let range = RangeSet::from_range(self.first_unpruned(self.own_last + 1), ver.counter);
@@ -403,7 +414,7 @@ impl Partition {
         self.remember(Recent { counter: ver.counter, hlc: ver.hlc, slot, touched, ttl });
     }
 
-    fn written(&self, ver: Ver, wrote: bool, deadline_ms: u64) -> Written {
+    pub(super) fn written(&self, ver: Ver, wrote: bool, deadline_ms: u64) -> Written {
         let dot = dot_of(&ver, &self.origins);
         Written { partition: self.ix, dot, hlc: ver.hlc, wrote, deadline_ms }
     }

@@ -4,7 +4,7 @@ use super::partition::Partition;
 use super::remote::{Gate, Refusal};
 use super::tell::{ConflictEvent, Happened, changed};
 use crate::core::causality::{Ver, origin_at};
-use crate::core::limits::{MAX_CONFLICT_EVENTS, MAX_RANGES};
+use crate::core::limits::MAX_CONFLICT_EVENTS;
 use crate::core::marks::Mark;
 use crate::core::session::{Conflict, Findings, SessionId, State, encode, is_reserved, join};
 
@@ -45,6 +45,11 @@ impl Partition {
                 if len > max && len > self.record(at).bytes_len() {
                     return Err(Refusal::Overgrown { id, bytes: len, max });
                 }
+                let full = gate.limits.hard_memory() < gate.held_bytes;
+                if full && len > self.record(at).bytes_len() && matches!(joined, State::Live(_)) {
+                    self.marks.hit(Mark::HardMemoryLimit);
+                    return Err(Refusal::MemoryFull);
+                }
                 events.extend(heard.then(|| changed(id, (&old, &joined), &findings, told)).flatten());
             }
             let shown = findings.conflicts.iter().filter(|c| heard && !is_reserved(c.key));
@@ -79,12 +84,9 @@ impl Partition {
         self.changed();
         let hard_ms = self.record(slot).hard_ms();
         for ver in beaten {
+            self.cover_dot(ver);
             let known = &mut self.known[ver.origin as usize];
-            known.cov.insert(ver.counter, ver.counter);
             known.until_ms = known.until_ms.max(hard_ms);
-            if known.cov.cap(MAX_RANGES) {
-                self.marks.hit(Mark::CoverageForgotten);
-            }
         }
     }
 

@@ -15,7 +15,7 @@ use super::principals::Note;
 use super::revived::Revived;
 use super::tell::Happened;
 use crate::core::causality::{Origin, OriginIx, RangeSet, Ver, short_origin};
-use crate::core::limits::{MAX_RANGES, RECENT_OPS};
+use crate::core::limits::RECENT_OPS;
 use crate::core::marks::{Mark, Marks};
 use crate::core::session::{Dots, Packed, SessionId, State, encode};
 use crate::core::time::Hlc;
@@ -42,6 +42,8 @@ pub(super) struct Slot {
     pub untold: bool,
     /// Only what nobody may bring back is left of the session (`revived.rs`).
     pub stub: bool,
+    /// It was made here for somebody who is not here (`memory.rs`).
+    pub blind: bool,
 }
 
 /// One op of our own, remembered for pushes.
@@ -118,7 +120,16 @@ pub struct Partition {
     pub(super) arena: Arena,
     pub(super) origins: Vec<Origin>,
     pub(super) known: Vec<Known>,
-    origin_ix: BTreeMap<Origin, OriginIx>,
+    pub(super) origin_ix: BTreeMap<Origin, OriginIx>,
+    /// Places of forgotten origins.
+    pub(super) vacant_origins: Vec<OriginIx>,
+    /// Origins of which a dot is held.
+    pub(super) held_origins: usize,
+    /// Dots held, and ranges covered, of all origins.
+    pub(super) dots: usize,
+    pub(super) cov_ranges: usize,
+    /// Slots that are marked blind.
+    pub(super) blind: u64,
     pub(super) own: OriginIx,
     /// The last own dot written here.
     pub(super) own_last: u64,
@@ -139,7 +150,7 @@ pub struct Partition {
     /// Bumped whenever coverage may shrink; part of a round's nonce.
     pub(super) version: u64,
     /// Bumped whenever records or coverage change: lets an observer look only where something happened.
-    changes: u64,
+    pub(super) changes: u64,
     pub(super) counts: Counts,
     pub(in crate::core) marks: Marks,
     /// Whether somebody is told what happens here.
@@ -165,6 +176,11 @@ impl Partition {
             origins: Vec::new(),
             known: Vec::new(),
             origin_ix: BTreeMap::new(),
+            vacant_origins: Vec::new(),
+            held_origins: 0,
+            dots: 0,
+            cov_ranges: 0,
+            blind: 0,
             own: 0,
             own_last: 0,
             own_over: 0,
@@ -217,31 +233,6 @@ impl Partition {
         }
     }
 
-    /// The local index of an origin, adding it if new.
-    pub fn intern(&mut self, origin: Origin) -> OriginIx {
-        if let Some(&ix) = self.origin_ix.get(&origin) {
-            return ix;
-        }
-        // A pruned origin leaves its place: nothing refers to it any more (see `prune`).
-        let vacant = self.origins.iter().position(|&o| o == Origin::default());
-        let ix = vacant.unwrap_or(self.origins.len());
-        if vacant.is_none() {
-            self.origins.push(origin);
-            self.known.push(Known::default());
-        } else {
-            self.marks.hit(Mark::OriginPlaceReused);
-            self.origins[ix] = origin;
-            self.known[ix] = Known::default();
-        }
-        self.origin_ix.insert(origin, ix as OriginIx);
-        ix as OriginIx
-    }
-
-    /// The index of a known origin.
-    pub(super) fn find_origin(&self, origin: Origin) -> Option<OriginIx> {
-        self.origin_ix.get(&origin).copied()
-    }
-
     /// How often records or coverage have changed.
     pub fn changes(&self) -> u64 {
         self.changes
@@ -249,13 +240,6 @@ impl Partition {
 
     pub(super) fn changed(&mut self) {
         self.changes += 1;
-    }
-
-    pub(super) fn forget_origin(&mut self, ix: OriginIx) {
-        self.changed();
-        let origin = std::mem::take(&mut self.origins[ix as usize]);
-        self.origin_ix.remove(&origin);
-        self.known[ix as usize] = Known::default();
     }
 
     /// The slot of a session.
@@ -321,25 +305,22 @@ impl Partition {
             if carried || mutant!(SupersededStaysIndexed) {
                 continue;
             }
-            self.known[ver.origin as usize].index.remove(&ver.counter);
+            self.remove_dot(ver.origin, ver.counter);
         }
         let hard_ms = new.hard_ms();
         for ver in new.vers() {
             if of_held.find(&ver, new.vers().len(), held.iter().copied()).is_some() {
                 continue;
             }
-            let known = &mut self.known[ver.origin as usize];
-            known.index.insert(ver.counter, slot);
+            self.enter_dot(ver.origin, ver.counter, slot);
             // Whoever holds a dot holds all its effects (entries are whole by op), so it is covered from here on, with
             // or without a claim. Were it not, a page could claim a dot that this one superseded without shipping it,
             // and if its writer died nobody would ever ask for it (`docs/ALGORITHM.md` §4).
             let own_spared = mutant!(OwnWriteUncovered) && ver.origin == self.own;
             if !mutant!(HeldDotUncovered) && !own_spared {
-                known.cov.insert(ver.counter, ver.counter);
-                if known.cov.cap(MAX_RANGES) {
-                    self.marks.hit(Mark::CoverageForgotten);
-                }
+                self.cover_dot(&ver);
             }
+            let known = &mut self.known[ver.origin as usize];
             if !mutant!(LiveOriginPruned) {
                 known.until_ms = known.until_ms.max(hard_ms);
             }
@@ -366,13 +347,14 @@ impl Partition {
         let (id, vers) = (self.record(slot).id(), self.record(slot).vers().collect::<Vec<_>>());
         self.note_binding(id, Some(slot), None);
         for ver in vers {
-            self.known[ver.origin as usize].index.remove(&ver.counter);
+            self.remove_dot(ver.origin, ver.counter);
         }
         let hash = id.table_hash(self.key);
         if let Ok(entry) = self.ids.find_entry(hash, |&s| s == slot) {
             entry.remove();
         }
         self.arena.remove(self.slots[slot as usize].place);
+        self.blind -= u64::from(self.slots[slot as usize].blind);
         self.slots[slot as usize] = Slot::default();
         self.vacant.push(slot);
         self.revived.remove(&id);
@@ -414,60 +396,6 @@ impl Partition {
             self.recent_floor = dropped.counter;
         }
         self.recent.push_back(recent);
-    }
-
-    /// Whether a dot's effect is held here.
-    pub fn covers(&self, origin: Origin, counter: u64) -> bool {
-        self.find_origin(origin).is_some_and(|ix| self.known[ix as usize].cov.contains(counter))
-    }
-
-    /// Whether the effects of counters `lo..=hi` of the origin of this short name are held here. Of two origins with
-    /// one short name either will do: the name is for questions whose wrong answer costs a wait.
-    pub fn covers_range(&self, short: u32, lo: u64, hi: u64) -> bool {
-        let named =
-            self.origins.iter().zip(&self.known).filter(|(origin, _)| short_origin(**origin) == short);
-        named.into_iter().any(|(_, known)| known.cov.contains_range(lo, hi))
-    }
-
-    /// How far this partition contiguously covers an origin from its first counter.
-    pub fn covered_up_to(&self, origin: Origin) -> u64 {
-        let upto = |ix| {
-            let cov = &self.known[ix as usize].cov;
-            if mutant!(GapsReportedAdopted) { cov.max() } else { cov.contiguous_from(1) }
-        };
-        self.find_origin(origin).map_or(0, upto)
-    }
-
-    pub(super) fn add_cover(&mut self, ix: OriginIx, ranges: &RangeSet, until_ms: u64) {
-        let known = &mut self.known[ix as usize];
-        if until_ms <= known.until_ms && ranges.minus(&known.cov).is_empty() {
-            return;
-        }
-        self.changes += 1;
-        let before = known.cov.ranges().len();
-        known.cov.union(ranges);
-        if mutant!(CoverageAsMaximum) {
-            known.cov.insert(1, known.cov.max());
-        }
-        match known.cov.ranges().len() {
-            after if after > before.max(1) => self.marks.hit(Mark::GapOpened),
-            after if after < before => self.marks.hit(Mark::GapClosed),
-            _ => {}
-        }
-        if known.cov.cap(MAX_RANGES) {
-            self.marks.hit(Mark::CoverageForgotten);
-        }
-        known.until_ms = known.until_ms.max(until_ms);
-    }
-
-    /// Until when an origin matters, as a peer's claim without counters tells.
-    pub(super) fn extend_origin(&mut self, origin: Origin, until_ms: u64) {
-        let Some(ix) = self.find_origin(origin) else { return };
-        let known = &mut self.known[ix as usize];
-        if known.until_ms < until_ms {
-            known.until_ms = until_ms;
-            self.changes += 1;
-        }
     }
 
     /// Where a claim on own dots begins that would begin here: at the first one, if everything before is over. What is
@@ -516,6 +444,11 @@ impl Partition {
         self.recent.iter().rev().take_while(|op| op.counter > counter).count()
     }
 
+    /// Bytes of the table of ids.
+    pub(super) fn ids_bytes(&self) -> usize {
+        self.ids.allocation_size()
+    }
+
     /// Bytes of record storage reserved.
     pub fn reserved_bytes(&self) -> u64 {
         self.arena.reserved_bytes()
@@ -536,6 +469,12 @@ impl Partition {
         self.origins.iter().zip(&self.known).filter(|(_, k)| !k.cov.is_empty()).map(|(o, k)| (*o, &k.cov))
     }
 
+    /// As [`Partition::coverage`]; with `held` only of origins of which a dot is held.
+    pub fn coverage_of(&self, held: bool) -> impl Iterator<Item = (Origin, &RangeSet)> {
+        let all = self.origins.iter().zip(&self.known).filter(|(_, k)| !k.cov.is_empty());
+        all.filter(move |(_, k)| !held || !k.index.is_empty()).map(|(o, k)| (*o, &k.cov))
+    }
+
     /// What keeps each origin known: until when (ms) what it wrote can matter, and how many of its dots are live.
     pub fn ends(&self) -> impl Iterator<Item = (Origin, u64, usize)> + '_ {
         let named = self.origins.iter().zip(&self.known).filter(|(o, _)| **o != Origin::default());
@@ -554,7 +493,7 @@ impl Partition {
         self.pending.clear();
         self.version += 1;
         if mutant!(CoverageForgottenAtNewLife) {
-            self.known.iter_mut().for_each(|known| known.cov = RangeSet::default());
+            (0..self.known.len()).for_each(|ix| self.uncover(ix));
         }
     }
 

@@ -15,8 +15,11 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::partition::Partition;
 use crate::core::causality::{Dot, Origin, origin_at};
+use crate::core::limits::BINDING_BYTES;
 use crate::core::marks::Mark;
-use crate::core::session::{LINEAGE_KEY, Lineage, Login, Packed, SeenRevocations, SessionId, Spared};
+use crate::core::session::{
+    LINEAGE_KEY, Lineage, Login, Packed, REVOKED_KEY, SeenRevocations, SessionId, Spared,
+};
 
 /// A revocation held here.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +36,11 @@ pub(super) struct Revocation {
 }
 
 impl Revocation {
+    fn bytes(&self) -> u64 {
+        let seen = self.seen.len() * size_of::<(Dot, u64)>();
+        (size_of::<Self>() + self.principal.len() + seen) as u64 + BINDING_BYTES
+    }
+
     /// Whether it ends this session, whose log-in is `which`.
     pub fn ends(&self, id: SessionId, which: SessionId, login: &Login<'_>) -> bool {
         // Versions before named the session to be spared, and not its log-in.
@@ -71,9 +79,17 @@ pub(super) struct Principals {
     /// Sessions that stand beside a revocation since the last look: to be ended unless their login had seen it; and
     /// those whose family may be over.
     due: BTreeSet<SessionId>,
+    /// Bytes of the revocations.
+    revocation_bytes: u64,
 }
 
 impl Principals {
+    /// What the index takes (bytes).
+    pub fn bytes(&self) -> u64 {
+        let entries = self.sessions.len() + self.families.len() + self.due.len();
+        entries as u64 * BINDING_BYTES + self.revocation_bytes
+    }
+
     pub fn apply(&mut self, notes: Vec<Note>) {
         for Note { id, was, is } in notes {
             match was {
@@ -101,9 +117,10 @@ impl Principals {
                 Binding::Tombstone => self.due.extend(range(&self.families, id)),
                 Binding::Revocation(hash, revocation) => {
                     self.due.extend(range(&self.sessions, hash));
+                    self.revocation_bytes += revocation.bytes();
                     let held = self.revocations.entry(hash).or_default();
-                    held.push(*revocation);
-                    held.sort_unstable();
+                    let at = held.partition_point(|other| *other < *revocation);
+                    held.insert(at, *revocation);
                 }
             }
         }
@@ -111,7 +128,11 @@ impl Principals {
 
     fn forget(&mut self, hash: u64, id: SessionId) {
         if let Some(held) = self.revocations.get_mut(&hash) {
-            held.retain(|revocation| revocation.id != id);
+            held.retain(|revocation| {
+                let stays = revocation.id != id;
+                self.revocation_bytes -= if stays { 0 } else { revocation.bytes() };
+                stays
+            });
             if held.is_empty() {
                 self.revocations.remove(&hash);
             }
@@ -125,6 +146,13 @@ impl Principals {
 
     fn held(&self, hash: u64) -> &[Revocation] {
         self.revocations.get(&hash).map_or(&[], Vec::as_slice)
+    }
+
+    /// The revocation of this principal, made by `own`, that another of it may take the place of: it spares nobody, and
+    /// covers all that can be born until `until_ms`.
+    pub fn to_renew(&self, hash: u64, principal: &str, own: Origin, until_ms: u64) -> Option<SessionId> {
+        let mine = |r: &&Revocation| r.dot.origin == own && r.spared.is_none() && *r.principal == *principal;
+        self.held(hash).iter().filter(mine).find(|r| r.until_ms >= until_ms).map(|r| r.id)
     }
 
     /// Whether a revocation held here ends this session.
@@ -215,7 +243,8 @@ pub(super) fn binding(record: &Packed<'_>, origins: &[Origin], key: u64) -> (Bin
         return (Binding::Session(Some(hash), families), false);
     };
     let Some(Spared(spared)) = Spared::parse(marker) else { return (Binding::Nothing, true) };
-    let ver = record.birth_ver();
+    // The name of the marker and not of the record: one that takes an earlier one's place is another.
+    let ver = record.fields().find(|f| f.key == REVOKED_KEY).map_or(record.birth_ver(), |f| record.ver(f.op));
     let revocation = Revocation {
         id: record.id(),
         dot: Dot { origin: origin_at(origins, ver.origin), counter: ver.counter },

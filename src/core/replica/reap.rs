@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::partition::{Partition, tombstone_due_ms};
 use super::tell::{Happened, Told};
-use crate::core::causality::{Origin, OriginIx, RangeSet, origin_at};
+use crate::core::causality::{Origin, OriginIx, origin_at};
 use crate::core::limits::Limits;
 use crate::core::marks::Mark;
 use crate::core::session::{Dead, State};
@@ -171,7 +171,7 @@ impl Partition {
                     if !self.known[ix].cov.is_empty() {
                         self.marks.hit(Mark::OwnCoveragePruned);
                         self.own_over = self.own_last;
-                        self.known[ix].cov = RangeSet::default();
+                        self.uncover(ix);
                         self.changed();
                     }
                 } else {

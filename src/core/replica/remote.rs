@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use super::partition::{Partition, Pending, Taught};
 use super::tell::Happened;
 use crate::core::causality::{Origin, RangeSet, Ver, origin_at};
-use crate::core::limits::{Limits, MAX_AHEAD_MS, MAX_FORCED, MAX_TAUGHT};
+use crate::core::limits::{
+    Limits, MAX_AHEAD_MS, MAX_BARE_ORIGINS, MAX_FORCED, MAX_PENDING_PEERS, MAX_RANGES, MAX_SPARE_RANGES,
+    MAX_TAUGHT,
+};
 use crate::core::marks::Mark;
-use crate::core::session::{SessionId, State};
+use crate::core::session::{REVOKED_KEY, SessionId, State};
 use crate::core::time::HybridClock;
 
 /// One session's state, or a part of it, as it came in, its origins already mapped to this partition's table.
@@ -58,6 +61,14 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Whether only a peer that breaks a rule brings such a thing. The others come from honest peers too: who passes on
+    /// what a third made up cannot know.
+    pub fn breaks_a_rule(&self) -> bool {
+        matches!(self, Self::Malformed(_))
+    }
+}
+
 /// What became of one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admitted {
@@ -83,6 +94,10 @@ pub struct Gate<'a> {
     pub own_counter: u64,
     /// The node's freshness vector: its keys are the members.
     pub inc: &'a BTreeMap<Origin, u64>,
+    /// What this node holds (bytes).
+    pub held_bytes: u64,
+    /// How many more lives of which nothing is held the whole node takes in.
+    pub room: u64,
     /// Who collects what happened, beside the watchers that are told of it at once.
     pub events: Option<&'a mut Vec<Happened>>,
 }
@@ -135,7 +150,7 @@ impl Partition {
         gate.wall_ms = self.clamp_wall(gate.wall_ms);
         let mut whole = true;
         self.admit_each(from, entries, gate, &mut |_, _, admitted| whole &= admitted != Admitted::NeedFull)?;
-        if !whole && !mutant!(PushAdoptedDespiteBlock) || self.over_hard_limit(gate.limits) {
+        if !whole && !mutant!(PushAdoptedDespiteBlock) || self.is_beyond_hard(gate, false) {
             self.marks.hit(Mark::PushNotAdopted);
             return Ok(false);
         }
@@ -176,8 +191,11 @@ impl Partition {
         for (id, _) in page.entries.iter().filter(|(id, _)| page.forced.contains(id)) {
             self.confirm_revived(*id, page.from);
         }
-        if self.over_hard_limit(gate.limits) {
+        if self.is_beyond_hard(gate, false) {
             return Err(Refusal::MemoryFull);
+        }
+        if !page.complete && page.entries.is_empty() && claims.is_empty() {
+            return Err(Refusal::Malformed("an incomplete page with nothing in it"));
         }
         self.check_claims(&claims, gate.own_counter)?;
         // Nothing lives longer, whatever a claim says: an origin would never be pruned.
@@ -280,19 +298,38 @@ impl Partition {
     }
 
     fn hold_claims(&mut self, from: Origin, epoch: u32, claims: Vec<Claim>) {
+        // Forgetting what an unfinished round has brought is safe: it is asked for again.
+        if self.pending.len() >= MAX_PENDING_PEERS && !self.pending.contains_key(&from) {
+            self.pending.pop_first();
+        }
+        let most = self.origin_ix.len() + MAX_BARE_ORIGINS;
+        let mut spare = (self.dots + 2 * MAX_SPARE_RANGES).saturating_sub(self.pending_ranges(from));
         let pending = self.pending.entry(from).or_default();
         if pending.epoch != epoch {
             *pending = Pending { epoch, ..Pending::default() };
         }
         for (origin, ranges, until_ms) in claims {
+            if pending.claims.len() >= most && !pending.claims.contains_key(&origin) {
+                self.marks.hit(Mark::OriginsBeyondBound);
+                continue;
+            }
             let held = pending.claims.entry(origin).or_default();
+            let before = held.0.ranges().len();
             held.0.union(&ranges);
+            held.0.cap((before.max(1) + spare).min(2 * MAX_RANGES + 1));
+            spare = (spare + before).saturating_sub(held.0.ranges().len());
             held.1 = held.1.max(until_ms);
         }
     }
 
+    fn pending_ranges(&self, from: Origin) -> usize {
+        let claims = self.pending.get(&from).into_iter().flat_map(|pending| pending.claims.values());
+        claims.map(|(ranges, _)| ranges.ranges().len()).sum()
+    }
+
     fn adopt(&mut self, from: Origin, inc: &[(Origin, u64)], gate: &Gate<'_>) {
         let pending = self.pending.remove(&from).unwrap_or_default();
+        let mut room = gate.room;
         for (origin, (ranges, until_ms)) in pending.claims {
             // An origin about to be pruned here would come and go for ever between nodes that prune at
             // different times.
@@ -300,7 +337,10 @@ impl Partition {
                 self.marks.hit(Mark::FadingClaimIgnored);
             } else if ranges.is_empty() {
                 self.extend_origin(origin, until_ms);
+            } else if !self.has_room_for(origin, room) {
+                self.marks.hit(Mark::OriginsBeyondBound);
             } else {
+                room -= u64::from(self.find_origin(origin).is_none()).min(room);
                 self.remember_teacher(from, origin, &ranges);
                 let ix = self.intern(origin);
                 self.add_cover(ix, &ranges, until_ms);
@@ -309,9 +349,20 @@ impl Partition {
         self.refresh(inc);
     }
 
-    fn over_hard_limit(&self, limits: &Limits) -> bool {
-        let over = limits.hard_memory_bytes != u64::MAX
-            && self.reserved_bytes() > limits.hard_memory_bytes / u64::from(limits.partitions);
+    /// Entries as they came; where there is no memory for sessions, what ends some comes before what is refused.
+    fn ends_first<'e, 'a>(&self, entries: &'e [Entry<'a>], gate: &Gate<'_>) -> Vec<&'e Entry<'a>> {
+        let mut all: Vec<&Entry<'_>> = entries.iter().collect();
+        if self.is_beyond_hard(gate, false) {
+            all.sort_by_key(|(_, state)| !is_end(state));
+        }
+        all
+    }
+
+    /// Whether so much is held that nothing more is taken in; ends and revocations have a sixteenth more.
+    fn is_beyond_hard(&self, gate: &Gate<'_>, is_end: bool) -> bool {
+        let hard = gate.limits.hard_memory();
+        let most = hard.saturating_add(if is_end { hard / 16 } else { 0 });
+        let over = hard != u64::MAX && gate.held_bytes > most;
         if over {
             self.marks.hit(Mark::HardMemoryLimit);
         }
@@ -328,7 +379,7 @@ impl Partition {
         seen: &mut dyn FnMut(&Self, &Entry<'_>, Admitted),
     ) -> Result<(), Refusal> {
         let mut refused = None;
-        for entry in entries {
+        for entry in self.ends_first(entries, gate) {
             match self.admit_from(from, entry, gate) {
                 Ok(admitted) => seen(self, entry, admitted),
                 Err(ahead @ Refusal::ClockAhead { .. }) if !mutant!(FutureHidesTheRest) => {
@@ -363,6 +414,9 @@ impl Partition {
         // A stub stands for a session that is not here: only a whole record makes it one again.
         let whole_here = slot.filter(|&slot| !self.slots[slot as usize].stub);
         let was_reaped = whole_here.is_none() && self.was_reaped(state);
+        if slot.is_none() && self.is_beyond_hard(gate, is_end(state)) {
+            return Err(Refusal::MemoryFull);
+        }
         let admitted = match state {
             State::Dead(dead) => {
                 if mutant!(UnknownTombstoneDropped) && slot.is_none() {
@@ -465,6 +519,16 @@ impl Partition {
             return Err(Refusal::Malformed("a hard deadline beyond max_lifetime_ms"));
         }
         Ok(())
+    }
+}
+
+/// Whether an entry ends sessions: a tombstone, or a revocation.
+fn is_end(state: &State<'_>) -> bool {
+    match state {
+        State::Dead(_) => true,
+        State::Live(live) => {
+            live.fields.iter().any(|field| field.key == REVOKED_KEY && field.value.is_some())
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sessions by principal: who is logged in where, and the end of all of them.
 
 use super::local::{Change, WriteError, Written};
+use super::memory::Need;
 use super::principals::{Principals, principal_hash};
 use super::store::{Lookup, Replica};
 use crate::core::limits::MAX_PRINCIPAL_BYTES;
@@ -51,7 +52,7 @@ impl Replica {
     /// whose login had not seen it; but not `spared`, a log-in. `id` names its record: random, and never used before.
     ///
     /// # Errors
-    /// [`WriteError::Principal`] for one of impossible length; nothing changes then.
+    /// [`WriteError::Principal`] for one of impossible length, and [`WriteError::MemoryFull`]; nothing changes then.
     pub fn revoke(
         &self,
         principal: &str,
@@ -70,14 +71,46 @@ impl Replica {
         let (bytes, marker) = (login.to_bytes(), Spared(spared).to_bytes());
         let fields = vec![(PRINCIPAL_KEY, Some(&*bytes)), (REVOKED_KEY, Some(&*marker))];
         // No session that is older can live longer, on whatever clock it was created.
-        let hard_ms = now.wall_ms + self.limits().max_lifetime_ms + self.limits().skew_ms;
-        let change = Change { fields, ..Change::default() };
-        let written = self.write(id, |partition, stamper| {
-            partition.create(id, now.wall_ms, &change, Ttl::Absolute(hard_ms), hard_ms, stamper)
-        })?;
+        let covers_ms = now.wall_ms + self.limits().max_lifetime_ms + self.limits().skew_ms;
+        let to_renew = || self.principals.lock().to_renew(hash, principal, self.own_origin(), covers_ms);
+        let renewed = spared.is_none().then(to_renew).flatten();
+        let renewed = renewed.and_then(|held| {
+            let again = |p: &mut super::Partition, s: &super::Stamper<'_>| {
+                p.revoke_again(held, now.wall_ms, &fields, s)
+            };
+            // One that has gone meanwhile is made anew.
+            self.write(held, again).ok()
+        });
+        let written = match renewed {
+            Some(written) => written,
+            None => self.revoke_anew(id, hash, now, fields)?,
+        };
         let due = self.principals.lock().take_due_of(hash);
         let ended = due.into_iter().filter(|id| self.end_revoked(*id, now)).collect();
         Ok(Revoked { written, ended })
+    }
+
+    /// Makes the record of a revocation. It lives for as long as others admit a record to: until then what is revoked again
+    /// by this node takes its place.
+    fn revoke_anew(
+        &self,
+        id: SessionId,
+        hash: u64,
+        now: Now,
+        fields: Vec<(&str, Option<&[u8]>)>,
+    ) -> Result<Written, WriteError> {
+        let unknown = self.principals.lock().of(hash).is_empty();
+        self.room_for(if unknown { Need::Blind } else { Need::Revocation })?;
+        let hard_ms = now.wall_ms + self.limits().max_lifetime_ms + self.limits().max_drift_ms;
+        let change = Change { fields, ..Change::default() };
+        self.write(id, |partition, stamper| {
+            let written =
+                partition.create(id, now.wall_ms, &change, Ttl::Absolute(hard_ms), hard_ms, stamper)?;
+            if unknown && let Some(slot) = partition.find(id) {
+                partition.set_blind(slot);
+            }
+            Ok(written)
+        })
     }
 
     /// Ends sessions that met a revocation their login had not seen, `most` of them at most. Returns who ended.
@@ -153,6 +186,7 @@ impl Replica {
         }
         let Some(Some(principal)) = change.principal else { return Ok(None) };
         check_principal(principal)?;
+        self.room_for(Need::LogIn)?;
         let hash = principal_hash(principal, self.key());
         let seen = self.seen_of(hash, principal, now);
         let which = change.login_id.map(|id| LoginId { id, since_ms: now.wall_ms }.to_bytes());

@@ -49,12 +49,21 @@ fn sum<'f>(fields: impl Iterator<Item = Field<'f>>) -> Extent {
 }
 
 /// Refuses an edit of what `held` is that could not be stored or would outgrow a cap: before anything is changed.
-/// `fields` are those it writes, sorted by key, each key once.
-pub(super) fn check_edit(held: &Packed<'_>, fields: &[Field<'_>], limits: &Limits) -> Result<(), WriteError> {
+/// `fields` are those it writes, sorted by key, each key once. `full`: so much is held that nothing may grow.
+pub(super) fn check_edit(
+    held: &Packed<'_>,
+    fields: &[Field<'_>],
+    full: Option<u64>,
+    limits: &Limits,
+) -> Result<(), WriteError> {
     check_keys(fields)?;
     let before = Extent::of(held);
     let kept = held.fields().filter(|h| fields.binary_search_by(|f| f.key.cmp(h.key)).is_err());
-    sum(kept.chain(fields.iter().copied())).check(before, limits)
+    let after = sum(kept.chain(fields.iter().copied()));
+    if let Some(bytes) = full.filter(|_| after.bytes > before.bytes) {
+        return Err(WriteError::MemoryFull { bytes });
+    }
+    after.check(before, limits)
 }
 
 /// The same of a record that is created: as large as `copied`, if it is a copy of one that a merge made so large.

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::arena::Held;
 use super::local::{Change, Stamper, WriteError, Written};
+use super::memory::Need;
 use super::partition::{Counts, Partition};
 use super::principals::Principals;
 use super::revoke::Made;
@@ -75,6 +76,8 @@ const CLOCK_IN_DOUBT: &str =
 pub struct Replica {
     limits: Limits,
     key: u64,
+    /// The life that writes here.
+    own: Mutex<Origin>,
     partitions: Box<[RwLock<Partition>]>,
     clock: HybridClock,
     wall: Wall,
@@ -86,6 +89,12 @@ pub struct Replica {
     /// The node knows nobody else: no suspend can have made it miss anything.
     alone: AtomicBool,
     record_bytes: AtomicU64,
+    /// Lives known, by partition, of which nothing is held.
+    bare_origins: AtomicU64,
+    /// What partitions hold, and the index of principals (bytes).
+    held_bytes: AtomicU64,
+    index_bytes: AtomicU64,
+    blind: AtomicU64,
     pub(super) principals: Mutex<Principals>,
     pub(super) watchers: OnceLock<Box<dyn Watchers>>,
     /// Whether the index may know sessions to be ended: spares its lock on every input.
@@ -98,8 +107,11 @@ impl Replica {
     pub fn new(limits: Limits, own: Origin, key: u64, now: Now) -> Self {
         let partitions = (0..limits.partitions).map(|ix| RwLock::new(Partition::new(ix, own, key))).collect();
         let words = usize::from(limits.partitions).div_ceil(64);
+        let partitions: Box<[RwLock<Partition>]> = partitions;
+        let held = partitions.iter().map(|partition| partition.read().held_bytes()).sum();
         Self {
             key,
+            own: Mutex::new(own),
             partitions,
             clock: HybridClock::default(),
             wall: Wall::new(limits.step_bound_ms(), now),
@@ -109,6 +121,11 @@ impl Replica {
             last_beat_ms: AtomicU64::new(now.mono_ms),
             alone: AtomicBool::new(true),
             record_bytes: AtomicU64::new(0),
+            bare_origins: AtomicU64::new(u64::from(limits.partitions)),
+            // Empty partitions are not nothing.
+            held_bytes: AtomicU64::new(held),
+            index_bytes: AtomicU64::new(0),
+            blind: AtomicU64::new(0),
             principals: Mutex::default(),
             watchers: OnceLock::new(),
             any_due: AtomicBool::new(false),
@@ -191,11 +208,7 @@ impl Replica {
         ttl: Ttl,
         hard_ms: u64,
     ) -> Result<Written, WriteError> {
-        let bytes = self.record_bytes.load(Ordering::Relaxed);
-        if bytes > self.limits.max_memory_bytes {
-            self.marks.hit(Mark::MemoryFull);
-            return Err(WriteError::MemoryFull { bytes });
-        }
+        self.room_for(if logs_in(change) { Need::LogIn } else { Need::Session })?;
         let (raw, now) = (now, self.wall.believe(now));
         let hard_ms = hard_ms.min(now.wall_ms.saturating_add(self.limits.max_lifetime_ms));
         let ends_ms = deadline_ms(hard_ms, now.wall_ms, ttl.bounded());
@@ -253,9 +266,13 @@ impl Replica {
     /// Destroys a session for good; `blind` also one unknown here.
     ///
     /// # Errors
-    /// [`WriteError::Absent`] if it is unknown and not `blind`.
+    /// [`WriteError::Absent`] if it is unknown and not `blind`; [`WriteError::MemoryFull`] if it is unknown and there is no
+    /// memory for blind ends. One that is here is always ended.
     pub fn destroy(&self, id: SessionId, now: Now, blind: bool) -> Result<Written, WriteError> {
         let now = self.wall.believe(now);
+        if blind && self.shared(id.partition(self.limits.partitions), |p| p.get(id).is_none()) {
+            self.room_for(Need::Blind)?;
+        }
         self.write(id, |partition, stamper| partition.destroy(id, now.wall_ms, blind, stamper))
     }
 
@@ -297,6 +314,7 @@ impl Replica {
             counter: &|| self.counter.fetch_add(1, Ordering::AcqRel) + 1,
             clock: &self.clock,
             limits: &self.limits,
+            full: self.is_full_for(Need::Growth).then(|| self.held_bytes()),
         };
         let ix = id.partition(self.limits.partitions);
         let written = self.locked(ix, |partition| op(partition, &stamper))?;
@@ -309,7 +327,8 @@ impl Replica {
     /// Runs `f` with a partition locked exclusively, keeping the byte count in step.
     pub fn locked<T>(&self, ix: u16, f: impl FnOnce(&mut Partition) -> T) -> T {
         let mut partition = self.partitions[usize::from(ix)].write();
-        let before = partition.reserved_bytes();
+        let (before, bare) = (partition.reserved_bytes(), partition.bare_origins());
+        let (held, blind) = (partition.held_bytes(), partition.blind);
         let watchers = self.watchers.get().filter(|watchers| watchers.any());
         partition.watched = watchers.is_some();
         let out = f(&mut partition);
@@ -324,9 +343,14 @@ impl Replica {
             let mut principals = self.principals.lock();
             principals.apply(notes);
             self.set_any_due(principals.has_due());
+            self.index_bytes.store(principals.bytes(), Ordering::Relaxed);
         }
         let grown = partition.reserved_bytes().wrapping_sub(before);
         self.record_bytes.fetch_add(grown, Ordering::Relaxed);
+        let more = (partition.bare_origins() as u64).wrapping_sub(bare as u64);
+        self.bare_origins.fetch_add(more, Ordering::Relaxed);
+        self.held_bytes.fetch_add(partition.held_bytes().wrapping_sub(held), Ordering::Relaxed);
+        self.blind.fetch_add(partition.blind.wrapping_sub(blind), Ordering::Relaxed);
         out
     }
 
@@ -407,6 +431,31 @@ impl Replica {
         self.record_bytes.load(Ordering::Relaxed)
     }
 
+    /// The life that writes here.
+    pub(super) fn own_origin(&self) -> Origin {
+        *self.own.lock()
+    }
+
+    /// A new life begins.
+    pub(in crate::core) fn set_own_origin(&self, own: Origin) {
+        *self.own.lock() = own;
+    }
+
+    /// Bytes of all that is kept of what was written: records, their tables and indexes.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes.load(Ordering::Relaxed) + self.index_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Blind ends, and revocations of principals who were logged in nowhere, that were made here and are held.
+    pub fn blind_held(&self) -> u64 {
+        self.blind.load(Ordering::Relaxed)
+    }
+
+    /// Lives of which a partition knows no more than a claim, summed over partitions.
+    pub fn bare_origins(&self) -> u64 {
+        self.bare_origins.load(Ordering::Relaxed)
+    }
+
     /// Adds everything that rarely happens here, and did, to `bits`: in this and in every partition.
     pub fn union_marks(&self, bits: &mut [u64; 2]) {
         self.marks.union_into(bits);
@@ -448,6 +497,12 @@ impl Replica {
         }
         sum
     }
+}
+
+/// Whether a change makes somebody's session.
+fn logs_in(change: &Change<'_>) -> bool {
+    let copied = change.reserved.iter().any(|field| field.0 == PRINCIPAL_KEY && field.1.is_some());
+    copied || change.principal.flatten().is_some()
 }
 
 /// A change with the reserved fields it writes. One without any is passed on as it is.

@@ -194,6 +194,18 @@ impl EntryReader<'_> {
         entry: &WireEntry<'a>,
         intern: &mut dyn FnMut(Origin) -> u32,
     ) -> Result<State<'a>, &'static str> {
+        self.resolve_within(entry, &mut |origin| Ok(intern(origin)))
+    }
+
+    /// As [`EntryReader::resolve`], where `intern` may have no room for an origin.
+    ///
+    /// # Errors
+    /// What is impossible about the entry, or what `intern` says.
+    pub fn resolve_within<'a>(
+        &self,
+        entry: &WireEntry<'a>,
+        intern: &mut dyn FnMut(Origin) -> Result<u32, &'static str>,
+    ) -> Result<State<'a>, &'static str> {
         let ops = self.ops(&entry.ops, intern)?;
         let (fields, tail) = match &entry.body {
             Body::Dead(hard) => {
@@ -229,7 +241,11 @@ impl EntryReader<'_> {
         Ok(State::Live(live))
     }
 
-    fn ops(&self, flat: &[i64], intern: &mut dyn FnMut(Origin) -> u32) -> Result<Vec<Op>, &'static str> {
+    fn ops(
+        &self,
+        flat: &[i64],
+        intern: &mut dyn FnMut(Origin) -> Result<u32, &'static str>,
+    ) -> Result<Vec<Op>, &'static str> {
         let mut ints = flat.iter().copied();
         let mut ops = Vec::new();
         while let Some(origin) = ints.next() {
@@ -240,7 +256,7 @@ impl EntryReader<'_> {
                 // A vacant place in the receiver's table bears this name.
                 return Err("an op of nobody");
             }
-            let origin = intern(origin);
+            let origin = intern(origin)?;
             let counter = self.bases.counter.wrapping_add_signed(next()?);
             let ms = self.bases.wall_ms.wrapping_add_signed(next()?);
             let logical = u16::try_from(next()?).map_err(|_| "a stamp out of range")?;

@@ -119,7 +119,8 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     m("tombstones", "Ended sessions still remembered.", Level(|g| g.counts.tombstones as f64)),
     bytes("record", "Memory reserved for records.", Level(|g| g.record_bytes as f64)),
-    bytes("record_limit", "New sessions are refused above this; 0: no limit.", Level(limit)),
+    bytes("held", "Records and all that is kept of them.", Level(|g| g.held_bytes as f64)),
+    bytes("record_limit", "Near this writes are refused; 0: no limit.", Level(limit)),
     m("session_watchers", "Receivers of session events.", Level(|g| g.watchers as f64)),
     // How far behind others are.
     m(

@@ -8,7 +8,7 @@ use crate::core::replica::Serving;
 use crate::core::wall::Trust;
 use crate::dashboard::answer::{ago, count};
 use crate::dashboard::limits::RECENT_MS;
-use crate::mesh::observe::{Gathered, MemberView};
+use crate::mesh::observe::{Faulty, Gathered, MemberView};
 
 /// Partitions with unacknowledged writes that are no longer a burst.
 const BACKLOG: u64 = 64;
@@ -26,7 +26,7 @@ struct Finding {
 type Check = fn(&Gathered, &Past) -> Option<Finding>;
 
 /// Every check by its stable name. docs/DASHBOARD.md lists them.
-const CHECKS: [(&str, Check); 16] = [
+const CHECKS: [(&str, Check); 17] = [
     ("serving", serving),
     ("members_silent", members_silent),
     ("members_suspect", members_suspect),
@@ -40,6 +40,7 @@ const CHECKS: [(&str, Check); 16] = [
     ("memory", memory),
     ("integrity", integrity),
     ("refused", refused),
+    ("misbehaving", misbehaving),
     ("seeds", seeds),
     ("self_doubt", self_doubt),
     ("incarnations", incarnations),
@@ -234,13 +235,13 @@ fn backlog(seen: &Gathered, _: &Past) -> Option<Finding> {
 
 fn memory(seen: &Gathered, _: &Past) -> Option<Finding> {
     let max = seen.max_memory_bytes;
-    let used = if max == u64::MAX { 0 } else { seen.record_bytes.saturating_mul(100) / max.max(1) };
+    let used = if max == u64::MAX { 0 } else { seen.held_bytes.saturating_mul(100) / max.max(1) };
     (used >= 80).then(|| Finding {
         severity: if used >= 100 { "critical" } else { "warning" },
-        title: format!("records take {used} % of max_memory_bytes"),
-        evidence: format!("{} of {max} bytes", seen.record_bytes),
-        advice: "New sessions are refused at 100 %; nothing is evicted. Raise the limit, shorten lifetimes, or store \
-                 less per session.",
+        title: format!("what is held takes {used} % of max_memory_bytes"),
+        evidence: format!("{} of {max} bytes; records {}", seen.held_bytes, seen.record_bytes),
+        advice: "New sessions that nobody is logged in to are refused from 81 % on, log-ins from 94 %; the end of a session \
+                 that is here never. Nothing is evicted. Raise the limit, shorten lifetimes, or store less per session.",
     })
 }
 
@@ -262,6 +263,26 @@ fn refused(seen: &Gathered, _: &Past) -> Option<Finding> {
         title: "something that came in was refused".into(),
         evidence: format!("frames and packets {frames}, entries from clocks too far ahead {drift}"),
         advice: "The log names peer and cause. Clocks: run a time service. Frames: look for members of other versions.",
+    })
+}
+
+fn misbehaving(seen: &Gathered, _: &Past) -> Option<Finding> {
+    let one = |f: &Faulty| {
+        let kept_out = f.kept_out_until_ms.map(|until_ms| ago(until_ms.saturating_sub(seen.mono_ms)));
+        let kept_out = kept_out.map_or(String::new(), |time| format!(", kept out for {time} more"));
+        format!(
+            "{} at {} (rules broken {}, left out {}{kept_out}): {}",
+            f.node, f.addr, f.broke, f.strange, f.why
+        )
+    };
+    let broke = seen.faulty.iter().any(|f| f.broke > 0);
+    (!seen.faulty.is_empty()).then(|| Finding {
+        severity: if broke { "warning" } else { "info" },
+        title: count(seen.faulty.len(), "peer does what no honest one does", "peers do what no honest ones do"),
+        evidence: seen.faulty.iter().map(one).collect::<Vec<_>>().join("; "),
+        advice: "A peer that breaks rules loses its link and then is kept out for a while; what is left out may have come \
+                 to it from another. A bug, a version that does not fit, or somebody who has the secret: end that process, \
+                 and rotate the secret if you do not know it.",
     })
 }
 
