@@ -71,14 +71,10 @@ mutants! {
         "A node believes what is said of itself.";
     StallNotForgiven = "stall-not-forgiven",
         "A process that stood still takes the silence of that time for everybody's death.";
-    StallIsASample = "stall-is-a-sample",
-        "The answers that waited for a process that stood still count as round trips of its line.";
     SlowForEver = "slow-for-ever",
         "Quick answers of a member that was slow end its long timeouts by a sample's weight only.";
     LagIgnored = "lag-ignored",
         "A node whose inputs wait for seconds judges by what it has read as if it had read everything.";
-    SuspendMisdates = "suspend-misdates",
-        "After a suspend of its machine a node dates by its own clock what the others said meanwhile: all is new.";
     // Clocks and versions.
     WallClockStamps = "wall-clock-stamps",
         "Stamps are the bare wall clock, so a later write may lose to an earlier one (§4).";

@@ -241,3 +241,22 @@ fn beats_of_a_machine_that_was_suspended_date_right() {
     net.until(500, "alive at all", |n| n.all(&OTHERS, S, State::Alive));
     assert_eq!(net.detector(S).stats().stood_still, 0);
 }
+
+/// What others say of a member is dated by when it answered last: while this machine slept, its clock went on.
+#[test]
+fn what_was_said_while_this_machine_slept_clears_nobody_afterwards() {
+    let mut net = Net::with_puppets(61);
+    net.run(2_000);
+    net.freeze(A);
+    net.run(5_000);
+    let said = net.pulse(S);
+    net.isolate(S);
+    net.run(15_000);
+    net.wake(A, 20_000);
+    net.input(A, Input::Suspended(20_000));
+    net.until(5_000, "suspected", |n| n.state(A, S) == State::Suspect);
+    net.run(200);
+    net.tell(B, A, Rumour::Alive { subject: origin(S), pulse: said });
+    net.run(20);
+    assert_eq!(net.state(A, S), State::Suspect, "it said that before it fell silent");
+}

@@ -246,7 +246,7 @@ impl Detector {
             }
         }
         // What left before this process stood still measures that.
-        let measures = sent.measures && (sent.left_ms >= self.stall_ms || mutant!(StallIsASample));
+        let measures = sent.measures && sent.left_ms >= self.stall_ms;
         if let Some(member) = self.members.get_mut(&sent.to).filter(|_| measures) {
             let (rtt_ms, least_ms) = (now_ms - sent.left_ms, self.config.probe_timeout_ms / 4);
             self.rtts.observe_ms(rtt_ms);

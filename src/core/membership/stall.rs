@@ -57,9 +57,6 @@ impl Detector {
     pub(super) fn suspended(&mut self, for_ms: u64) {
         // Beats count time as the others see it, or they would take all that is told of us for old.
         self.skipped_ms += for_ms;
-        if mutant!(SuspendMisdates) {
-            return;
-        }
         // Theirs went on: read by the clock that stood still, what they produced meanwhile would be from the future.
         self.members.values_mut().for_each(|member| member.evidence.suspended(for_ms));
     }
