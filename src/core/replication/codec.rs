@@ -1,4 +1,4 @@
-//! Frames: `version u8 · kind u8 · one MessagePack value`. Every message has golden bytes in `tests/golden.rs`.
+//! Frames: `version u8 · kind u8 · one MessagePack value`. Every message has golden bytes in `tests/state_machine/golden.rs`.
 //!
 //! Decoding is bounded before it allocates: the frame's length by the transport, every list by the number of
 //! elements it may have or, where a merge has no such number, by the frame it came in (an element takes a byte at

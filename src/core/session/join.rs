@@ -1,6 +1,6 @@
 //! The join of two states of one session: component-wise maximum over total orders.
 //!
-//! It is commutative, associative, idempotent and monotone (property tests in `tests/lattice.rs`); nothing
+//! It is commutative, associative, idempotent and monotone (property tests in `tests/state_machine/lattice.rs`); nothing
 //! else decides acceptance of a write. Version vectors and contexts only *label* an overwrite as causal or
 //! concurrent. The rule "a dominating vector wins, else the later wall clock" is not associative; the
 //! counter-example is kept as a test of that rule, so that nobody simplifies this file into it.

@@ -1,7 +1,6 @@
 //! Principals in the core: what a revocation ends and what it does not, whatever the order of arrival, and an index
 //! that is always what a scan would find.
 
-#[path = "core_principals/hands.rs"]
 mod hands;
 
 use std::collections::{BTreeMap, BTreeSet};

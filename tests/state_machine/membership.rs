@@ -1,19 +1,12 @@
 //! The failure detector's rules, one directed execution each, in a small network in virtual time. What random faults
 //! find is the simulator's to find; here each rule is seen at work, and seen to be missed when it is broken.
 
-#[path = "membership/evidence.rs"]
 mod evidence;
-#[path = "membership/flood.rs"]
 mod flood;
-#[path = "membership/liars.rs"]
 mod liars;
-#[path = "membership/lives.rs"]
 mod lives;
-#[path = "membership/many.rs"]
 mod many;
-#[path = "membership/net.rs"]
 mod net;
-#[path = "membership/stalls.rs"]
 mod stalls;
 
 use net::*;

@@ -1,6 +1,6 @@
 //! Several die at once: those who are left hear each other's accusations, though most of whom they speak to are gone.
 
-use crate::net::*;
+use super::net::*;
 use sessionmesh::core::membership::State;
 
 /// How long until each of these, who all crash at once, is dead to all others (ms).

@@ -1,7 +1,7 @@
 //! After a stall: what waited in sockets while a process stood still says nothing of the lines, and a real death is
 //! noticed as soon as ever.
 
-use crate::net::*;
+use super::net::*;
 use sessionmesh::core::membership::State;
 
 /// Six members without a stall, the worst of 84 trials and some more: a probe's turn, its time, and a window (ms).
