@@ -1,6 +1,6 @@
 //! A member that will not return: missing however long, forgotten by an operator only, and welcome should it come back.
 
-mod meshes;
+use crate::meshes;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Whose sessions: list and revoke, on real meshes in one process.
 
-mod meshes;
+use crate::meshes;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

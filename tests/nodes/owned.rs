@@ -1,6 +1,6 @@
 //! Every task has an owner: a node ends with its last handle, survives what its embedder does, and waits for nobody.
 
-mod meshes;
+use crate::meshes;
 
 use std::future::Future;
 use std::net::UdpSocket;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sessionmesh::{Expiry, Found, Mesh, SessionEvent, SessionId, Watch};
 
+use super::{HOUR, next};
 use crate::meshes::{alone, everywhere, linked, value_everywhere, within};
-use crate::{HOUR, next};
 
 const THREADS: u64 = 4;
 /// What watchers may lag behind is 4,096 events: fewer than that are made before they are read.

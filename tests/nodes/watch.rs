@@ -1,10 +1,7 @@
 //! Watching sessions from any node, and what a watcher that falls behind is told; values of every kind.
 
-#[path = "watch/keys.rs"]
 mod keys;
-#[path = "meshes/mod.rs"]
-mod meshes;
-#[path = "watch/order.rs"]
+use crate::meshes;
 mod order;
 
 use std::time::Duration;

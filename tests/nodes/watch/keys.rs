@@ -3,8 +3,8 @@
 use sessionmesh::mesh::Fields;
 use sessionmesh::{Error, Expiry, SessionEvent};
 
+use super::{HOUR, next};
 use crate::meshes::{linked, within};
-use crate::{HOUR, next};
 
 /// An edit, and the keys it changes in a session of `user = "ada"`, `cart = 1`; none, if nobody is told anything.
 type Case = (&'static str, fn(&mut Fields) -> Result<(), Error>, Option<&'static [&'static str]>);
@@ -150,7 +150,7 @@ async fn a_revocation_is_told_as_the_end_of_each_session_once_and_of_none_of_its
 
 #[tokio::test]
 async fn watching_ends_with_the_node_though_handles_live() {
-    let mesh = crate::alone("over").await;
+    let mesh = crate::meshes::alone("over").await;
     let sessions = mesh.sessions();
     let (mut watch, mut other) = (sessions.watch(), sessions.watch());
     let id = sessions.create(Expiry::sliding(HOUR), |_| Ok(())).unwrap().id();
