@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use serde_json::json;
 
-use super::{AGENTS, Fleet};
+use super::{AGENTS, Fleet, Trouble};
 
 /// No kill before the mesh has been calm for this long: by then every write has more than two copies.
 const CALM: Duration = Duration::from_secs(6);
@@ -35,9 +35,8 @@ fn ms(rng: &mut StdRng, from: u64, to: u64) -> Duration {
     Duration::from_millis(rng.random_range(from..=to))
 }
 
-impl Faults {
-    /// Ends what is over and begins what is due. Returns who was killed.
-    pub fn turn(&mut self, fleet: &mut Fleet, rng: &mut StdRng) -> Option<usize> {
+impl Trouble for Faults {
+    fn turn(&mut self, fleet: &mut Fleet, rng: &mut StdRng) -> Option<usize> {
         let now = Instant::now();
         self.finish(fleet, now);
         let next = *self.next.get_or_insert(now + Duration::from_secs(2));
@@ -71,6 +70,23 @@ impl Faults {
         None
     }
 
+    fn end(&mut self, fleet: &mut Fleet) {
+        for at in 0..AGENTS {
+            if fleet.places[at].frozen_until.take().is_some() {
+                fleet.places[at].agent.child.signal("CONT");
+            }
+        }
+        rules(fleet, &json!({ "heal_all": true }));
+        fleet.cuts.clear();
+        for at in 0..AGENTS {
+            fleet.places[at].wrong_until = None;
+            step(fleet, at, 0);
+        }
+        fleet.disturbed = Instant::now();
+    }
+}
+
+impl Faults {
     fn cut(&mut self, fleet: &mut Fleet, rng: &mut StdRng, now: Instant) {
         if !fleet.cuts.is_empty() {
             return;
@@ -110,22 +126,6 @@ impl Faults {
                 fleet.disturbed = now;
             }
         }
-    }
-
-    /// Ends everything.
-    pub fn end(&mut self, fleet: &mut Fleet) {
-        for at in 0..AGENTS {
-            if fleet.places[at].frozen_until.take().is_some() {
-                fleet.places[at].agent.child.signal("CONT");
-            }
-        }
-        rules(fleet, &json!({ "heal_all": true }));
-        fleet.cuts.clear();
-        for at in 0..AGENTS {
-            fleet.places[at].wrong_until = None;
-            step(fleet, at, 0);
-        }
-        fleet.disturbed = Instant::now();
     }
 }
 

@@ -53,13 +53,30 @@ impl Words {
         }
     }
 
-    fn look_at(&mut self, fleet: &Fleet, at: usize, now: Instant) {
+    /// Looks at everybody while nothing is done to any of them: nobody who is honest is out of the mesh.
+    pub fn look_at_honest(&mut self, fleet: &Fleet) {
+        for place in &fleet.places {
+            self.look_at_memory(&place.agent);
+            let status = place.agent.status();
+            let members = status["members"].as_array().cloned().unwrap_or_default();
+            let of_us = |m: &&Value| fleet.places.iter().any(|p| m["node"] == p.name.as_str());
+            let gone = members.iter().filter(of_us).find(|m| m["state"] == "dead" || m["state"] == "left");
+            assert!(gone.is_none(), "{} says of an honest member: {gone:?}", place.name);
+            assert_eq!(status["serving"], "ready", "{}", place.name);
+        }
+    }
+
+    fn look_at_memory(&mut self, agent: &Agent) {
         self.looks += 1;
-        let agent = &fleet.places[at].agent;
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", agent.child.pid())).unwrap_or_default();
         let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
         self.most_bytes = self.most_bytes.max(pages * 4_096);
-        assert!(pages * 4_096 <= MOST_BYTES, "n{at} takes {} MiB", pages >> 8);
+        assert!(pages * 4_096 <= MOST_BYTES, "{} takes {} MiB", agent.node, pages >> 8);
+    }
+
+    fn look_at(&mut self, fleet: &Fleet, at: usize, now: Instant) {
+        let agent = &fleet.places[at].agent;
+        self.look_at_memory(agent);
         // A fresh process has nobody to miss, and one that just woke up looks around first.
         if fleet.places[at].started.elapsed() < 2 * NOTICED || fleet.disturbed.elapsed() < NOTICED {
             return;
