@@ -13,8 +13,6 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
-#[macro_use]
-pub mod core;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
 #[cfg(feature = "dashboard-page")]
@@ -28,6 +26,14 @@ mod lines;
 pub mod mesh;
 pub mod transport;
 pub mod web;
+
+#[macro_use]
+extern crate sessionmesh_core;
+
+/// The data plane, a crate of its own: pure and deterministic.
+pub mod core {
+    pub use sessionmesh_core::*;
+}
 
 pub use crate::core::replica::WriteError;
 pub use crate::core::session::{LogHash, SessionId};

@@ -7,7 +7,6 @@ mod discovery;
 mod ended;
 mod expiry;
 mod forget;
-mod gone_bad;
 mod kept_out;
 mod mesh;
 mod owned;

@@ -130,7 +130,7 @@ fn cargo_build(target: &Path, wrapper: Option<&Path>) -> Result<(), Failure> {
         // It runs for seconds: what it would gain by the shipped one's settings, it would lose many times while building.
         Some(wrapper) => cargo
             .env("RUSTC_WORKSPACE_WRAPPER", wrapper)
-            .arg("--config=profile.release.package.sessionmesh.codegen-units=16"),
+            .arg("--config=profile.release.package.sessionmesh-core.codegen-units=16"),
         None => cargo.env_remove("RUSTC_WORKSPACE_WRAPPER"),
     };
     if !cargo.status().map_err(|e| format!("cargo could not be run: {e}"))?.success() {
