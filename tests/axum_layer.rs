@@ -6,6 +6,7 @@ mod kit;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, VARY};
 use kit::*;
 use sessionmesh::mesh::{CaughtUp, Seen};
 use sessionmesh::transport::Drill;
@@ -140,7 +141,13 @@ async fn a_users_logins_are_listed_and_revoked_with_their_sessions_on_every_node
 /// Three nodes; `a` and `b` do not hear each other, and rounds, which would repair that through `c`, do not come.
 async fn a_and_b_apart(cluster: &str) -> ([sessionmesh::Mesh; 3], Drill) {
     let drill = Drill::new(1);
-    let with = |b: sessionmesh::Builder| b.drill(drill.clone()).configure(|c| c.sync_interval_ms = 600_000);
+    let with = |b: sessionmesh::Builder| {
+        b.drill(drill.clone()).configure(|c| {
+            c.sync_interval_ms = 600_000;
+            // What a life wrote that is not linked is not waited for, however slow this machine is.
+            c.link_timeout_ms = 600_000;
+        })
+    };
     let meshes = linked_with(cluster, with).await;
     drill.cut("a", "b");
     drill.cut("b", "a");
@@ -286,4 +293,27 @@ fn a_layer_prints_no_secret() {
         .unwrap()
         .block_on(async { format!("{:?}", SessionLayer::new(alone("print").await.sessions())) });
     assert!(printed.contains("session") && !printed.contains("key"), "{printed}");
+}
+
+/// A page that looks whether there is a session is another page for whoever has one: a shared cache must know.
+#[tokio::test]
+async fn an_answer_that_a_session_could_have_changed_says_so_also_without_one() {
+    let mesh = alone("caches").await;
+    let app = app(&mesh, |layer| layer);
+    let begun = app.post("/set/user/ada").await;
+    let gone = app.post("/set/user/eve").await;
+    app.with(&gone).post("/logout").await;
+    let told = async |client: &Client, path: &str| {
+        let response = client.response("GET", path).await;
+        let all = |name| {
+            let values = response.headers().get_all(name).iter();
+            values.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(", ")
+        };
+        (all(VARY), all(CACHE_CONTROL))
+    };
+    let (private, public) = (("Cookie".into(), "private, no-cache".into()), (String::new(), String::new()));
+    for client in [&app, &app.with(&begun), &app.with(&gone), &app.cookie("session=garbage; theme=dark")] {
+        assert_eq!(told(client, "/get/user").await, private);
+        assert_eq!(told(client, "/about").await, public, "no session was asked for");
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use kit::*;
+use sessionmesh::core::session::LoginId;
 use sessionmesh::transport::Drill;
 use sessionmesh::{Expiry, Found, Mesh};
 
@@ -295,6 +296,44 @@ async fn a_logout_at_a_node_that_knows_nothing_ends_the_session_everywhere() {
     }
 }
 
+/// A secret was changed, so that nobody vouches for the cookie: it ends what its key opens, and where that is not known,
+/// the client is told that its session may go on.
+#[tokio::test]
+async fn an_unsigned_logout_says_so_where_it_may_have_ended_nothing() {
+    let (meshes, drill) = meshes_to_cut("unsigned-logout").await;
+    let apps = meshes.each_ref().map(|mesh| app(mesh, |layer| layer));
+    let begun = apps[0].post("/login/ada").await;
+    there_everywhere(&meshes, &begun).await;
+    cut_off(&drill, "b");
+    let rotated = apps[0].with(&begun).post("/rotate").await;
+    let logout = apps[1].cookie(&ticket_alone(&rotated)).post("/logout").await;
+    assert_eq!(logout.status, StatusCode::SERVICE_UNAVAILABLE, "b has not heard of this key");
+    assert!(removes_cookie(&logout), "whoever sits at the browser next");
+    assert_eq!(apps[1].with(&begun).get("/whose").await.body, "ada", "a guess ends nothing");
+    assert_eq!(apps[0].with(&rotated).get("/whose").await.body, "ada");
+    drill.heal_all();
+    apps[0].with(&rotated).post("/set/cart/tea").await;
+    value_everywhere(&meshes, id_of(&begun), "cart", Some("tea")).await;
+    let again = apps[1].cookie(&ticket_alone(&rotated)).post("/logout").await;
+    assert_eq!(again.status, StatusCode::OK, "{}", again.body);
+    gone_everywhere(&meshes, &begun).await;
+}
+
+#[tokio::test]
+async fn a_logout_at_a_node_that_has_stopped_is_none_and_says_so() {
+    let mesh = alone("stopped-logout").await;
+    let app = app(&mesh, |layer| layer);
+    let begun = app.post("/login/ada").await;
+    let elsewhere = unsigned_cookie([7; 16]);
+    mesh.leave().await;
+    let signed = begun.cookie().to_owned();
+    for cookie in [signed, ticket_alone(&begun), format!("session={elsewhere}")] {
+        let logout = app.cookie(&cookie).post("/logout").await;
+        assert_eq!(logout.status, StatusCode::SERVICE_UNAVAILABLE, "{}", logout.body);
+        assert!(removes_cookie(&logout));
+    }
+}
+
 #[tokio::test]
 async fn a_log_in_says_what_it_could_not_take_along_and_is_never_refused() {
     let (meshes, drill) = meshes_to_cut("login-behind").await;
@@ -372,7 +411,10 @@ async fn what_is_ended_by_its_handle_is_logged_out() {
     };
     assert_eq!(logins.len(), 3, "both halves of a double click, and one more");
     assert!(logins.iter().all(|l| l.handle.len() == 32 && !l.handle.contains(&l.session.to_text())));
-    let refused = [("bob", handle(&right)), ("ada", id_of(&right).to_text()), ("ada", String::new())];
+    // Whoever has seen a cookie knows its id: what a list shows is made of something else.
+    let of_id = LoginId { id: id_of(&right), since_ms: 0 }.handle();
+    let refused =
+        [("bob", handle(&right)), ("ada", id_of(&right).to_text()), ("ada", of_id), ("ada", String::new())];
     for (whose, name) in refused {
         assert!(mesh.sessions().end_login(whose, &name).is_err(), "{whose} {name}: is none of theirs");
     }
@@ -390,6 +432,10 @@ async fn what_is_ended_by_its_handle_is_logged_out() {
 async fn what_no_answer_told_is_taken_back() {
     let mesh = alone("untold").await;
     let app = app(&mesh, |layer| layer.with_rotation_grace(Duration::ZERO));
+    let beginning = app.clone();
+    let panicked = tokio::spawn(async move { beginning.post("/begin-and-panic").await }).await;
+    assert!(panicked.unwrap_err().is_panic());
+    assert_eq!(mesh.sessions().len(), 0, "nobody holds the session that was never told");
     let begun = app.post("/set/cart/apples").await;
     let held = app.with(&begun);
     let panicking = held.clone();

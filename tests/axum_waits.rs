@@ -38,6 +38,13 @@ async fn begun_everywhere(meshes: &[Mesh], app: &Client) -> Answer {
     begun
 }
 
+async fn a_is_dead(to: &[Mesh]) {
+    for mesh in to {
+        let lost = mesh.members_until(|m| m.iter().any(|m| m.node == "a" && m.state == "dead" && !m.linked));
+        within("a is dead", lost).await;
+    }
+}
+
 #[tokio::test]
 async fn a_session_that_is_known_to_be_over_is_not_waited_for() {
     for over in ["/login/ada", "/rotate", "/logout"] {
@@ -81,10 +88,7 @@ async fn what_died_with_its_node_is_given_up_once_all_have_answered() {
         cut(&drill, "a", other);
     }
     let ahead = apps[0].with(&begun).post("/set/user/grace").await;
-    for mesh in &meshes[1..] {
-        let lost = mesh.members_until(|m| m.iter().any(|m| m.node == "a" && m.state == "dead" && !m.linked));
-        within("a is dead", lost).await;
-    }
+    a_is_dead(&meshes[1..]).await;
     let refused = apps[1].with(&ahead).get("/get/user").await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "it may come back with it");
     meshes[1].forget("a").await.unwrap();
@@ -98,4 +102,45 @@ async fn what_died_with_its_node_is_given_up_once_all_have_answered() {
     let again = apps[2].with(&read).get("/get/user").await;
     assert_eq!((again.body.as_str(), &again.set_cookie), ("ada", &None), "its new cookie names it no more");
     assert_eq!(meshes[2].sessions().caught_up_totals().behind, behind);
+}
+
+#[tokio::test]
+async fn what_died_with_its_node_is_not_given_up_while_another_member_is_missing() {
+    let drill = Drill::new(1);
+    let (meshes, apps) = site("one-more", &drill).await;
+    let begun = begun_everywhere(&meshes, &apps[0]).await;
+    for other in ["b", "c"] {
+        cut(&drill, "a", other);
+    }
+    let ahead = apps[0].with(&begun).post("/set/user/grace").await;
+    a_is_dead(&meshes[1..]).await;
+    cut(&drill, "b", "c");
+    let unlinked = meshes[1].members_until(|m| m.iter().any(|m| m.node == "c" && !m.linked));
+    within("c is cut off", unlinked).await;
+    meshes[1].forget("a").await.unwrap();
+    within("a is forgotten", meshes[1].members_until(|m| m.iter().all(|m| m.node != "a"))).await;
+    let refused = apps[1].with(&ahead).get("/get/user").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "c may have it: {}", refused.body);
+    assert_eq!(refused.set_cookie, None, "and the cookie goes on naming it");
+}
+
+#[tokio::test]
+async fn what_only_a_missing_member_may_have_keeps_its_cookie_and_can_be_logged_out() {
+    let drill = Drill::new(1);
+    let (meshes, apps) = site("missing", &drill).await;
+    for other in ["b", "c"] {
+        cut(&drill, "a", other);
+    }
+    let begun = apps[0].post("/login/ada").await;
+    a_is_dead(&meshes[1..]).await;
+    let unsigned = apps[1].cookie(&ticket_alone(&begun));
+    for client in [&apps[1].with(&begun), &unsigned] {
+        let read = client.get("/whose").await;
+        assert_eq!((read.status, read.body.as_str()), (StatusCode::OK, "nobody"));
+        assert_eq!(read.set_cookie, None, "it may be good at a");
+    }
+    // b has never heard of it, and what is left of the cookie vouches for nothing: it is ended on suspicion.
+    assert_eq!(unsigned.post("/logout").await.status, StatusCode::OK);
+    drill.heal_all();
+    everywhere(&meshes, id_of(&begun), "ended", |found| matches!(found, Found::Absent)).await;
 }

@@ -125,3 +125,42 @@ impl Fields {
         self.reserved.push((LOGIN_ID_KEY.to_owned(), Some(held.which.clone())));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::mesh::{Expiry, Mesh};
+
+    /// A framework deletes the old id first. That delete may have died with its node, while what was created a moment
+    /// later reached others: here it was never made.
+    #[tokio::test]
+    async fn a_logout_of_what_a_session_became_ends_the_one_that_it_was_made_of() {
+        let secret = "an example secret of at least thirty-two bytes";
+        let mesh = Mesh::builder().cluster("made-of").node("a").secret(secret).start().await.unwrap();
+        mesh.ready().await.unwrap();
+        let (sessions, hour) = (mesh.sessions(), Expiry::sliding(Duration::from_secs(3_600)));
+        for kin in [Kin::Rotation, Kin::LogIn("ada"), Kin::Change(&[1]), Kin::Alone] {
+            let begin = |of: Option<SessionId>| {
+                let created = sessions.create(hour, |fields| {
+                    of.into_iter().for_each(|of| fields.made_of(of, kin));
+                    Ok(())
+                });
+                created.unwrap().id()
+            };
+            let old = begin(None);
+            let (new, twin, other) = (begin(Some(old)), begin(Some(old)), begin(None));
+            let mut watch = sessions.watch();
+            sessions.logout(&new).unwrap();
+            let there = |id: SessionId| sessions.get(&id).session().is_some();
+            assert_eq!([old, new, other].map(there), [false, false, true], "{kin:?}");
+            // The node itself may be about to end it.
+            while kin != Kin::Alone && there(twin) {
+                sessions.next_event_of(&mut watch, twin).await;
+            }
+            assert_eq!(there(twin), kin == Kin::Alone, "{kin:?}");
+            assert_eq!(sessions.is_over(old, kin), kin != Kin::Alone, "{kin:?}: nor is another made");
+        }
+    }
+}

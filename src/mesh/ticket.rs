@@ -134,7 +134,9 @@ impl Sessions {
 }
 
 impl Mesh {
-    fn may_end_blind(&self, session: String) -> bool {
+    /// Whether a session that nobody here knows may be ended on suspicion now. One ration for all that this node
+    /// serves: however many doors a stranger comes by, the tombstones are as many.
+    pub(crate) fn may_end_blind(&self, session: String) -> bool {
         let may = self.strangers.lock().take(Instant::now());
         if !may {
             warn!(

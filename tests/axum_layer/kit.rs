@@ -94,6 +94,8 @@ fn routes(pause: &Pause) -> Router {
         .route("/remember/{user}", post(remember))
         .route("/unready", post(unready))
         .route("/panic/{user}", post(panics))
+        .route("/begin-and-panic", post(begins_and_panics))
+        .route("/about", get(|| async { "a page that is the same for all" }))
         .route("/hang/{user}", post(hangs))
         .route("/slow-login/{user}", post(slow_login))
         .route("/late/{user}", post(after_the_answer))
@@ -141,6 +143,11 @@ async fn unready(Extension(s): Extension<Session>) -> String {
 async fn panics(s: Session, Path(user): Path<String>) -> Result<()> {
     s.rotate()?;
     s.login(&user)?;
+    panic!("as handlers do");
+}
+
+async fn begins_and_panics(s: Session) -> Result<()> {
+    s.set("cart", "tea")?;
     panic!("as handlers do");
 }
 
@@ -270,11 +277,16 @@ impl Client {
         self.send("POST", path).await
     }
 
-    pub async fn send(&self, method: &str, path: &str) -> Answer {
+    /// Sends a request, for its whole answer.
+    pub async fn response(&self, method: &str, path: &str) -> Response {
         let request =
             Request::builder().method(method).uri(path).header(COOKIE, &self.cookie).header(HOST, &self.host);
         let response = self.app.clone().oneshot(request.body(Body::empty()).unwrap());
-        let response = within(path, response).await.unwrap();
+        within(path, response).await.unwrap()
+    }
+
+    pub async fn send(&self, method: &str, path: &str) -> Answer {
+        let response = self.response(method, path).await;
         let set_cookie = response.headers().get(SET_COOKIE).map(|c| c.to_str().unwrap().to_owned());
         let status = response.status();
         let body = to_bytes(response.into_body(), 10_000).await.unwrap();
@@ -315,4 +327,11 @@ fn sixteen(cookie: &str, at: usize) -> [u8; 16] {
 /// A cookie's value that names a session and nothing else.
 pub fn unsigned_cookie(id: [u8; 16]) -> String {
     URL_SAFE_NO_PAD.encode([&[1][..], &id].concat())
+}
+
+/// A cookie without its signature, as after a change of secrets: what is left is the ticket.
+pub fn ticket_alone(answer: &Answer) -> String {
+    let (name, value) = answer.cookie().split_once('=').unwrap();
+    let bytes = URL_SAFE_NO_PAD.decode(value).unwrap();
+    format!("{name}={}", URL_SAFE_NO_PAD.encode(&bytes[..33]))
 }

@@ -169,3 +169,30 @@ async fn the_principal_is_no_field() {
     assert!(matches!(sessions.revoke_all("ada"), Err(Error::Stopped(_))));
     assert_eq!(sessions.of("ada"), [], "a node that has left lists nothing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_is_named_by_itself_not_by_the_session_that_it_is_of() {
+    let mesh = alone("handles").await;
+    let sessions = mesh.sessions();
+    let id = create(&mesh, "ada", 1).await;
+    let handle = || {
+        let [login] = sessions.logins("ada").try_into().expect("one log-in");
+        assert_eq!(login.session, id);
+        login.handle
+    };
+    let first = handle();
+    sessions.edit(&id, |s| s.set("cart", "tea")).unwrap();
+    assert_eq!(handle(), first, "for as long as it lasts");
+    sessions
+        .edit(&id, |s| {
+            s.set_principal("ada");
+            Ok(())
+        })
+        .unwrap();
+    let second = handle();
+    assert_ne!(second, first, "she has logged in again, in the same session");
+    let of_before = sessions.end_login("ada", &first);
+    assert!(matches!(of_before, Err(Error::Write(WriteError::Absent))), "{of_before:?}");
+    sessions.end_login("ada", &second).unwrap();
+    assert_eq!(sessions.logins("ada"), []);
+}

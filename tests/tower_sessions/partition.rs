@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use sessionmesh::core::session::SessionKey;
+use sessionmesh::mesh::{LoggedOut, Ticket};
 use sessionmesh::transport::Drill;
 use sessionmesh::web::tower_sessions::MeshStore;
-use sessionmesh::{Found, Mesh};
+use sessionmesh::{Found, Mesh, SessionId};
 use tower_sessions::SessionStore;
 use tower_sessions::session::Id;
 
@@ -106,4 +108,28 @@ async fn a_node_that_cannot_know_says_so_instead_of_logging_the_user_out() {
     // A write taken now would never reach anybody: no logout that is none, no login that is lost.
     assert!(store.delete(&id).await.unwrap_err().to_string().contains("left the mesh"));
     assert!(store.create(&mut record(json!({}))).await.unwrap_err().to_string().contains("left the mesh"));
+}
+
+/// Each leaves a tombstone, and the ids come from strangers: two stores, or a store and a layer, are no two rations.
+#[tokio::test(flavor = "multi_thread")]
+async fn deletes_on_suspicion_are_rationed_by_the_node_whichever_way_they_come() {
+    let drill = Drill::new(5);
+    let (meshes, [a, _]) = two("one-ration", &drill).await;
+    let beside = Arc::new(MeshStore::new(meshes[0].sessions()));
+    cut(&drill, &meshes).await;
+    let before = writes(&meshes[0]);
+    for n in 0..40 {
+        a.delete(&Id(n)).await.unwrap();
+        beside.delete(&Id(100 + n)).await.unwrap();
+    }
+    let tombstones = writes(&meshes[0]) - before - 1;
+    assert!((64..80).contains(&tombstones), "{tombstones} of 80");
+    // One more may be due by now.
+    let mut refused = 0;
+    for n in 1..=5 {
+        let ticket = Ticket { id: SessionId::from_bytes([n; 16]), key: SessionKey::from_bytes([n; 16]) };
+        let logged_out = meshes[0].sessions().logout_ticket(&ticket).await.unwrap();
+        refused += u32::from(matches!(logged_out, LoggedOut::Unsure(_)));
+    }
+    assert!(refused >= 3, "{refused} of 5");
 }

@@ -97,6 +97,9 @@ pub struct Rules {
     pub fills: bool,
     /// A log-in is whole before its answer goes out, so that none is slow.
     pub logs_in_at_once: bool,
+    /// A cookie says nothing of where its session came from: a logout at a node that does not know it ends that log-in,
+    /// and what else grew from the same may go on.
+    pub tickets_alone: bool,
 }
 
 /// A request as it was sent.
@@ -225,7 +228,10 @@ impl Program {
         self.rule_7(sent, answer);
         // With what is over begins something new.
         let over = |held: &&Held| !self.browsers[sent.who].over.iter().any(|over| over.cookie == held.cookie);
-        let held = sent.held.as_ref().filter(over);
+        // Where too little is known of a session, a write begins another, and is told by a ticket of its own.
+        let writes = matches!(sent.what, What::Set(..) | What::Slow(..) | What::Remember);
+        let begins = self.rules.tickets_alone && writes && answer.set_cookie.is_some();
+        let held = sent.held.as_ref().filter(|held| over(held) && !begins);
         let before = held.map_or("nobody", |held| &held.whose).to_owned();
         let doubtful = sent.held.as_ref().is_some_and(|sent| held.is_none() || sent.doubtful);
         let mut line = held.map_or(self.step, |held| held.line);
@@ -237,7 +243,7 @@ impl Program {
         }
         if let What::Logout = sent.what {
             assert!(done(answer), "{}", self.tell());
-            self.logged_out(sent.who, &before, (root, line));
+            self.logged_out(sent.who, &before, (root, line, login));
         }
         if done(answer) {
             match &sent.what {
@@ -283,13 +289,14 @@ impl Program {
         self.lines.entry(line).or_default()
     }
 
-    fn logged_out(&mut self, who: usize, before: &str, (root, line): (usize, usize)) {
+    fn logged_out(&mut self, who: usize, before: &str, (root, line, login): (usize, usize, usize)) {
         self.ends += 1;
         // A node that has not heard of a log-in knows nobody whose family it should end.
         let knows_all = self.apps.len() == 1;
+        let ends_family = !self.rules.tickets_alone;
         let browser = &mut self.browsers[who];
-        let about =
-            |held: &&Held| held.whose == before && held.root == root || knows_all && held.line == line;
+        let family = |held: &Held| held.root == root && (ends_family || held.login == login);
+        let about = |held: &&Held| held.whose == before && family(held) || knows_all && held.line == line;
         browser.over.extend(browser.since.iter().filter(about).cloned());
         browser.since.clear();
         browser.coming.clear();

@@ -19,6 +19,8 @@ pub struct Shop {
     pub agent: Agent,
     /// How long a ticket that is replaced goes on being good.
     pub grace_ms: u64,
+    /// Whether it knows a cookie of its own from any other, so that a logout with it ends also what the agent does not know.
+    vouches: bool,
     loaded: Arc<Semaphore>,
     gate: Arc<Semaphore>,
 }
@@ -26,7 +28,12 @@ pub struct Shop {
 impl Shop {
     pub fn new(agent: Agent, grace_ms: u64) -> Self {
         let semaphore = || Arc::new(Semaphore::new(0));
-        Self { agent, grace_ms, loaded: semaphore(), gate: semaphore() }
+        Self { agent, grace_ms, vouches: false, loaded: semaphore(), gate: semaphore() }
+    }
+
+    /// The same, whose cookies are signed.
+    pub fn vouching(self) -> Self {
+        Self { vouches: true, ..self }
     }
 
     fn ask(&self, method: &str, path: &str, cookie: &str, body: Option<&Value>) -> common::Answer {
@@ -69,8 +76,8 @@ impl Shop {
     }
 
     fn logout(&self, cookie: &str) -> Answer {
-        let ended =
-            if cookie.is_empty() { 404 } else { self.ask("DELETE", "/v1/session", cookie, None).status };
+        let path = if self.vouches { "/v1/session?blind=true" } else { "/v1/session" };
+        let ended = if cookie.is_empty() { 404 } else { self.ask("DELETE", path, cookie, None).status };
         let done = matches!(ended, 200 | 404);
         let set_cookie = Some("sid=; Max-Age=0".to_owned());
         Answer { set_cookie, ..answer(if done { 200 } else { ended }, String::new()) }

@@ -158,8 +158,30 @@ mod tests {
         assert!(!secure(&[(HOST, b"127.0.0.1:8080")]));
         assert!(secure(&[(HOST, b"127.0.0.1"), (FORWARDED_PROTO, b"https")]));
         assert!(secure(&[(HOST, b"127.0.0.1"), (FORWARDED, b"for=1.2.3.4;Proto=\"https\", for=5.6.7.8")]));
-        assert!(!secure(&[(HOST, b"127.0.0.1"), (FORWARDED_PROTO, b"http, https")]));
         assert!(secure(&[(HOST, b"shop.example"), (FORWARDED_PROTO, b"http")]), "never downward");
+    }
+
+    /// Each proxy adds to the end: only the first saw the browser, and those between them often speak HTTPS.
+    #[test]
+    fn of_several_proxies_the_first_says_how_the_browser_came() {
+        let secure = |of: &[(HeaderName, &[u8])]| says_https(&headers(of));
+        for first in ["https, http", "https", " HTTPS ,http"] {
+            assert!(secure(&[(FORWARDED_PROTO, first.as_bytes())]), "{first:?}");
+        }
+        assert!(secure(&[(FORWARDED_PROTO, b"https"), (FORWARDED_PROTO, b"http")]));
+        assert!(secure(&[(FORWARDED, b"for=1.2.3.4; proto=https"), (FORWARDED, b"for=5.6.7.8;proto=http")]));
+        for later in ["http, https", "http,https,https", ", https", "wss, https"] {
+            assert!(!secure(&[(FORWARDED_PROTO, later.as_bytes())]), "{later:?}");
+        }
+        assert!(!secure(&[(FORWARDED_PROTO, b"http"), (FORWARDED_PROTO, b"https")]));
+        for later in [
+            "for=1.2.3.4;proto=http, for=5.6.7.8;proto=https",
+            "for=1.2.3.4, for=5.6.7.8;proto=https",
+            "for=1.2.3.4, proto=https",
+        ] {
+            assert!(!secure(&[(FORWARDED, later.as_bytes())]), "{later:?}");
+        }
+        assert!(!secure(&[(FORWARDED, b"for=1.2.3.4"), (FORWARDED, b"proto=https")]));
     }
 
     #[test]

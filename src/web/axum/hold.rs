@@ -342,3 +342,38 @@ pub(super) fn known(found: mesh::Found) -> Result<Option<mesh::Session>> {
     found.why_unsure().map_or(Ok(()), |why| Err(SessionError::Unavailable(why)))?;
     Ok(found.session())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::Mesh;
+    use crate::web::axum::SessionLayer;
+
+    #[tokio::test]
+    async fn whatever_no_answer_told_is_taken_back() {
+        let secret = "an example secret of at least thirty-two bytes";
+        let mesh = Mesh::builder().cluster("take-back").node("a").secret(secret).start().await.unwrap();
+        mesh.ready().await.unwrap();
+        let settings = SessionLayer::new(mesh.sessions()).0;
+        let sessions = &settings.sessions;
+        let begin = || sessions.create_keyed(settings.expiry, |f| f.set("cart", "tea")).unwrap().1;
+        let (held, new) = (begin(), begin());
+        let (_, key, superseded) = sessions.add_key(&held).unwrap();
+        let login = sessions.begin_login(Some(&held), "ada", settings.expiry).unwrap();
+        let logged_in = login.ticket;
+        let worth = |ticket: &Ticket| {
+            let session = sessions.get(&ticket.id).session()?;
+            Some(sessions.standing(&session, &ticket.key))
+        };
+        for ticket in [&held, &new, &key, &logged_in] {
+            assert_eq!(worth(ticket), Some(Standing::Holder), "before any answer");
+        }
+        let steps = vec![Step::Created(new), Step::Key(key, superseded), Step::Login(Box::new(login))];
+        let mut state = State { steps, ..State::default() };
+        take_back(&settings, &mut state);
+        assert_eq!(worth(&held), Some(Standing::Holder), "what the client has");
+        assert_eq!(worth(&key), Some(Standing::Unknown), "a key that it was never told");
+        assert_eq!((worth(&new), worth(&logged_in)), (None, None), "sessions that it was never told");
+        assert!(state.told && state.steps.is_empty());
+    }
+}

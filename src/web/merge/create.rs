@@ -176,10 +176,10 @@ fn taken_along<'a>(
         Some(put) => put.copied,
         None => !seen.contains_key(key),
     };
-    let held: BTreeMap<_, _> = before.fields().map(|(key, bytes, version)| (key, (bytes, version))).collect();
-    for (key, (bytes, version)) in held.iter().filter(|(key, _)| **key != HIDDEN_KEY) {
-        let as_seen = seen.get(*key).is_some_and(|s| s.version == version.to_text());
-        if !as_seen && unchanged(&put, key) {
+    let held: BTreeMap<_, _> = before.fields().map(|(key, bytes, _)| (key, bytes)).collect();
+    for (key, bytes) in held.iter().filter(|(key, _)| **key != HIDDEN_KEY) {
+        // Also where nobody has: the map may say it in another encoding than its writer did.
+        if unchanged(&put, key) {
             put.insert(key, Put { bytes, copied: true });
         }
     }

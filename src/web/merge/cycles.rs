@@ -8,7 +8,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+// The clock that the wait for a create goes by, so that a test can let that pass without waiting.
+use tokio::time::Instant;
 
 use super::token::Token;
 use super::value::hash;

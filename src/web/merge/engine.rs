@@ -18,7 +18,6 @@ use super::recent::{Recent, Saved};
 use super::request::{MapName, Request};
 use super::token::{Carried, HIDDEN_KEY, SeenKey, Token};
 use super::whose;
-use crate::mesh::Ration;
 use crate::mesh::{Error, Expiry, Found, Receipt, Sessions, Version, Versioned};
 use crate::{SessionId, WriteError};
 
@@ -52,7 +51,6 @@ pub struct Merge {
     sessions: Sessions,
     pub(super) recent: Mutex<Recent>,
     pub(super) cycles: Arc<Mutex<Cycles>>,
-    pub(super) blind: Mutex<Ration>,
     warned_clamped: AtomicBool,
     warned_left_out: AtomicBool,
 }
@@ -64,7 +62,6 @@ impl Merge {
             sessions,
             recent: Mutex::default(),
             cycles: Arc::default(),
-            blind: Mutex::new(Ration::new(Instant::now())),
             warned_clamped: AtomicBool::new(false),
             warned_left_out: AtomicBool::new(false),
         }

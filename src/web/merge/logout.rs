@@ -1,10 +1,10 @@
 //! Ending a session, known here or not.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use parking_lot::Mutex;
-use tracing::{debug, warn};
+use tokio::time::Instant;
+use tracing::debug;
 
 use super::cycles::{CYCLE_WITHIN, Cycles};
 use super::engine::Merge;
@@ -29,11 +29,7 @@ impl Merge {
             return Ok(Vec::new());
         }
         let session = self.sessions().log_name(id);
-        if !self.blind.lock().take(Instant::now()) {
-            warn!(
-                session,
-                "a delete of an unknown session while members are out of reach: too many, not recorded"
-            );
+        if !self.sessions().mesh().may_end_blind(session.clone()) {
             return Ok(Vec::new());
         }
         debug!(session, "unknown here while members are out of reach: destroyed blind");
