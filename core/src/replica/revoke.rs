@@ -118,6 +118,7 @@ impl Replica {
         if !self.any_due() || mutant!(RevocationIgnoresConcurrent) {
             return Vec::new();
         }
+        let _ending = self.ending.lock();
         let due = {
             let mut principals = self.principals.lock();
             let due = principals.take_due(most);
@@ -130,6 +131,8 @@ impl Replica {
     /// Ends here what a log-out of this family ends: all sessions that grew from one by log-ins of one principal, or by
     /// new ids, but for those that no node has sent yet. Returns who ended.
     pub fn end_family(&self, family: SessionId, now: Now) -> Vec<SessionId> {
+        // Those that the node's task has taken out of the list are not shown any more when this returns, either.
+        let _ending = self.ending.lock();
         let due = self.principals.lock().take_due_of_family(family);
         due.into_iter().filter(|id| self.end_revoked(*id, now)).collect()
     }

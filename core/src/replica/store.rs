@@ -96,6 +96,8 @@ pub struct Replica {
     index_bytes: AtomicU64,
     blind: AtomicU64,
     pub(super) principals: Mutex<Principals>,
+    /// Held while sessions that were due are ended: whoever finds none due waits until they have ended.
+    pub(super) ending: Mutex<()>,
     pub(super) watchers: OnceLock<Box<dyn Watchers>>,
     /// Whether the index may know sessions to be ended: spares its lock on every input.
     any_due: AtomicBool,
@@ -127,6 +129,7 @@ impl Replica {
             index_bytes: AtomicU64::new(0),
             blind: AtomicU64::new(0),
             principals: Mutex::default(),
+            ending: Mutex::default(),
             watchers: OnceLock::new(),
             any_due: AtomicBool::new(false),
             marks: Marks::default(),
