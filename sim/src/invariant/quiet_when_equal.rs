@@ -26,7 +26,7 @@ struct Budget {
 /// Digest and answer of a node and second, an audit now and then, freshness while expired sessions are retained
 /// (bytes).
 const IDLE_BYTES: u64 = 200;
-/// A freshness entry: a member and a time (bytes).
+/// A freshness entry, a member and a time (bytes): in the answer to each digest, so in every interval.
 const FRESH_BYTES: u64 = 30;
 /// Rounds at once, for each node of the mesh: links come up, pages bring something and so lead to the next.
 const BURST: u64 = 20;
@@ -64,7 +64,8 @@ impl Invariant for QuietWhenEqual {
         let lives = look.history.lives.len() as u64;
         let nodes = look.world.up().len() as u64;
         // The rare partition exchange around a pruning is allowed for by the constant part.
-        let most = 200_000 + nodes * seconds * (IDLE_BYTES + FRESH_BYTES * lives);
+        let answers = 1_000u64.div_ceil(look.world.limits.sync_interval_ms);
+        let most = 200_000 + nodes * seconds * (IDLE_BYTES + FRESH_BYTES * lives * answers);
         let spent = look.world.sent.0 - sent;
         verdict.case(spent <= most, 0, None, || {
             format!("{spent} bytes in {seconds} s of nothing: at most {most}")
