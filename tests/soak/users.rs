@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use super::{AGENTS, Fleet};
 
-/// Most sessions at a time.
+/// Most sessions at a time that nobody has logged out.
 const MOST: usize = 400;
+/// The sessions that are used: most of those begun last, so that not all are ended ones before long.
+const LATELY: usize = 150;
 
 /// The last values of a field that only one agent's users write: they only rise.
 #[derive(Default)]
@@ -63,10 +65,12 @@ impl Users {
         if !fleet.awake(at) {
             return;
         }
-        if self.accounts.len() < 5 || self.accounts.len() < MOST && rng.random_bool(0.1) {
+        let open = self.accounts.iter().filter(|a| !a.ended).count();
+        if open < 5 || open < MOST && rng.random_bool(0.1) {
             return self.log_in(fleet, at);
         }
-        let which = rng.random_range(0..self.accounts.len());
+        let lately = if rng.random_bool(0.8) { self.accounts.len().saturating_sub(LATELY) } else { 0 };
+        let which = rng.random_range(lately..self.accounts.len());
         match rng.random_range(0..20) {
             0 => self.log_out(fleet, at, which),
             1..=8 => self.read(fleet, at, which),
