@@ -90,8 +90,7 @@ fn write_crate(folder: &Path, name: &str, cargo: &str, blocks: &[&Block]) {
     for Block { name, code, .. } in blocks {
         // A library of an example, since a package has but one library.
         let is_program = code.contains("fn main(");
-        let (kind, more) =
-            if is_program { ("bin", "") } else { ("example", "crate-type = [\"lib\"]\n") };
+        let (kind, more) = if is_program { ("bin", "") } else { ("example", "crate-type = [\"lib\"]\n") };
         writeln!(manifest, "[[{kind}]]\nname = \"{name}\"\npath = \"{name}.rs\"\n{more}").unwrap();
         fs::write(folder.join(name).with_extension("rs"), code).unwrap();
     }
