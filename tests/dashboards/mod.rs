@@ -2,6 +2,7 @@
 
 mod contract;
 mod inspector;
+mod links;
 mod metrics;
 mod safety;
 
