@@ -3,6 +3,8 @@
 #[path = "axum_layer/kit.rs"]
 mod kit;
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -35,6 +37,52 @@ async fn a_session_begins_with_its_first_write_and_its_cookie_is_guarded() {
 
     let at_home = app.host("localhost:3000").post("/set/user/ada").await;
     assert!(!at_home.set_cookie.unwrap().contains("Secure"), "plain HTTP works on this very machine");
+}
+
+/// What is logged, kept.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_secure_cookie_that_plain_http_loses_is_told_with_its_remedy() {
+    let mesh = alone("plain-http").await;
+    let kept = Kept::default();
+    let writer = kept.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _here = tracing::subscriber::set_default(subscriber);
+    let told = || {
+        let all = String::from_utf8(kept.0.lock().clone()).unwrap();
+        all.lines().filter(|line| line.contains("as Secure and none came back")).count()
+    };
+    let app = app(&mesh, |layer| layer);
+    let many = async |app: &Client| {
+        for _ in 0..20 {
+            app.post("/set/user/ada").await;
+        }
+    };
+    many(&app.host("localhost:3000")).await;
+    assert_eq!(told(), 0, "this machine has cookies that are not Secure");
+    many(&app.host("shop.lan:3000")).await;
+    assert_eq!(told(), 1, "once, not at each");
+    let all = String::from_utf8(kept.0.lock().clone()).unwrap();
+    assert!(all.contains("X-Forwarded-Proto: https") && all.contains("with_secure(Secure::Never)"), "{all}");
+    // Where they come back, browsers come by HTTPS, whatever the proxy says.
+    let at_home = kit::app(&mesh, |layer| layer);
+    let set = at_home.post("/set/user/ada").await;
+    at_home.with(&set).get("/get/user").await;
+    many(&at_home).await;
+    assert_eq!(told(), 1);
 }
 
 #[tokio::test]

@@ -67,6 +67,8 @@ pub(super) struct Memory {
     pub due: Due,
     /// When the count of unreplicated writes last rose (wall ms), and to what.
     pub unreplicated: (u64, u64),
+    /// Probes so far, and those without a direct answer in time, beat by beat.
+    pub probed: VecDeque<(u64, u64)>,
 }
 
 /// What a stream is fed with: every part as JSON, without its view.
@@ -100,6 +102,7 @@ impl Board {
             readings: VecDeque::new(),
             due: Due::default(),
             unreplicated: (0, 0),
+            probed: VecDeque::new(),
         };
         Self {
             cookie: fresh_cookie(&config),

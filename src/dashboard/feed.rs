@@ -9,9 +9,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::answer::view;
 use super::board::{Board, Due, Event, Frame, Met};
 use super::limits::{
-    BEAT, CANARY, CONFLICT_VALUE_BYTES, EVENT_TEXT_BYTES, READINGS, STREAMED_MATRIX, TOMBSTONES_AGE_MS,
+    BEAT, CANARY, CONFLICT_VALUE_BYTES, EVENT_TEXT_BYTES, PROBED, READINGS, STREAMED_MATRIX,
+    TOMBSTONES_AGE_MS,
 };
-use super::parts::{ALIVE_FACT, NAMES, Past, URL_FACT, alive_set, part, reading, verdict};
+use super::parts::{
+    ALIVE_FACT, NAMES, Past, UNLINKED_FACT, URL_FACT, alive_set, part, reading, told_unlinked, verdict,
+};
 use crate::core::membership::State;
 use crate::core::replica::ConflictEvent;
 use crate::core::session::SessionId;
@@ -30,6 +33,7 @@ struct Feed {
     beats: u64,
     was_split: bool,
     published: String,
+    unlinked: String,
     canary: Option<SessionId>,
     canary_at: Option<Instant>,
 }
@@ -84,6 +88,11 @@ impl Feed {
                 memory.readings.pop_front();
             }
             memory.readings.push_back(reading(&seen));
+            if memory.probed.len() == PROBED {
+                memory.probed.pop_front();
+            }
+            let probes = seen.numbers.members;
+            memory.probed.push_back((probes.probes, probes.probes_escalated));
         }
         self.publish(board, &seen).await;
         self.sing(board);
@@ -125,6 +134,11 @@ impl Feed {
         if set != self.published {
             board.mesh.publish_own(ALIVE_FACT, &set).await;
             self.published = set;
+        }
+        let unlinked = told_unlinked(seen);
+        if unlinked != self.unlinked {
+            board.mesh.publish_own(UNLINKED_FACT, &unlinked).await;
+            self.unlinked = unlinked;
         }
     }
 

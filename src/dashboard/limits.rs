@@ -45,11 +45,13 @@ pub(super) const INSPECTIONS: usize = 2;
 pub(super) const INSPECT_PATIENCE: Duration = Duration::from_secs(1);
 /// Readings that rates are averaged over, a second apart.
 pub(super) const READINGS: usize = 6;
+/// Beats over which loss is told: five minutes, in which a node has probed some hundreds of times.
+pub(super) const PROBED: usize = 300;
 /// Counting tombstones walks all records: not more often than this (ms).
 pub(super) const TOMBSTONES_AGE_MS: u64 = 10_000;
 /// Wrong tokens per second before the login form and the API refuse to look at more.
 pub(super) const WRONG_TOKENS_PER_SECOND: u64 = 10;
-/// Largest login form (bytes): a token.
+/// Largest body (bytes): a token, or what a session is found by.
 pub(super) const FORM_BYTES: usize = 4 * 1024;
 /// Shortest token (characters): 16 random hex digits are 64 bits, past guessing over a network.
 pub(super) const MIN_TOKEN_CHARS: usize = 16;
@@ -59,5 +61,14 @@ pub(super) const LOGIN_S: u64 = 12 * 3_600;
 pub(super) const CANARY: Duration = Duration::from_secs(10);
 /// A peer that was equal within this time (ms) is not behind: writes under way are no divergence.
 pub(super) const CATCH_UP_MS: u64 = 5_000;
+/// Rounds of gossip after the last change of who lives, before others' word of it is compared: each notices the silence by
+/// itself, up to four seconds apart, and a mesh of 64 needs four rounds to carry what each says.
+pub(super) const SETTLING_GOSSIPS: u64 = 10;
+/// A member that answers others has no link with this node for so long (ms): no start takes that.
+pub(super) const UNLINKED_MS: u64 = 10_000;
+/// For so long (ms): it does not mend itself.
+pub(super) const UNLINKED_LONG_MS: u64 = 60_000;
+/// Members that a node publishes as having no link with: each is nine bytes of what gossip carries.
+pub(super) const UNLINKED_TOLD: usize = 8;
 /// A write answered without its second copy within this time (ms) is news.
 pub(super) const RECENT_MS: u64 = 60_000;

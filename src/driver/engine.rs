@@ -107,6 +107,8 @@ pub(crate) struct Engine {
     pub(super) commands: mpsc::Receiver<Command>,
     /// The current link of each peer, and its clock's offset.
     pub(super) links: BTreeMap<Origin, (u64, i64)>,
+    /// Since when living members have no link (monotonic ms).
+    pub(super) unlinked: BTreeMap<Origin, u64>,
     asks: BTreeMap<u64, Asker>,
     next_token: u64,
     pub(super) members: Vec<Member>,
@@ -164,6 +166,7 @@ fn share(
         news: Notify::new(),
         stop: Notify::new(),
         started_wall_ms: clock.wall_ms(),
+        gossip_interval_ms: config.gossip_interval_ms,
         draining: watch::channel(None).0,
         commands,
         events,
@@ -213,6 +216,7 @@ impl Engine {
             life,
             commands: receiver,
             links: BTreeMap::new(),
+            unlinked: BTreeMap::new(),
             asks: BTreeMap::new(),
             next_token: 0,
             members: Vec::new(),

@@ -58,7 +58,7 @@ impl Engine {
         named.unwrap_or_else(|| format!("life {origin}"))
     }
 
-    pub(super) fn publish_members(&self) {
+    pub(super) fn publish_members(&mut self) {
         let backlog: BTreeMap<Origin, usize> =
             self.node.backlog().map(|(o, dirty, out)| (o, dirty + usize::from(out))).collect();
         let now_ms = self.shared.clock.now().mono_ms;
@@ -71,8 +71,20 @@ impl Engine {
         });
         let mut views: Vec<MemberView> = views.chain(self.unlisted(now_ms)).collect();
         views.sort_by(|a, b| a.node.cmp(&b.node));
+        self.time_unlinked(&mut views, now_ms);
         *self.shared.members.write() = views;
         self.shared.members_changed.send_modify(|n| *n += 1);
+    }
+
+    /// Notes since when each of these answers without a link.
+    fn time_unlinked(&mut self, views: &mut [MemberView], now_ms: u64) {
+        let unlinked = |m: &&mut MemberView| m.state.is_living() && !m.linked;
+        let before = std::mem::take(&mut self.unlinked);
+        for member in views.iter_mut().filter(unlinked) {
+            let since_ms = before.get(&member.origin).copied().unwrap_or(now_ms);
+            member.unlinked_mono_ms = Some(since_ms);
+            self.unlinked.insert(member.origin, since_ms);
+        }
     }
 
     /// A member as the roster has it; as the board has it where the roster does not, as for this node itself.
@@ -107,6 +119,7 @@ impl Engine {
             dead_in_ms: closes_ms.map(|at| at.saturating_sub(now_ms)),
             rtt_ms: known.and_then(|k| k.rtt.smoothed_ms()),
             linked: false,
+            unlinked_mono_ms: None,
             wall_offset_ms: 0,
             backlog_partitions: 0,
             metadata: member.metadata.clone(),

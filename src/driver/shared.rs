@@ -126,6 +126,8 @@ pub(crate) struct MemberView {
     /// Round-trip time of its probes (ms).
     pub rtt_ms: Option<f64>,
     pub linked: bool,
+    /// Since when it answers and has no link (monotonic ms).
+    pub unlinked_mono_ms: Option<u64>,
     pub wall_offset_ms: i64,
     pub backlog_partitions: usize,
     pub metadata: BTreeMap<String, String>,
@@ -235,6 +237,9 @@ pub(crate) struct Shared {
     /// When the node was started (wall ms): one moment, whatever lives and clocks come after.
     #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
     pub started_wall_ms: u64,
+    /// How often each node gossips (ms).
+    #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
+    pub gossip_interval_ms: u64,
     /// Why no new request shall come here although sessions are served: the process is about to end.
     pub draining: watch::Sender<Option<String>>,
     pub commands: mpsc::Sender<Command>,

@@ -24,6 +24,17 @@ test("the banner names the nodes of each side, this node's first", () => {
   assert.deepEqual(sides.map((s) => [s.here, s.nodes.join()]), [[true, "a,b"], [false, "c,d,e"]]);
 });
 
+test("a shape that gossip has not carried yet is not shown", () => {
+  const parts = cut();
+  const [here, silent] = parts.partitions.islands;
+  parts.partitions.islands = [{ ...here, nodes: ["a"] }, { ...here, nodes: ["b"], this_side: false, state: "unknown", alive_set: null }, silent];
+  assert.equal(verdict(parts, LIVE).word, "split (sides not known yet)");
+  const { title: told, sides } = split(parts, LIVE);
+  assert.match(told, /is split \(sides not known yet\), as a sees it/);
+  assert.deepEqual(sides.map((s) => [s.label, s.nodes.length]),
+    [["this side", 1], ["answers, side not known yet", 1], ["silent", 3]]);
+});
+
 test("every other word of the contract is shown as it is, without a banner", () => {
   for (const word of schema("Mesh").properties.word.enum.filter((w) => w !== "split")) {
     const parts = cut();

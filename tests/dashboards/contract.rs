@@ -13,12 +13,12 @@ use tower::ServiceExt;
 use super::{get, lasting, open, request, until};
 use crate::meshes::{self, within};
 
-fn contract() -> Value {
+pub(super) fn contract() -> Value {
     serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap()
 }
 
 /// What is wrong with an answer by the schema of its path.
-fn faults(contract: &Value, schema: &Value, answer: &Value) -> Vec<String> {
+pub(super) fn faults(contract: &Value, schema: &Value, answer: &Value) -> Vec<String> {
     let mut schema = schema.clone();
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["components"] = contract["components"].clone();
@@ -83,7 +83,11 @@ async fn every_answer_has_the_shape_of_the_contract_and_every_path_is_answered()
     let (_meshes, router, hash) = eventful("contract").await;
     until(&router, "/api/v1/mesh", "converged", |v| v["word"] == "converged").await;
     let mut asked = BTreeSet::new();
-    for path in contract["paths"].as_object().unwrap().keys() {
+    for (path, ways) in contract["paths"].as_object().unwrap() {
+        if ways["get"].is_null() {
+            // Asked by `finding.rs`, with its body.
+            continue;
+        }
         let called = path.replace("{hash}", &hash);
         let (media_type, answers) = match path.as_str() {
             "/api/v1/stream" => ("text/event-stream", first_messages(&router).await),

@@ -114,9 +114,9 @@ async fn what_is_deployed_names_metrics_that_exist() {
         let unknown: Vec<String> = named(text).into_iter().filter(|name| !samples.contains(name)).collect();
         assert!(unknown.is_empty(), "{file} names {unknown:?}");
     }
-    assert_eq!(alerts.matches("- alert:").count(), 8);
+    assert_eq!(alerts.matches("- alert:").count(), 10);
     let (runbook, operations) = (alerts.matches("runbook:").count(), include_str!("../../deploy/README.md"));
-    assert_eq!(runbook, 8);
+    assert_eq!(runbook, 10);
     for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
         assert!(operations.contains(&format!("### {alert}\n")), "{alert} has no paragraph");
     }

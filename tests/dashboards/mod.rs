@@ -1,7 +1,9 @@
 //! A dashboard called in its own process, without a socket: what a client gets for a request.
 
 mod contract;
+mod finding;
 mod inspector;
+mod links;
 mod metrics;
 mod safety;
 

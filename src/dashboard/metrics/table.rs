@@ -5,7 +5,7 @@ use prometheus_client::registry::Unit as Spelled;
 use crate::core::histogram::{APPLY_BOUNDS_S, Histogram, NETWORK_BOUNDS_S, ROUND_BOUNDS_S};
 use crate::core::membership::State;
 use crate::core::replica::{GONE, Serving};
-use crate::dashboard::parts::{islands, others, verdict};
+use crate::dashboard::parts::{known_islands, off_majority_ms, others, unlinked, verdict};
 use crate::mesh::observe::Gathered;
 
 /// Most series of one node, whatever the mesh. Prometheus takes it lightly; a mesh of hundreds of nodes adds up.
@@ -83,8 +83,9 @@ pub(super) const METRICS: &[Metric] = &[
     m("serving", "1 for the state this node is in.", Levels("state", serving)),
     m("mesh", "1 for the word that describes the mesh as seen from here.", Levels("word", words)),
     m("members", "Members as seen from here, this node included.", Levels("state", members)),
-    m("islands", "Groups of members that cannot be seen to agree.", Level(|g| islands(g).len() as f64)),
+    m("islands", "Groups of members that cannot be seen to agree.", Level(|g| known_islands(g) as f64)),
     m("linked_peers", "Peers frames can be exchanged with.", Level(|g| g.linked as f64)),
+    m("unlinked_members", "Living members without a link for long, on either side.", Level(unlinked_long)),
     m("seeds_unresolved", "Seeds that do not resolve.", Level(unresolved)),
     m(
         "known_incarnations",
@@ -93,6 +94,11 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     m("health_penalty", "How much this node doubts itself.", Level(|g| f64::from(g.numbers.penalty))),
     seconds("clock_offset_max", "Largest distance to a linked peer's wall clock.", Level(clock_offset)),
+    seconds(
+        "clock_off_majority",
+        "This node's distance to the middle of all clocks.",
+        Level(|g| off_majority_ms(g) as f64 / 1e3),
+    ),
     // What it holds.
     m("sessions", "Live sessions held here.", Level(|g| live(g) as f64)),
     m("sessions_expired_retained", "Expired ones still kept.", Level(|g| g.counts.expired_retained as f64)),
@@ -205,6 +211,11 @@ pub(super) const METRICS: &[Metric] = &[
     m("handshakes_refused", "Handshakes refused by either side.", Count(|g| g.numbers.network.refusals)),
     // The failure detector.
     m("probes", "Probes begun.", Count(|g| g.numbers.members.probes)),
+    m(
+        "probes_escalated",
+        "Probes without a direct answer in time.",
+        Count(|g| g.numbers.members.probes_escalated),
+    ),
     m("probes_failed", "Probes that failed in every way.", Count(|g| g.numbers.members.probes_failed)),
     m("suspicions", "Suspicions begun here or heard of.", Count(|g| g.numbers.members.suspicions)),
     m("suspicions_cleared", "Suspicions that were cleared.", Count(|g| g.numbers.members.cleared)),
@@ -259,6 +270,10 @@ fn live(g: &Gathered) -> u64 {
 
 fn limit(g: &Gathered) -> f64 {
     if g.max_memory_bytes == u64::MAX { 0.0 } else { g.max_memory_bytes as f64 }
+}
+
+fn unlinked_long(g: &Gathered) -> f64 {
+    unlinked(g).iter().filter(|u| u.severity() != "info").count() as f64
 }
 
 fn clock_offset(g: &Gathered) -> f64 {

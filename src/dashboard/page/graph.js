@@ -21,7 +21,7 @@ function marker() {
 function hull({ x, y, r, state, nodes }, many) {
   const ring = svg("circle", { class: `hull ${state}`, cx: x, cy: y, r });
   if (!many) return [ring];
-  const label = { here: "this side", apart: "apart", silent: "silent" }[state] ?? state;
+  const label = { here: "this side", apart: "apart", silent: "silent", unknown: "not known yet" }[state] ?? state;
   return [ring, svg("text", { class: "hull-label", x, y: Math.max(14, y - r - 6) }, `${label} · ${nodes}`)];
 }
 

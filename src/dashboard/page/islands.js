@@ -5,7 +5,8 @@ import { el, nameList, redraw } from "./dom.js";
 import { count, plural } from "./format.js";
 import { table } from "./table.js";
 
-const LABELS = { here: "with this node", apart: "apart: they answer, and see others", silent: "silent" };
+const LABELS = { here: "with this node", apart: "apart: they answer, and see others", silent: "silent",
+  unknown: "answer, side not known yet" };
 
 function island(one, at) {
   return el("li", { class: `island ${one.state}`, "data-island": at, "data-here": String(one.this_side) },

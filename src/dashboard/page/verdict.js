@@ -3,8 +3,9 @@
 
 const SEVERITIES = ["ok", "info", "warning", "critical"];
 
-/** The sizes of the islands, this side first: "2|3". */
-export const shape = (partitions) => partitions.islands.map((island) => island.nodes.length).join("|");
+/** The sizes of the islands, this side first: "2|3"; null while it is not known of some member with whom it is. */
+export const shape = ({ islands }) =>
+  (islands.some((island) => island.state === "unknown") ? null : islands.map((island) => island.nodes.length).join("|"));
 
 /**
  * What the first line says.
@@ -24,8 +25,8 @@ export function verdict(parts, connection) {
 }
 
 function word({ mesh, partitions }) {
-  if (mesh.word === "split" && partitions && partitions.islands.length > 1) return `split ${shape(partitions)}`;
-  return mesh.word;
+  if (mesh.word !== "split" || !partitions || partitions.islands.length < 2) return mesh.word;
+  return `split ${shape(partitions) ?? "(sides not known yet)"}`;
 }
 
 /**
@@ -34,13 +35,13 @@ function word({ mesh, partitions }) {
  */
 export function split({ mesh, partitions }, connection) {
   if (!mesh || mesh.word !== "split" || !partitions || partitions.islands.length < 2) return null;
-  const labels = { here: "this side", apart: "apart, answers", silent: "silent" };
+  const labels = { here: "this side", apart: "apart, answers", silent: "silent", unknown: "answers, side not known yet" };
   const sides = partitions.islands.map((island) => ({
     here: island.this_side,
     label: island.this_side ? labels.here : (labels[island.state] ?? island.state),
     nodes: island.nodes,
   }));
-  const [node, cut] = [mesh.view.node, shape(partitions)];
+  const [node, cut] = [mesh.view.node, shape(partitions) ?? "(sides not known yet)"];
   const told = connection.state === "lost"
     ? `The mesh was split ${cut} when ${node} was last heard` : `The mesh is split ${cut}, as ${node} sees it`;
   return { title: told, sides };

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Past, names, of_state, others, unanswered_seeds};
+use super::clocks::{Clocks, clocks};
+use super::links::Unlinked;
+use super::{Past, names, of_state, others, unanswered_seeds, unlinked};
 use crate::core::membership::State;
 use crate::core::replica::Serving;
 use crate::core::wall::Trust;
@@ -15,6 +17,16 @@ const BACKLOG: u64 = 64;
 /// Known incarnations near the ceiling of 400.
 const MANY_INCARNATIONS: usize = 320;
 
+/// Probes without a direct answer, of a hundred, that are no chance any more: with 30 % of packets lost on one member's
+/// line it counts half of its own, and each of four others an eighth.
+const LOSSY_PERCENT: u64 = 5;
+/// And that users notice.
+const VERY_LOSSY_PERCENT: u64 = 20;
+/// Probes that a share is told of.
+const LEAST_PROBES: u64 = 60;
+/// Odd ones named in a title.
+const NAMED: usize = 4;
+
 /// Something to know or do.
 struct Finding {
     severity: &'static str,
@@ -26,13 +38,14 @@ struct Finding {
 type Check = fn(&Gathered, &Past) -> Option<Finding>;
 
 /// Every check by its stable name. docs/DASHBOARD.md lists them.
-const CHECKS: [(&str, Check); 17] = [
+const CHECKS: [(&str, Check); 18] = [
     ("serving", serving),
     ("members_silent", members_silent),
     ("members_suspect", members_suspect),
     ("alone", alone),
     ("expiry_waits", expiry_waits),
     ("links", links),
+    ("loss", loss),
     ("own_clock", own_clock),
     ("clock_offset", clock_offset),
     ("unreplicated_writes", unreplicated_writes),
@@ -159,13 +172,32 @@ fn expiry_waits(seen: &Gathered, _: &Past) -> Option<Finding> {
 }
 
 fn links(seen: &Gathered, _: &Past) -> Option<Finding> {
-    let unlinked: Vec<&MemberView> = others(seen).filter(|m| m.state == State::Alive && !m.linked).collect();
-    (!unlinked.is_empty()).then(|| Finding {
-        severity: "warning",
-        title: format!("no link with {}", count(unlinked.len(), "living member", "living members")),
-        evidence: names(&unlinked),
-        advice: "Normal for a second after a start. If it stays: this node and that one cannot reach each other \
-                 directly; open UDP between them and check what `advertise` says.",
+    let unlinked = unlinked(seen);
+    let worst = unlinked.iter().map(Unlinked::severity).min_by_key(|severity| rank(severity))?;
+    let title = match worst {
+        "info" => "no link yet with",
+        _ => "cannot exchange anything with",
+    };
+    Some(Finding {
+        severity: worst,
+        title: format!("{title} {}", count(unlinked.len(), "living member", "living members")),
+        evidence: unlinked.iter().map(Unlinked::says).collect::<Vec<_>>().join("; "),
+        advice: "Normal for a second after a start. If it stays: packets between the two are lost in one direction or both, \
+                 while others hear each of them. Writes reach it by way of others. Open UDP between the two, both ways, \
+                 and check what `advertise` says.",
+    })
+}
+
+fn loss(seen: &Gathered, past: &Past) -> Option<Finding> {
+    let (probes, unanswered) = past.probed?;
+    let percent = 100 * unanswered / probes.max(1);
+    let answering = of_state(seen, State::Suspect).is_empty();
+    (answering && probes >= LEAST_PROBES && percent >= LOSSY_PERCENT).then(|| Finding {
+        severity: if percent >= VERY_LOSSY_PERCENT { "warning" } else { "info" },
+        title: "packets are lost".into(),
+        evidence: format!("{unanswered} of {probes} probes ({percent} %) had no direct answer in time"),
+        advice: "Members that answer late or by way of others: loss on the line, or hosts without CPU. Compare this figure \
+                 between nodes: it is highest next to the bad line.",
     })
 }
 
@@ -196,17 +228,32 @@ fn own_clock(seen: &Gathered, _: &Past) -> Option<Finding> {
 }
 
 fn clock_offset(seen: &Gathered, _: &Past) -> Option<Finding> {
-    let far = others(seen).filter(|m| m.linked && m.wall_offset_ms.unsigned_abs() > seen.max_drift_ms / 4);
-    let far: Vec<String> = far.map(|m| format!("{} by {} ms", m.node, m.wall_offset_ms)).collect();
-    (!far.is_empty()).then(|| Finding {
-        severity: "warning",
-        title: count(far.len(), "clock is far off", "clocks are far off"),
-        evidence: format!(
-            "{}; nodes further apart than {} ms exchange nothing",
-            far.join(", "),
-            seen.max_drift_ms
+    let off = |(node, ms): &(String, i64)| {
+        format!("{node} is {} ms {}", ms.unsigned_abs(), if *ms < 0 { "behind" } else { "ahead" })
+    };
+    let list = |all: &[(String, i64)]| all.iter().map(off).collect::<Vec<_>>().join(", ");
+    let (title, evidence) = match clocks(seen, seen.max_drift_ms / 4) {
+        Clocks::Agree => return None,
+        Clocks::Odd { own_ms: Some(ms), others, agree, of } => {
+            let odd: Vec<_> = [("this node".to_owned(), ms)].into_iter().chain(others).collect();
+            ("this node's clock is off".into(), format!("{}, of what {agree} of {of} agree on", list(&odd)))
+        }
+        Clocks::Odd { own_ms: None, others, agree, of } => {
+            let named: Vec<&str> = others.iter().map(|(node, _)| node.as_str()).take(NAMED).collect();
+            let more = if others.len() > NAMED { " and more" } else { "" };
+            let title = format!("off: the clock of {}{more}", named.join(", "));
+            (title, format!("{}, of what {agree} of {of} agree on", list(&others)))
+        }
+        Clocks::Undecided(far) => (
+            "the clocks disagree, and no majority says which is wrong".into(),
+            format!("against this node's: {}", list(&far)),
         ),
-        advice: "Run a time service on every host. Expiry is only as exact as the clocks.",
+    };
+    Some(Finding {
+        severity: "warning",
+        title,
+        evidence: format!("{evidence}; nodes further apart than {} ms exchange nothing", seen.max_drift_ms),
+        advice: "Run a time service on the host that is named, and on every other. Expiry is only as exact as the clocks.",
     })
 }
 
@@ -325,8 +372,13 @@ mod tests {
     use crate::discovery::SeedHealth;
 
     fn found(seen: &Gathered, check: Check) -> Option<(String, String, &'static str)> {
-        let past =
-            Past { readings: Vec::new(), due: Default::default(), unreplicated: (0, 0), values: false };
+        let past = Past {
+            readings: Vec::new(),
+            due: Default::default(),
+            unreplicated: (0, 0),
+            probed: None,
+            values: false,
+        };
         check(seen, &past).map(|f| (f.title, f.evidence, f.advice))
     }
 
@@ -356,5 +408,36 @@ mod tests {
         let (title, _, advice) = found(&seen, expiry_waits).expect("somebody is missing");
         assert!(title.starts_with("20000 expired sessions wait") && title.ends_with("for n2"), "{title}");
         assert!(advice.contains("sessionmesh forget"), "{advice}");
+    }
+
+    #[test]
+    fn the_clock_that_is_off_is_named() {
+        let mut seen = synthetic(5);
+        assert_eq!(found(&seen, clock_offset), None);
+        seen.members[3].wall_offset_ms = 30_000;
+        let (title, evidence, _) = found(&seen, clock_offset).expect("one is off");
+        assert_eq!(title, "off: the clock of n3");
+        assert!(evidence.starts_with("n3 is 29998 ms ahead, of what 4 of 5 agree on"), "{evidence}");
+        seen.members[1..].iter_mut().for_each(|m| m.wall_offset_ms = 30_000);
+        let (title, evidence, _) = found(&seen, clock_offset).expect("one is off");
+        assert_eq!(title, "this node's clock is off");
+        assert!(evidence.starts_with("this node is 30000 ms behind"), "{evidence}");
+    }
+
+    #[test]
+    fn loss_is_told_by_the_share_of_probes_without_an_answer() {
+        let seen = synthetic(5);
+        let told = |probed| {
+            let past = Past {
+                readings: Vec::new(),
+                due: Default::default(),
+                unreplicated: (0, 0),
+                probed,
+                values: false,
+            };
+            loss(&seen, &past).map(|f| f.severity)
+        };
+        let tried = [None, Some((300, 3)), Some((20, 10)), Some((300, 30)), Some((300, 150))].map(told);
+        assert_eq!(tried, [None, None, None, Some("info"), Some("warning")]);
     }
 }

@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{URL_FACT, islands, names, of_state, others, unanswered_seeds};
+use super::{URL_FACT, known_islands, names, of_state, others, unanswered_seeds, unlinked};
 use crate::core::membership::State;
 use crate::core::replica::Serving;
 use crate::dashboard::answer::{ago, count};
 use crate::dashboard::limits::{CATCH_UP_MS, MEMBERS};
 use crate::dashboard::parts::Past;
+use crate::dashboard::parts::links::Unlinked;
 use crate::mesh::observe::{Gathered, MemberView};
 
 /// One word, how bad it is, and why that word.
@@ -51,6 +52,12 @@ pub(in crate::dashboard) fn verdict(seen: &Gathered) -> Verdict {
             .extend((!unanswered.is_empty()).then(|| format!("no seed answers: {}", unanswered.join(", "))));
         return say("alone", severity, evidence);
     }
+    let unreached = unlinked(seen);
+    if unreached.iter().any(|u| u.severity() != "info") {
+        let critical = unreached.iter().any(|u| u.severity() == "critical");
+        let evidence = unreached.iter().map(Unlinked::says).collect();
+        return say("degraded", if critical { "critical" } else { "warning" }, evidence);
+    }
     let behind = behind(seen);
     if !behind.is_empty() {
         return say("catching up", "info", behind);
@@ -79,10 +86,7 @@ fn silence(seen: &Gathered, dead: &[&MemberView], living: usize) -> Vec<String> 
 /// Who lacks what; empty if nobody is known to lack anything.
 fn behind(seen: &Gathered) -> Vec<String> {
     let mut why = Vec::new();
-    let unlinked: Vec<&MemberView> = others(seen).filter(|m| m.state.is_living() && !m.linked).collect();
-    if !unlinked.is_empty() {
-        why.push(format!("no link yet with {}", names(&unlinked)));
-    }
+    why.extend(unlinked(seen).iter().map(Unlinked::says));
     let Some(observed) = &seen.observed else {
         why.push("nothing was compared yet: this dashboard has just begun".into());
         return why;
@@ -142,7 +146,7 @@ pub(super) fn body(seen: &Gathered, past: &Past) -> Value {
             "dead": in_state(State::Dead),
             "left": in_state(State::Left),
         },
-        "islands": islands(seen).len(),
+        "islands": known_islands(seen),
         "sessions": counts.sessions.saturating_sub(counts.expired_retained + counts.stubs),
         "expired_retained": counts.expired_retained + counts.stubs,
         "tombstones": counts.tombstones,

@@ -1,9 +1,11 @@
 //! What can be said of a mesh, each part a pure function of what was gathered: no clock, no lock, no node. So that the
 //! simulator's traces and invented meshes of any size can be shown by the same code.
 
+mod clocks;
 mod divergence;
 mod health;
 mod islands;
+mod links;
 mod matrix;
 mod members;
 mod mesh;
@@ -17,7 +19,9 @@ use super::limits::READINGS;
 use crate::core::membership::State;
 use crate::mesh::observe::{Gathered, MemberView};
 
-pub(super) use islands::{alive_set, islands};
+pub(super) use clocks::off_majority_ms;
+pub(super) use islands::{alive_set, islands, known_islands};
+pub(super) use links::{told_unlinked, unlinked};
 pub(super) use mesh::verdict;
 pub(super) use traffic::reading;
 
@@ -25,6 +29,8 @@ pub(super) use traffic::reading;
 pub(super) const URL_FACT: &str = "dashboard";
 /// The fact under which a node publishes the hash of the members it sees alive.
 pub(super) const ALIVE_FACT: &str = "dashboard.alive";
+/// The fact under which a node publishes living members that it has had no link with for long.
+pub(super) const UNLINKED_FACT: &str = "dashboard.unlinked";
 
 /// All parts, by the name of their path.
 pub(super) const NAMES: [&str; 8] =
@@ -35,6 +41,8 @@ pub(super) struct Past {
     pub readings: Vec<super::board::Reading>,
     pub due: Due,
     pub unreplicated: (u64, u64),
+    /// Probes of the last minutes, and how many of them had no direct answer in time.
+    pub probed: Option<(u64, u64)>,
     pub values: bool,
 }
 
@@ -42,7 +50,9 @@ impl Past {
     /// What is remembered now.
     pub(super) fn of(memory: &Memory, values: bool) -> Self {
         let readings = memory.readings.iter().rev().take(READINGS).rev().cloned().collect();
-        Self { readings, due: memory.due.clone(), unreplicated: memory.unreplicated, values }
+        let (first, last) = (memory.probed.front(), memory.probed.back());
+        let probed = first.zip(last).map(|(a, b)| (b.0.saturating_sub(a.0), b.1.saturating_sub(a.1)));
+        Self { readings, due: memory.due.clone(), unreplicated: memory.unreplicated, probed, values }
     }
 }
 

@@ -9,6 +9,7 @@ use tower_layer::Layer;
 
 use super::cookie::Signers;
 use super::headers::Attributes;
+use super::plain_http::PlainHttp;
 use super::service::SessionService;
 use crate::mesh::{Expiry, Sessions};
 
@@ -49,6 +50,7 @@ pub(super) struct Settings {
     pub attributes: Attributes,
     pub persistent: bool,
     pub signers: Signers,
+    pub plain_http: Arc<PlainHttp>,
 }
 
 impl SessionLayer {
@@ -69,6 +71,7 @@ impl SessionLayer {
                 secure: Secure::Auto,
             },
             persistent: false,
+            plain_http: Arc::default(),
         }))
     }
 

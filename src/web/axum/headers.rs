@@ -78,17 +78,27 @@ impl Attributes {
     }
 }
 
-fn says_https(headers: &HeaderMap) -> bool {
+/// Whether a proxy in front says that the browser came by HTTPS.
+pub(super) fn says_https(headers: &HeaderMap) -> bool {
+    says(headers, "https")
+}
+
+/// Whether a proxy in front says that the browser came by plain HTTP.
+pub(super) fn says_http(headers: &HeaderMap) -> bool {
+    says(headers, "http")
+}
+
+fn says(headers: &HeaderMap, scheme: &str) -> bool {
     let text = |name: HeaderName| {
         headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase)
     };
     let proto = text(FORWARDED_PROTO)
-        .is_some_and(|protos| protos.split(',').next().is_some_and(|p| p.trim() == "https"));
+        .is_some_and(|protos| protos.split(',').next().is_some_and(|p| p.trim() == scheme));
     let forwarded = text(FORWARDED).is_some_and(|value| {
         let first = value.split(',').next().unwrap_or_default().to_owned();
         first.split(';').any(|pair| {
             let (key, proto) = pair.split_once('=').unwrap_or_default();
-            key.trim() == "proto" && proto.trim().trim_matches('"') == "https"
+            key.trim() == "proto" && proto.trim().trim_matches('"') == scheme
         })
     });
     proto || forwarded

@@ -39,6 +39,7 @@ mod extract;
 mod headers;
 mod health;
 mod hold;
+mod plain_http;
 mod service;
 mod session;
 

@@ -14,6 +14,7 @@ use super::cookie::{self, Content};
 use super::error::{Result, SessionError};
 use super::headers;
 use super::hold::{self, Hold, Outgoing, State, Step, known};
+use super::plain_http::{self, Sign};
 use crate::SessionId;
 use crate::mesh::{self, Expiry, Fields, LoggedOut, Receipt, Standing, Ticket, second_copies};
 
@@ -26,6 +27,8 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     settings: Arc<Settings>,
     secure: bool,
+    /// How its browser is thought to have come.
+    sign: Option<Sign>,
     came: Vec<Content>,
     opened: OnceCell<()>,
     state: Mutex<State>,
@@ -45,9 +48,20 @@ impl Session {
     /// What a request with these headers has.
     pub(super) fn of_request(settings: Arc<Settings>, headers: &HeaderMap) -> Self {
         let values = headers::values(headers, &settings.attributes.name);
-        let came = values.filter_map(|value| cookie::read(value, &settings.signers)).collect();
+        let came: Vec<Content> = values.filter_map(|value| cookie::read(value, &settings.signers)).collect();
         let secure = settings.attributes.secure(headers);
-        Self(Arc::new(Inner { settings, secure, came, opened: OnceCell::new(), state: Mutex::default() }))
+        if !came.is_empty() {
+            settings.plain_http.cookie_came(secure);
+        }
+        let sign = if secure { plain_http::sign(headers) } else { None };
+        Self(Arc::new(Inner {
+            settings,
+            secure,
+            sign,
+            came,
+            opened: OnceCell::new(),
+            state: Mutex::default(),
+        }))
     }
 
     /// Finds the session that the request's cookie names, once it is as new as its client knows it. The extractor does
@@ -350,7 +364,11 @@ impl Session {
         second_copies(&written).await;
         let mut state = self.0.state.lock();
         hold::keep(settings, &mut state);
-        used.then(|| hold::set_cookie(settings, &mut state, self.0.secure))
+        let set_cookie = used.then(|| hold::set_cookie(settings, &mut state, self.0.secure));
+        if state.cookie == Outgoing::Set && matches!(set_cookie, Some(Some(_))) {
+            settings.plain_http.cookie_set(self.0.sign, &settings.attributes.name);
+        }
+        set_cookie
     }
 
     /// Takes back what the client is never told.
