@@ -30,6 +30,7 @@ assets! {
     "conflicts.js": "text/javascript; charset=utf-8",
     "dom.js": "text/javascript; charset=utf-8",
     "events.js": "text/javascript; charset=utf-8",
+    "find.js": "text/javascript; charset=utf-8",
     "figures.js": "text/javascript; charset=utf-8",
     "format.js": "text/javascript; charset=utf-8",
     "graph.js": "text/javascript; charset=utf-8",

@@ -299,8 +299,14 @@ fn is_same(_: &std::fs::Metadata, _: &std::fs::Metadata) -> bool {
     true
 }
 
+/// A new file is for its owner and group: names of members and what users do are not for everybody on the host. One that
+/// is there keeps its mode, which is its owner's decision.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+    options.open(path)
 }
 
 #[cfg(test)]
@@ -321,6 +327,28 @@ mod tests {
         assert_eq!(told, format!("{}\nnext\n", plain_note(3)));
         queue.push(&vec![b'x'; MOST_BYTES + 1]);
         assert_eq!(queue.lost.load(Ordering::Relaxed), 4, "bounded in bytes as well");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_is_not_for_everybody_and_one_that_is_there_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = std::env::temp_dir().join(format!("sessionmesh-modes-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (new, old) = (dir.join("new"), dir.join("old"));
+        std::fs::write(&old, "").unwrap();
+        std::fs::set_permissions(&old, PermissionsExt::from_mode(0o604)).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let lines = Lines::file(&new).unwrap();
+        Lines::file(&old).unwrap();
+        assert_eq!((mode(&new) & 0o137, mode(&old)), (0, 0o604), "{:o}", mode(&new));
+        // What is made after a rotation is alike.
+        std::fs::rename(&new, dir.join("new.1")).unwrap();
+        lines.reopen();
+        lines.clone().write_all(b"one\n").unwrap();
+        assert!(lines.flush_within(Duration::from_secs(60)));
+        assert_eq!(mode(&new) & 0o137, 0, "{:o}", mode(&new));
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) const PROBED: usize = 300;
 pub(super) const TOMBSTONES_AGE_MS: u64 = 10_000;
 /// Wrong tokens per second before the login form and the API refuse to look at more.
 pub(super) const WRONG_TOKENS_PER_SECOND: u64 = 10;
-/// Largest login form (bytes): a token.
+/// Largest body (bytes): a token, or what a session is found by.
 pub(super) const FORM_BYTES: usize = 4 * 1024;
 /// Shortest token (characters): 16 random hex digits are 64 bits, past guessing over a network.
 pub(super) const MIN_TOKEN_CHARS: usize = 16;

@@ -1,7 +1,7 @@
 //! The dashboard: the mesh, the split and the session, from any node, mounted in any axum service.
 //!
 //! There is no single truth in a mesh, so every answer says whose view it is. Reader's order: `config` (who may look),
-//! `routes` (every path), `parts/` (what is said, pure functions of one gathering), `sessions` and `inspect` (the
+//! `routes` (every path), `parts/` (what is said, pure functions of one gathering), `sessions`, `find` and `inspect` (the
 //! session inspector), `feed` (the task that notes what happens), `stream`, `snapshot`, `metrics/`, `guard` and `login`
 //! (who is let in), `page_files` and `crate::dashboard_page` (the page). docs/DASHBOARD.md is the manual, docs/openapi.json the contract.
 //!
@@ -20,6 +20,7 @@ mod answer;
 mod board;
 mod config;
 mod feed;
+mod find;
 mod guard;
 mod inspect;
 mod limits;

@@ -6,7 +6,7 @@ use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use super::inspect::is_set;
 use super::limits::{FORM_BYTES, PAGE};
 use super::parts::{NAMES, Past, part};
 use super::values::{Showing, event};
-use super::{guard, inspect, login, metrics, page_files, sessions, snapshot, stream};
+use super::{find, guard, inspect, login, metrics, page_files, sessions, snapshot, stream};
 use crate::dashboard_page::OPENAPI;
 
 /// The whole dashboard.
@@ -29,6 +29,7 @@ pub(super) fn router(board: Arc<Board>) -> Router {
         .route("/api/v1/conflicts", get(conflicts))
         .route("/api/v1/events", get(events))
         .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/sessions/find", post(find::find).layer(DefaultBodyLimit::max(FORM_BYTES)))
         .route("/api/v1/sessions/{hash}", get(inspect::show))
         .route("/api/v1/stream", get(stream::stream))
         .route("/api/v1/snapshot", get(snapshot::snapshot));

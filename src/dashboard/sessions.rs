@@ -86,7 +86,8 @@ async fn page(
     json!({ "prefix": prefix, "sessions": rows, "looked_at": looked_at, "next_after": next })
 }
 
-fn row(name: String, record: &Packed<'_>, wall_ms: u64) -> Value {
+/// One session as lists tell it.
+pub(super) fn row(name: String, record: &Packed<'_>, wall_ms: u64) -> Value {
     let dead = record.is_dead();
     let state = match () {
         () if dead => "ended",

@@ -12,6 +12,12 @@ fn round_trip(agent: &Agent) {
     assert!(id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
     let read = agent.read(&id);
     assert_eq!((read.status, &read.body["fields"]), (200, &fields));
+    let hash = |answer: &crate::common::Answer| {
+        let line = answer.head.lines().find_map(|line| line.strip_prefix("session-hash: "));
+        line.unwrap_or_else(|| panic!("{}", answer.head)).to_owned()
+    };
+    let named = hash(&read);
+    assert!(named.len() == 8 && named.bytes().all(|b| b.is_ascii_hexdigit()), "{named}");
     assert!(read.body["deadline_ms"].as_u64() > read.body["created_ms"].as_u64());
     assert!(read.head.contains("cache-control: no-store"), "{}", read.head);
 
@@ -27,6 +33,7 @@ fn round_trip(agent: &Agent) {
 
     let touched = agent.request("POST", "/v1/session/touch", &[("session-ticket", &id)], None);
     assert_eq!(touched.status, 200, "{touched:?}");
+    assert_eq!((hash(&touched), hash(&patched), hash(&same)), (named.clone(), named.clone(), named));
     assert_eq!(agent.end(&id).status, 200);
     let gone = agent.read(&id);
     assert_eq!((gone.status, &gone.body["error"]), (404, &json!("absent")));

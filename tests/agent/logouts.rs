@@ -117,6 +117,7 @@ fn no_ticket_is_in_any_log() {
     b.ready();
     a.linked_to(&[&b]);
     let visitor = a.create(&json!({ "cart": "tea" }));
+    let read = a.read(&visitor);
     let rotated = ticket(&a.request("POST", "/v1/session/rotate", &[("session-ticket", &visitor)], None));
     let ada = ticket(&login(&b, &rotated, "ada", 0));
     let never = "7c".repeat(32);
@@ -125,6 +126,10 @@ fn no_ticket_is_in_any_log() {
         a.patch(secret, &json!({ "set": { "n": 1 } }));
         a.end(secret);
     }
+    // What a session is called there instead, which its answers carry too.
+    let hash = read.head.lines().find_map(|line| line.strip_prefix("session-hash: ")).expect("the header");
+    let told = || a.child.printed(Stream::Err).contains(&format!("#{hash}"));
+    crate::common::eventually("the hash in the log", || told().then_some(()));
     for agent in [&a, &b] {
         let said = [Stream::Out, Stream::Err].map(|stream| agent.child.printed(stream)).concat();
         assert!(said.contains("TRACE") || said.contains("DEBUG"), "it is loud");

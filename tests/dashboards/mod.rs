@@ -1,6 +1,7 @@
 //! A dashboard called in its own process, without a socket: what a client gets for a request.
 
 mod contract;
+mod finding;
 mod inspector;
 mod links;
 mod metrics;

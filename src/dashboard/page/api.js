@@ -16,9 +16,21 @@ export class ApiError extends Error {
 export async function get(path, query = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
   const tail = given.length ? `?${new URLSearchParams(given)}` : "";
+  return answered(`${path}${tail}`, {});
+}
+
+/**
+ * The JSON that `api/v1/<path>` answers to a body: for what no address may hold.
+ * @param {string} path
+ * @param {object} body
+ */
+export const post = (path, body) =>
+  answered(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+async function answered(path, how) {
   let response;
   try {
-    response = await fetch(`api/v1/${path}${tail}`, { cache: "no-store" });
+    response = await fetch(`api/v1/${path}`, { cache: "no-store", ...how });
   } catch {
     throw new ApiError("the node does not answer", 0);
   }

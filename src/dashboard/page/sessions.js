@@ -1,8 +1,9 @@
-// The session inspector's way in: sessions held here, found by the first digits of their hash.
+// The session inspector's way in: sessions held here, found by the first digits of their hash, or by what a user has.
 
 import { get } from "./api.js";
 import { ago, now } from "./clock.js";
 import { el } from "./dom.js";
+import { finder } from "./find.js";
 import { bytes, clockTime, count } from "./format.js";
 import { inspector } from "./inspector.js";
 import { table } from "./table.js";
@@ -39,8 +40,15 @@ export function sessions(card) {
   const more = el("button", { type: "button", hidden: true }, "More");
   const said = el("span", { class: "quiet", role: "status" });
   const one = inspector();
-  card.append(el("p", { class: "quiet" }, "By the short hash that logs carry. The id itself is a bearer secret and is never told."),
-    form, one.node, rows.node, el("p", {}, more, " ", said));
+  const known = finder((found, what) => {
+    [list, next] = [found, null];
+    rows.update(list);
+    more.hidden = true;
+    said.textContent = what;
+    if (list.length === 1) location.hash = `#session/${list[0].hash}`;
+  });
+  card.append(el("p", { class: "quiet" }, "By the short hash that logs carry, or by what is known of it: that is sent once, hashed by the node, and told nowhere."),
+    form, known, one.node, rows.node, el("p", {}, more, " ", said));
   let [list, next, asked, looked_at] = [[], null, "", 0];
 
   const page = async () => {

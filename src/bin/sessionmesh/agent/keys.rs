@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -17,14 +16,13 @@ use serde_json::{Value, json};
 use sessionmesh::mesh::{BegunLogin, Opened, Standing, Ticket};
 use sessionmesh::{Error, Receipt, WriteError};
 
+use super::answer::{self, Answer};
 use super::app::{App, Shared};
 use super::body::{self, Ends, at_most};
 use super::error::Refusal;
 use super::limits::{GRACE_MS, MAX_GRACE_MS};
 use super::ticket::{For, named, named_or_none, open, opened};
 use super::untold::{New, Untold};
-
-type Answer = Result<(StatusCode, Json<Value>), Refusal>;
 
 /// The body of `POST /v1/session/rotate`; it may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -97,7 +95,8 @@ pub async fn rotate(State(app): State<Shared>, headers: HeaderMap, body: Body) -
     }
     let ended = app.sessions.end_keys(&new.id, &superseded, grace)?;
     let replicated = all_replicated(&[added, ended.clone()]).await && copied;
-    Ok((StatusCode::OK, Json(told(&app, &new, replicated, ended.deadline_ms()))))
+    let told = told(&app, &new, replicated, ended.deadline_ms());
+    answer::of(&app, &new.id, "rotated", StatusCode::OK, told)
 }
 
 /// `POST /v1/session/login`
@@ -127,9 +126,9 @@ pub async fn login(State(app): State<Shared>, headers: HeaderMap, body: Body) ->
     let replicated = all_replicated(&receipts).await;
     let deadline_ms = app.sessions.get(&begun.ticket.id).session().map(|session| session.deadline_ms());
     let deadline_ms = deadline_ms.unwrap_or_else(|| begun.receipt.deadline_ms());
-    let mut answer = told(&app, &begun.ticket, replicated, deadline_ms);
-    answer["carried"] = (known && begun.copied).into();
-    Ok((StatusCode::OK, Json(answer)))
+    let mut said = told(&app, &begun.ticket, replicated, deadline_ms);
+    said["carried"] = (known && begun.copied).into();
+    answer::of(&app, &begun.ticket.id, "logged in", StatusCode::OK, said)
 }
 
 /// The session that a log-in is made from, and whether all is known of it. A ticket that nobody here knows names nothing:

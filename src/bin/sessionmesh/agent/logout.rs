@@ -1,22 +1,20 @@
 //! Logging out: the session of a ticket, with those that it was logged in from and those that it went on as.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use sessionmesh::Receipt;
 use sessionmesh::mesh::{LoggedOut, Ticket};
 
-use super::app::Shared;
+use super::answer::{self, Answer};
+use super::app::{App, Shared};
 use super::body::{self, Naming};
 use super::error::Refusal;
 use super::keys::all_replicated;
 use super::ticket::{here, named, unsure};
-
-type Answer = Result<(StatusCode, Json<Value>), Refusal>;
 
 /// What `DELETE /v1/session` may be asked in its query.
 #[derive(Debug, Default, Deserialize)]
@@ -44,10 +42,10 @@ pub async fn end(
         LoggedOut::Unsure(why) if !ending.blind => return Err(unsure(&app, &ticket, why)),
         LoggedOut::Nobody | LoggedOut::Unsure(_) => (app.sessions.logout(&ticket.id)?, true),
     };
-    ended(&ticket, &receipts, blind).await
+    ended(&app, &ticket, &receipts, blind).await
 }
 
-async fn ended(ticket: &Ticket, receipts: &[Receipt], blind: bool) -> Answer {
+async fn ended(app: &App, ticket: &Ticket, receipts: &[Receipt], blind: bool) -> Answer {
     let replicated = all_replicated(receipts).await;
     let own = receipts.iter().find(|receipt| receipt.id() == ticket.id);
     let answer = json!({
@@ -56,5 +54,5 @@ async fn ended(ticket: &Ticket, receipts: &[Receipt], blind: bool) -> Answer {
         "blind": blind,
         "deadline_ms": own.map(Receipt::deadline_ms),
     });
-    Ok((StatusCode::OK, Json(answer)))
+    answer::of(app, &ticket.id, "ended", StatusCode::OK, answer)
 }

@@ -1,5 +1,6 @@
 //! `agent`: one node and its HTTP API, from the first line on stdout to the drain at the end.
 
+mod answer;
 mod api;
 mod app;
 mod body;

@@ -1,20 +1,18 @@
 //! The session endpoints. A write answers only once a second node holds it, or nobody else is there to hold it.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use sessionmesh::{AsJson, Error, Receipt, Session};
 
-use super::app::Shared;
+use super::answer::{self, Answer};
+use super::app::{App, Shared};
 use super::body::{self, Create, Naming, Patch, at_most};
 use super::error::{Refusal, found};
 use super::keys::told;
 use super::ticket::{For, named, open};
 use super::untold::{New, Untold};
-
-type Answer = Result<(StatusCode, Json<Value>), Refusal>;
 
 /// `POST /v1/sessions`
 pub async fn create(State(app): State<Shared>, headers: HeaderMap, body: Body) -> Answer {
@@ -32,7 +30,8 @@ pub async fn create(State(app): State<Shared>, headers: HeaderMap, body: Body) -
     let untold = Untold::new(&app.sessions, New::Session(ticket));
     let replicated = receipt.replicated().await;
     untold.told();
-    Ok((StatusCode::CREATED, Json(told(&app, &ticket, replicated, receipt.deadline_ms()))))
+    let told = told(&app, &ticket, replicated, receipt.deadline_ms());
+    answer::of(&app, &ticket.id, "created", StatusCode::CREATED, told)
 }
 
 /// `GET /v1/session`
@@ -40,7 +39,7 @@ pub async fn read(State(app): State<Shared>, headers: HeaderMap) -> Answer {
     let ticket = named(&headers, None, None)?;
     open(&app, &ticket, For::Reading).await?;
     let session = found(app.sessions.get(&ticket.id))?;
-    Ok((StatusCode::OK, Json(spelled_out(&session))))
+    answer::of(&app, &ticket.id, "read", StatusCode::OK, spelled_out(&session))
 }
 
 /// A field another program wrote in a form JSON does not have is named, and hides no other field.
@@ -100,7 +99,7 @@ pub async fn patch(State(app): State<Shared>, headers: HeaderMap, body: Body) ->
         }
         Ok::<(), Error>(())
     })?;
-    written(&receipt).await
+    written(&app, &receipt, "changed").await
 }
 
 /// `POST /v1/session/touch`
@@ -108,15 +107,15 @@ pub async fn touch(State(app): State<Shared>, headers: HeaderMap, body: Body) ->
     let named_in: Naming = body::json_or_nothing(&app, &headers, body).await?;
     let ticket = named(&headers, named_in.ticket.as_deref(), named_in.id.as_deref())?;
     open(&app, &ticket, For::Writing).await?;
-    written(&app.sessions.touch(&ticket.id)?).await
+    written(&app, &app.sessions.touch(&ticket.id)?, "touched").await
 }
 
-async fn written(receipt: &Receipt) -> Answer {
+async fn written(app: &App, receipt: &Receipt, done: &'static str) -> Answer {
     let replicated = receipt.replicated().await;
     let answer = json!({
         "replicated": replicated,
         "wrote": receipt.wrote(),
         "deadline_ms": receipt.deadline_ms(),
     });
-    Ok((StatusCode::OK, Json(answer)))
+    answer::of(app, &receipt.id(), done, StatusCode::OK, answer)
 }
