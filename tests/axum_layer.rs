@@ -3,11 +3,12 @@
 #[path = "axum_layer/kit.rs"]
 mod kit;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use kit::*;
+use parking_lot::Mutex;
 use sessionmesh::mesh::{CaughtUp, Seen};
 use sessionmesh::transport::Drill;
 use sessionmesh::web::axum::{Behind, SameSite, Secure, SessionLayer};
@@ -43,7 +44,7 @@ struct Kept(Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -60,7 +61,7 @@ async fn a_secure_cookie_that_plain_http_loses_is_told_with_its_remedy() {
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let _here = tracing::subscriber::set_default(subscriber);
     let told = || {
-        let all = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let all = String::from_utf8(kept.0.lock().clone()).unwrap();
         all.lines().filter(|line| line.contains("as Secure and none came back")).count()
     };
     let app = app(&mesh, |layer| layer);
@@ -73,7 +74,7 @@ async fn a_secure_cookie_that_plain_http_loses_is_told_with_its_remedy() {
     assert_eq!(told(), 0, "this machine has cookies that are not Secure");
     many(&app.host("shop.lan:3000")).await;
     assert_eq!(told(), 1, "once, not at each");
-    let all = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let all = String::from_utf8(kept.0.lock().clone()).unwrap();
     assert!(all.contains("X-Forwarded-Proto: https") && all.contains("with_secure(Secure::Never)"), "{all}");
     // Where they come back, browsers come by HTTPS, whatever the proxy says.
     let at_home = kit::app(&mesh, |layer| layer);
