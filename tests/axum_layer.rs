@@ -3,13 +3,13 @@
 #[path = "axum_layer/kit.rs"]
 mod kit;
 
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, VARY};
 use kit::*;
+use parking_lot::Mutex;
 use sessionmesh::mesh::{CaughtUp, Seen};
 use sessionmesh::transport::Drill;
 use sessionmesh::web::axum::{Behind, SameSite, Secure, SessionLayer};

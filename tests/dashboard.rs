@@ -133,9 +133,24 @@ async fn a_cut_its_heal_and_who_wrote_a_session_are_read_from_the_page() {
     let told = there.text("#session-fields").await;
     assert!(told.contains("\"west\"") && told.contains("\"east\""), "the value and what it beat: {told}");
     pictures(there, "session").await;
+    found_by_its_id(there, &site, id).await;
     quiet_and_at_home(&page, &site.origin(0));
     quiet_and_at_home(&far, &site.origin(2));
     browser.close().await;
+}
+
+/// Finds the session by what a browser has of it, which the page then holds no more.
+async fn found_by_its_id(page: &Page, site: &Site, id: SessionId) {
+    let name = site.meshes[0].sessions().log_name(&id);
+    page.eval("location.hash = '#sessions'").await;
+    page.until("it is closed", "document.querySelector('#session').hidden").await;
+    page.enter("#session-known", &id.to_text()).await;
+    let shown = format!("document.querySelector('#session[data-hash=\"{}\"]:not([hidden])')", &name[1..]);
+    page.until("the session of this id", &shown).await;
+    let held = page
+        .eval("document.querySelector('#session-known').value + location.href + document.body.textContent")
+        .await;
+    assert!(!held.to_string().contains(&id.to_text()), "the id is on the page");
 }
 
 /// Finds the session by its hash and reads who wrote its fields, here and on every peer.

@@ -13,7 +13,8 @@ use super::limits::{
     TOMBSTONES_AGE_MS,
 };
 use super::parts::{
-    ALIVE_FACT, NAMES, Past, UNLINKED_FACT, URL_FACT, alive_set, part, reading, told_unlinked, verdict,
+    ALIVE_FACT, NAMES, Past, UNLINKED_FACT, URL_FACT, alive_set, part, probed, reading, told_unlinked,
+    verdict,
 };
 use crate::core::membership::State;
 use crate::core::replica::ConflictEvent;
@@ -91,8 +92,7 @@ impl Feed {
             if memory.probed.len() == PROBED {
                 memory.probed.pop_front();
             }
-            let probes = seen.numbers.members;
-            memory.probed.push_back((probes.probes, probes.probes_escalated));
+            memory.probed.push_back(probed(&seen.numbers.members));
         }
         self.publish(board, &seen).await;
         self.sing(board);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::clocks::{Clocks, clocks};
 use super::links::Unlinked;
+use super::loss::share;
 use super::{Past, names, of_state, others, unanswered_seeds, unlinked};
 use crate::core::membership::State;
 use crate::core::replica::Serving;
@@ -17,13 +18,6 @@ const BACKLOG: u64 = 64;
 /// Known incarnations near the ceiling of 400.
 const MANY_INCARNATIONS: usize = 320;
 
-/// Probes without a direct answer, of a hundred, that are no chance any more: with 30 % of packets lost on one member's
-/// line it counts half of its own, and each of four others an eighth.
-const LOSSY_PERCENT: u64 = 5;
-/// And that users notice.
-const VERY_LOSSY_PERCENT: u64 = 20;
-/// Probes that a share is told of.
-const LEAST_PROBES: u64 = 60;
 /// Odd ones named in a title.
 const NAMED: usize = 4;
 
@@ -188,14 +182,15 @@ fn links(seen: &Gathered, _: &Past) -> Option<Finding> {
     })
 }
 
-fn loss(seen: &Gathered, past: &Past) -> Option<Finding> {
+fn loss(_: &Gathered, past: &Past) -> Option<Finding> {
     let (probes, unanswered) = past.probed?;
-    let percent = 100 * unanswered / probes.max(1);
-    let answering = of_state(seen, State::Suspect).is_empty();
-    (answering && probes >= LEAST_PROBES && percent >= LOSSY_PERCENT).then(|| Finding {
-        severity: if percent >= VERY_LOSSY_PERCENT { "warning" } else { "info" },
+    let (severity, percent) = share(probes, unanswered)?;
+    Some(Finding {
+        severity,
         title: "packets are lost".into(),
-        evidence: format!("{unanswered} of {probes} probes ({percent} %) had no direct answer in time"),
+        evidence: format!(
+            "{unanswered} of {probes} probes ({percent} %) had an answer only late, or by way of others"
+        ),
         advice: "Members that answer late or by way of others: loss on the line, or hosts without CPU. Compare this figure \
                  between nodes: it is highest next to the bad line.",
     })
@@ -422,22 +417,5 @@ mod tests {
         let (title, evidence, _) = found(&seen, clock_offset).expect("one is off");
         assert_eq!(title, "this node's clock is off");
         assert!(evidence.starts_with("this node is 30000 ms behind"), "{evidence}");
-    }
-
-    #[test]
-    fn loss_is_told_by_the_share_of_probes_without_an_answer() {
-        let seen = synthetic(5);
-        let told = |probed| {
-            let past = Past {
-                readings: Vec::new(),
-                due: Default::default(),
-                unreplicated: (0, 0),
-                probed,
-                values: false,
-            };
-            loss(&seen, &past).map(|f| f.severity)
-        };
-        let tried = [None, Some((300, 3)), Some((20, 10)), Some((300, 30)), Some((300, 150))].map(told);
-        assert_eq!(tried, [None, None, None, Some("info"), Some("warning")]);
     }
 }

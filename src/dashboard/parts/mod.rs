@@ -6,6 +6,7 @@ mod divergence;
 mod health;
 mod islands;
 mod links;
+mod loss;
 mod matrix;
 mod members;
 mod mesh;
@@ -22,6 +23,7 @@ use crate::mesh::observe::{Gathered, MemberView};
 pub(super) use clocks::off_majority_ms;
 pub(super) use islands::{alive_set, islands, known_islands};
 pub(super) use links::{told_unlinked, unlinked};
+pub(super) use loss::probed;
 pub(super) use mesh::verdict;
 pub(super) use traffic::reading;
 
