@@ -61,15 +61,24 @@ impl Words {
         }
     }
 
-    /// Looks at everybody while nothing is done to any of them: nobody who is honest is out of the mesh.
+    /// Looks at everybody while nothing is done to any of them: nobody who is honest stays out of the mesh. One that had no
+    /// second of the machine's time, and of whom a liar just then said that it has left, is back when it answers.
     pub fn look_at_honest(&mut self, fleet: &Fleet) {
-        for place in &fleet.places {
+        let now = Instant::now();
+        for (at, place) in fleet.places.iter().enumerate() {
             self.look_at_memory(&place.agent);
             let status = place.agent.status();
-            let members = status["members"].as_array().cloned().unwrap_or_default();
-            let of_us = |m: &&Value| fleet.places.iter().any(|p| m["node"] == p.name.as_str());
-            let gone = members.iter().filter(of_us).find(|m| m["state"] == "dead" || m["state"] == "left");
-            assert!(gone.is_none(), "{} says of an honest member: {gone:?}", place.name);
+            for (of, other) in fleet.places.iter().enumerate() {
+                let members = status["members"].as_array().into_iter().flatten();
+                let out = members.filter(|m| m["node"] == other.name.as_str() && m["state"] != "alive");
+                match out.filter(|m| m["state"] != "suspect").last() {
+                    Some(member) => {
+                        let since = *self.apart.entry((at, of)).or_insert(now);
+                        assert!(now - since < NOTICED, "{} says for long: {member}", place.name);
+                    }
+                    None => _ = self.apart.remove(&(at, of)),
+                }
+            }
             let (serving, why) = (&status["serving"], status["reason"].as_str().unwrap_or_default());
             // A machine that gives a process no second of its time is not the pests' doing, and it is said.
             let starved = serving == "fenced" && why.starts_with("frozen for ");
