@@ -33,7 +33,7 @@ pub(crate) use home::{StopOnDrop, start};
 #[cfg(feature = "dashboard")]
 pub(crate) use observe::{Flow, Note, NoteKind, Observed};
 pub(crate) use refusals::Refusal;
-pub(crate) use shared::{Answers, Asker, Command, MemberView, Numbers, Shared};
+pub(crate) use shared::{Answers, Asker, Command, MemberView, Numbers, SILENT, Shared};
 pub use shared::{ForgetError, Stopped};
 pub(crate) use timer::{until, within};
 pub(crate) use trace::Tracer;

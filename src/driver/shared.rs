@@ -275,10 +275,22 @@ pub(crate) struct Shared {
     pub backlog: AtomicU64,
 }
 
+/// What a node says whose task does not run.
+pub(crate) const SILENT: &str = "its task does not run: the process was frozen, or its runtime is not driven";
+
 impl Shared {
     /// Both clocks; the wall time is the believed one.
     pub fn now(&self) -> Now {
         self.replica.wall().believe(self.clock.now())
+    }
+
+    /// Whether the node serves, and why. What stood still is fenced before its own task has looked and told of it.
+    pub fn served(&self) -> (Serving, String) {
+        let serving = self.replica.serving(self.clock.now());
+        let (told, why) = &*self.serving.borrow();
+        // What was told last is no reason for what is so since.
+        let why = if serving == Serving::Fenced && *told != serving { SILENT } else { why };
+        (serving, why.to_owned())
     }
 
     /// Wakes the engine: local writes happened.

@@ -66,10 +66,8 @@ pub use view::{FieldError, Found, Session};
 pub use watch::{SessionEvent, Watch};
 
 use crate::core::replica::{Serving, WriteError};
+pub(crate) use crate::driver::SILENT;
 use crate::driver::{Command, ForgetError, Shared, StopOnDrop, Stopped};
-
-/// What a node says whose task does not run.
-pub(crate) const SILENT: &str = "its task does not run: the process was frozen, or its runtime is not driven";
 
 /// One node of a mesh. Cheap to clone; all clones are the same node. When the last handle (with every
 /// [`Sessions`] and [`Receipt`] made from it) is gone the node stops without a goodbye; [`Mesh::leave`] says one.
@@ -129,10 +127,7 @@ impl Mesh {
         if let Some(why) = self.shared.draining.borrow().clone() {
             return (false, why);
         }
-        let serving = self.shared.replica.serving(self.shared.clock.now());
-        let (told, why) = self.shared.serving.borrow().clone();
-        // What was told last is no reason for what is so since.
-        let why = if serving == Serving::Fenced && told != serving { SILENT.to_owned() } else { why };
+        let (serving, why) = self.shared.served();
         (serving == Serving::Ready, why)
     }
 

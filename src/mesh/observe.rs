@@ -95,6 +95,7 @@ impl Mesh {
         }
         let now = shared.now();
         let limits = shared.replica.limits();
+        let (serving, reason) = shared.served();
         Gathered {
             node: shared.node.clone(),
             cluster: shared.cluster.clone(),
@@ -103,8 +104,8 @@ impl Mesh {
             mono_ms: now.mono_ms,
             wall_minus_mono_ms: shared.told_offset.at(now),
             started_wall_ms: shared.started_wall_ms,
-            serving: shared.replica.serving(now),
-            reason: shared.serving.borrow().1.clone(),
+            serving,
+            reason,
             stopped: shared.stopped.borrow().clone(),
             members: shared.members.read().clone(),
             numbers: shared.stats.lock().clone(),

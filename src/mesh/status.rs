@@ -185,7 +185,7 @@ impl Status {
     pub(crate) fn of(shared: &Shared) -> Self {
         let (origin, addr) = *shared.life.read();
         let now_ms = shared.clock.now().mono_ms;
-        let serving = shared.replica.serving(shared.clock.now()).word();
+        let (serving, reason) = shared.served();
         let Numbers { node: stats, members, clock, penalty, network, discovery } =
             shared.stats.lock().clone();
         let seeds = discovery.seeds.iter().filter_map(|s| Some((s.seed.clone(), s.last_error.clone()?)));
@@ -242,8 +242,8 @@ impl Status {
             cluster: shared.cluster.clone(),
             origin: format!("{:032x}", origin.0),
             addr,
-            serving: serving.into(),
-            reason: shared.serving.borrow().1.clone(),
+            serving: serving.word().into(),
+            reason,
             clock: ClockInfo::from(clock),
             members: shared.members.read().iter().map(MemberInfo::from).collect(),
             numbers: numbers.into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),

@@ -70,8 +70,8 @@ impl Words {
             let status = place.agent.status();
             for (of, other) in fleet.places.iter().enumerate() {
                 let members = status["members"].as_array().into_iter().flatten();
-                let out = members.filter(|m| m["node"] == other.name.as_str() && m["state"] != "alive");
-                match out.filter(|m| m["state"] != "suspect").last() {
+                let mut out = members.filter(|m| m["node"] == other.name.as_str() && m["state"] != "alive");
+                match out.rfind(|m| m["state"] != "suspect") {
                     Some(member) => {
                         let since = *self.apart.entry((at, of)).or_insert(now);
                         assert!(now - since < NOTICED, "{} says for long: {member}", place.name);
@@ -81,7 +81,8 @@ impl Words {
             }
             let (serving, why) = (&status["serving"], status["reason"].as_str().unwrap_or_default());
             // A machine that gives a process no second of its time is not the pests' doing, and it is said.
-            let starved = serving == "fenced" && why.starts_with("frozen for ");
+            let starved = serving == "fenced"
+                && (why.starts_with("frozen for ") || why.starts_with("its task does not run"));
             self.starved += u64::from(starved);
             assert!(starved || serving == "ready", "{}: {serving}: {why}", place.name);
         }

@@ -44,7 +44,7 @@ impl Detector {
 
     /// A member that is said to have left does not answer.
     pub(super) fn left_by_hearsay(&mut self, now_ms: u64, origin: Origin) {
-        self.enter(now_ms, origin, State::Left, Why::Goodbye);
+        self.enter(now_ms, origin, State::Left, Why::Hearsay);
         if let Some(member) = self.members.get_mut(&origin) {
             member.by_hearsay = true;
         }

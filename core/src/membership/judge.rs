@@ -110,10 +110,8 @@ impl Detector {
     /// A life is over for good.
     pub(super) fn over(&mut self, now_ms: u64, origin: Origin, why: Why) {
         let Some(member) = self.members.get_mut(&origin) else { return };
-        if member.state != State::Left {
+        if member.state != State::Left || member.by_hearsay {
             self.enter(now_ms, origin, State::Left, why);
-        } else {
-            member.by_hearsay = false;
         }
     }
 

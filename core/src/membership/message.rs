@@ -95,6 +95,16 @@ pub enum Message {
     },
 }
 
+impl Message {
+    /// Whether a packet of this member says that it leaves.
+    pub fn says_goodbye(&self, from: Origin) -> bool {
+        let (Self::Ping { rumours, .. } | Self::Ack { rumours, .. } | Self::Gossip { rumours }) = self else {
+            return false;
+        };
+        rumours.iter().any(|r| matches!(r, Rumour::Left { subject, .. } if *subject == from))
+    }
+}
+
 /// News about a member. Made by one node, passed on unchanged by the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rumour {

@@ -337,7 +337,8 @@ impl Detector {
             _ => None,
         };
         self.heard(now_ms, from, pulse, asked_ms);
-        if let Some(asked_ms) = asked_ms {
+        // Who is leaving says so in the same packet: it is not back for the blink of an eye before.
+        if let Some(asked_ms) = asked_ms.filter(|_| !message.says_goodbye(from)) {
             self.answered_for_itself(now_ms, from, pulse, asked_ms);
         }
         match message {

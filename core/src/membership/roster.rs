@@ -59,6 +59,8 @@ pub enum Why {
     Silent(u64),
     /// It said goodbye.
     Goodbye,
+    /// Another says that it has left, and it does not answer. Should it, it is back.
+    Hearsay,
     /// Its name has begun another life.
     Superseded,
 }
@@ -76,6 +78,7 @@ impl fmt::Display for Why {
                 write!(f, "no probe was answered, and nothing it produced was heard of for {ms} ms")
             }
             Self::Goodbye => f.write_str("it said goodbye"),
+            Self::Hearsay => f.write_str("others say that it left, and it does not answer"),
             Self::Superseded => f.write_str("its name has begun another life"),
         }
     }

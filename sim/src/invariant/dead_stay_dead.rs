@@ -27,8 +27,9 @@ impl Invariant for DeadStayDead {
         let key = (at, change.member);
         match change.state {
             State::Dead => _ = self.over.insert(key, (change.incarnation, false)),
-            // The process that took its name may be gone, and the first still be there.
-            State::Left if change.why == Why::Superseded => _ = self.over.remove(&key),
+            // The process that took its name may be gone, and the first still be there; and what others say of it is true
+            // only while it is silent.
+            State::Left if matches!(change.why, Why::Superseded | Why::Hearsay) => _ = self.over.remove(&key),
             State::Left => _ = self.over.insert(key, (change.incarnation, true)),
             State::Alive | State::Suspect => {
                 if let Some((before, left)) = self.over.remove(&key) {

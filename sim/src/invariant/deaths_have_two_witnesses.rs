@@ -30,12 +30,16 @@ pub struct DeathsHaveTwoWitnesses {
     ended: BTreeMap<Origin, u64>,
     /// Since when and until when (virtual ms) each node stands still, or stood last.
     still: BTreeMap<usize, (u64, u64)>,
+    /// Since when and until when (virtual ms) each machine was suspended last: its node's clock stood still as well.
+    asleep: BTreeMap<usize, (u64, u64)>,
 }
 
 impl DeathsHaveTwoWitnesses {
     fn died(&self, look: &Look<'_>, at: usize, member: Origin, silent_ms: u64, verdict: &mut Verdict) {
         let now_ms = look.world.time_ms;
-        let began_ms = now_ms.saturating_sub(silent_ms + SLACK_MS);
+        let awake_ms = now_ms.saturating_sub(silent_ms + SLACK_MS);
+        let slept = self.asleep.get(&at).filter(|(_, until_ms)| awake_ms < *until_ms);
+        let began_ms = awake_ms.saturating_sub(slept.map_or(0, |(since_ms, until_ms)| until_ms - since_ms));
         let Some(witness) = look.world.nodes[at].as_ref().map(|n| &n.witness) else { return };
         let asked_ms = witness.asked_ms.get(&member).copied().unwrap_or(0);
         let own = self.suspicions.get(&(at, member)).is_none_or(|s| s.1);
@@ -91,6 +95,9 @@ impl Invariant for DeathsHaveTwoWitnesses {
             Seen::Still { at, how: "freeze", until_ms } => {
                 let since_ms = self.still.get(at).filter(|s| s.1 >= now_ms).map_or(now_ms, |s| s.0);
                 self.still.insert(*at, (since_ms, *until_ms));
+            }
+            Seen::Still { at, how: "suspend", until_ms } => {
+                self.asleep.insert(*at, (now_ms, *until_ms));
             }
             Seen::Still { at, how: "thaw", until_ms } => {
                 self.still.entry(*at).and_modify(|s| s.1 = *until_ms);

@@ -42,7 +42,7 @@ fn a_goodbye_that_others_tell_is_believed_of_whoever_does_not_answer() {
     net.crash(S);
     net.tell(B, A, goodbye(S));
     net.until(SECOND_MS, "gone", |n| n.state(A, S) == State::Left);
-    assert_eq!((net.story(A, S), net.why(A, S)), (vec![State::Left], Why::Goodbye));
+    assert_eq!((net.story(A, S), net.why(A, S)), (vec![State::Left], Why::Hearsay));
 }
 
 /// Cut off, said to have left by a liar, and back: it is asked, and answers.
@@ -60,6 +60,22 @@ fn who_left_by_anothers_word_is_back_when_it_answers() {
         net.input(A, Input::LinkUp(origin(S)));
         net.until(SECOND_MS, "back", |n| n.state(A, S) == State::Alive);
     }
+}
+
+/// Left by another's word, and leaving indeed: it is not back for the answer that says so.
+#[test]
+fn who_leaves_by_its_own_word_is_not_back_in_between() {
+    let mut net = Net::of(3, 58);
+    let leaver = 2;
+    net.isolate(leaver);
+    net.tell(B, A, goodbye(leaver));
+    net.until(10 * SECOND_MS, "gone", |n| n.state(A, leaver) == State::Left);
+    net.changes.clear();
+    net.input(leaver, Input::Leave);
+    net.heal();
+    net.input(A, Input::LinkUp(origin(leaver)));
+    net.until(10 * SECOND_MS, "by its own word", |n| n.why(A, leaver) == Why::Goodbye);
+    assert_eq!(net.story(A, leaver), [State::Left]);
 }
 
 /// A member that is leaving answers pings for some seconds. It says that it leaves.

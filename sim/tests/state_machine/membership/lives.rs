@@ -15,7 +15,9 @@ fn a_goodbye_spreads_within_a_second_and_is_final() {
     net.input(S, Input::Leave);
     net.crash(S);
     net.run(SECOND_MS);
-    assert!(others.iter().all(|&at| (net.state(at, S), net.why(at, S)) == (State::Left, Why::Goodbye)));
+    assert!(net.all(&others, S, State::Left));
+    assert!(others.iter().all(|&at| matches!(net.why(at, S), Why::Goodbye | Why::Hearsay)));
+    assert!(others.iter().any(|&at| net.why(at, S) == Why::Goodbye), "those whom it told itself");
     let pulse = net.pulse_of(S, 5);
     net.forge(S, A, pulse, Message::Gossip { rumours: vec![] });
     net.tell(B, A, Rumour::Alive { subject: origin(S), pulse });
