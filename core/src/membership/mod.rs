@@ -475,7 +475,7 @@ impl Detector {
             // Of the dead the others may still have to hear.
             self.rumours.forget_suspicions(origin);
         }
-        if before == State::Dead && state != State::Dead {
+        if state != State::Dead {
             self.dead.remove(&origin);
         }
         match state {

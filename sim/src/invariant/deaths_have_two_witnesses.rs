@@ -48,8 +48,9 @@ impl DeathsHaveTwoWitnesses {
             format!("declares {member} dead, asked last at {asked_ms} ms and suspected since {began_ms} ms")
         });
         let heard_ms = witness.heard_ms.get(&member).copied().unwrap_or(0);
-        verdict.case(heard_ms <= began_ms + 2 * SLACK_MS, at, None, || {
-            format!("declares {member} dead, suspected since {began_ms} ms and heard from at {heard_ms} ms")
+        // While its machine slept nothing was heard.
+        verdict.case(heard_ms <= awake_ms + 2 * SLACK_MS, at, None, || {
+            format!("declares {member} dead, suspected since {awake_ms} ms and heard from at {heard_ms} ms")
         });
         let (since_ms, until_ms) = self.still.get(&at).copied().unwrap_or_default();
         let thawed = until_ms >= since_ms + STOOD_STILL_MS && now_ms >= until_ms;

@@ -78,6 +78,18 @@ fn who_leaves_by_its_own_word_is_not_back_in_between() {
     assert_eq!(net.story(A, leaver), [State::Left]);
 }
 
+/// Both have been told that the other left, while they could not hear each other.
+#[test]
+fn two_that_take_each_other_for_gone_find_each_other() {
+    let mut net = Net::of(6, 59);
+    net.cut(|from, to| [A, S].contains(&from) || [A, S].contains(&to));
+    net.tell(B, A, goodbye(S));
+    net.tell(B, S, goodbye(A));
+    net.until(10 * SECOND_MS, "gone", |n| n.state(A, S) == State::Left && n.state(S, A) == State::Left);
+    net.heal();
+    net.until(60 * SECOND_MS, "back", |n| n.state(A, S) == State::Alive && n.state(S, A) == State::Alive);
+}
+
 /// A member that is leaving answers pings for some seconds. It says that it leaves.
 #[test]
 fn who_leaves_says_so_in_its_answers() {
