@@ -7,13 +7,13 @@
 
 use super::Error;
 use super::edit::Fields;
-use super::logout::Relatives;
+use super::logout::{Relatives, own_family};
 use super::receipt::Receipt;
 use super::sessions::Sessions;
 use super::version::{Version, Versioned};
 use super::view::Session;
 use crate::core::session::{
-    LINEAGE_KEY, LOGIN_ID_KEY, Lineage, Login, LoginId, PRINCIPAL_KEY, SessionId, family, family_of_change,
+    LINEAGE_KEY, LOGIN_ID_KEY, Lineage, LoginId, PRINCIPAL_KEY, SessionId, family, family_of_change,
     rotations,
 };
 
@@ -67,9 +67,7 @@ impl Sessions {
         let mut relatives = self.relatives(id, &Lineage::default());
         relatives.sessions.remove(id);
         // A tab that logged in under the old id, and another that does so now and gets a new one.
-        let own = self.record(id, |record| {
-            record.login_bytes().and_then(Login::parse).map(|login| family(*id, login.principal))
-        });
+        let own = self.record(id, |record| own_family(*id, record));
         let own = own.flatten().filter(|own| relatives.families.remove(own));
         let shared = self.running()?;
         let (written, taken) =

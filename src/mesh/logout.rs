@@ -7,7 +7,7 @@ use super::receipt::Receipt;
 use super::sessions::Sessions;
 use crate::core::membership::State;
 use crate::core::replica::Happened;
-use crate::core::session::{Keys, Lineage, Login, SessionId, family, rotations, successors};
+use crate::core::session::{Keys, Lineage, Login, Packed, SessionId, family, rotations, successors};
 
 /// Records that one logout looks at: more than honest log-ins make of one session.
 const MAX_RELATIVES: usize = 256;
@@ -19,6 +19,11 @@ pub(crate) struct Relatives {
     pub sessions: BTreeSet<SessionId>,
     /// Families.
     pub families: BTreeSet<SessionId>,
+}
+
+/// The family of what its user's log-ins make of a session.
+pub(super) fn own_family(id: SessionId, record: &Packed<'_>) -> Option<SessionId> {
+    record.login_bytes().and_then(Login::parse).map(|login| family(id, login.principal))
 }
 
 impl Sessions {
@@ -74,9 +79,7 @@ impl Sessions {
             out.sessions.insert(id);
             let look = self.record(&id, |record| {
                 // What the same principal's log-ins have made of it elsewhere meanwhile.
-                let own =
-                    record.login_bytes().and_then(Login::parse).map(|login| family(id, login.principal));
-                (Lineage::of(record).unwrap_or_default(), own, successors(record))
+                (Lineage::of(record).unwrap_or_default(), own_family(id, record), successors(record))
             });
             let (lineage, own, successors) = look.unwrap_or_default();
             out.families.extend(lineage.families.into_iter().chain(own));

@@ -48,9 +48,7 @@ impl Detector {
         if let Some(member) = self.members.get_mut(&origin) {
             member.by_hearsay = true;
             // Asked now and then, as the dead are: of two that take each other for gone neither would speak first.
-            if self.dead.is_empty() {
-                self.next_dead_ms = now_ms + self.config.dead_probe_ms;
-            }
+            self.first_of_the_dead(now_ms);
             self.dead.insert(origin);
         }
     }

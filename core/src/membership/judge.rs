@@ -101,9 +101,7 @@ impl Detector {
         if let Some(member) = self.members.get_mut(&origin) {
             member.flap.died(now_ms, half_life_ms, limit_milli);
         }
-        if self.dead.is_empty() {
-            self.next_dead_ms = now_ms + self.config.dead_probe_ms;
-        }
+        self.first_of_the_dead(now_ms);
         self.enter(now_ms, origin, State::Dead, Why::Silent(silent_ms));
     }
 

@@ -135,8 +135,7 @@ impl Detector {
         if self.members.get(&to).is_some_and(|m| !m.state.is_living()) {
             // Its answer shows what it says of itself, whatever others told.
             let sent = self.sent(now_ms, to, seq, false);
-            self.late.push(sent);
-            self.late.drain(..self.late.len().saturating_sub(LATE_PINGS));
+            self.await_late(sent);
         }
         self.ping(now_ms, to, seq, false);
     }
@@ -261,9 +260,21 @@ impl Detector {
     fn measure_again(&mut self, now_ms: u64, of: Origin) {
         let seq = self.fresh_seq();
         let sent = self.sent(now_ms, of, seq, true);
+        self.await_late(sent);
+        self.ping(now_ms, of, seq, false);
+    }
+
+    /// Remembers a ping that no probe waits for, so that its answer is learnt from.
+    fn await_late(&mut self, sent: Sent) {
         self.late.push(sent);
         self.late.drain(..self.late.len().saturating_sub(LATE_PINGS));
-        self.ping(now_ms, of, seq, false);
+    }
+
+    /// A member is about to be one of those who are asked now and then: when, if it is the first.
+    pub(super) fn first_of_the_dead(&mut self, now_ms: u64) {
+        if self.dead.is_empty() {
+            self.next_dead_ms = now_ms + self.config.dead_probe_ms;
+        }
     }
 
     /// Asks those who were slow and have answered quickly whether they are quick again: probes alone would take minutes in

@@ -63,7 +63,7 @@ pub(in crate::dashboard) fn told_unlinked(seen: &Gathered) -> String {
 
 /// Enough of a life to tell it from others.
 fn short(origin: Origin) -> String {
-    origin.to_string().chars().take(8).collect()
+    origin.to_string()
 }
 
 #[cfg(test)]
