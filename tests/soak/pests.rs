@@ -247,11 +247,16 @@ fn item(partition: u16) -> SyncItem {
     SyncItem { partition, nonce: (1, 1), base: vec![], force: vec![], have: 0 }
 }
 
-/// A frame that no honest member sends.
+/// A frame that no honest member sends: noise, or a message without its end, which every version takes for broken.
 fn break_a_rule(transport: &Transport, to: Origin, rng: &mut StdRng) {
+    let whole = encode(WIRE_NEWEST, &Message::AuditDiff { request: 0, partitions: vec![0, 1, 2, 3] });
     let noise: Vec<u8> = (0..rng.random_range(0..600)).map(|_| rng.random()).collect();
+    let frame = match rng.random_bool(0.5) {
+        true => whole[..whole.len() - 1].to_vec(),
+        false => [&[WIRE_NEWEST as u8][..], &noise].concat(),
+    };
     // A link that is gone meanwhile loses it.
-    let _ = transport.send(to, Class::Control, Bytes::from([&[WIRE_NEWEST as u8][..], &noise].concat()));
+    let _ = transport.send(to, Class::Control, Bytes::from(frame));
 }
 
 /// A lie nobody asked for.

@@ -93,7 +93,7 @@ impl World {
         let origin = self.origin(at);
         self.drop_link(at, change.member);
         if self.at_origin(change.member) == Some(about) && !self.net.cuts.contains(&(at, about)) {
-            self.schedule(1, Event::Closed { to: about, peer: origin });
+            self.tell_closed(about, origin);
         }
         self.schedule(REDIAL_MS, Event::LinkCheck(at, about));
     }

@@ -32,8 +32,7 @@ impl World {
         if let Some(other) = other {
             let origin = self.origin(at);
             if self.board.is_some() {
-                // It hears so when it can: a frozen process does not.
-                self.schedule(1, Event::Closed { to: other, peer: origin });
+                self.tell_closed(other, origin);
             } else {
                 self.drop_link(other, origin);
             }
@@ -41,9 +40,25 @@ impl World {
         }
     }
 
+    /// Tells the other end of a link that it is closed. It hears so when it can: a frozen process does not, and a slow one
+    /// may have dialled again by then.
+    pub(super) fn tell_closed(&mut self, to: usize, peer: Origin) {
+        if let Some(&connection) = self.connections.get(&(to, peer)) {
+            self.schedule(1, Event::Closed { to, peer, connection });
+        }
+    }
+
+    /// An end hears that a connection was closed. One that has made another since has nothing to close.
+    pub(super) fn hears_closed(&mut self, to: usize, peer: Origin, connection: u64) {
+        if self.connections.get(&(to, peer)) == Some(&connection) {
+            self.drop_link(to, peer);
+        }
+    }
+
     pub(super) fn drop_link(&mut self, at: usize, peer: Origin) {
         let Some(node) = self.nodes[at].as_mut() else { return };
         if node.links.remove(&peer) {
+            self.connections.remove(&(at, peer));
             node.adopted.retain(|(holder, _), _| *holder != peer);
             self.see(Seen::Link { at, peer, up: false });
             self.input(at, Input::LinkDown { peer });
@@ -142,11 +157,11 @@ impl World {
             if !self.reachable(x, y) {
                 self.drop_link(x, origin);
             } else if self.acquainted(x, y) {
-                let up = self.nodes[x].as_ref().is_some_and(|n| n.links.contains(&origin));
+                let up = self.has_link(x, y);
                 if !self.clocks_agree(x, y) {
                     self.tell_refused(x, y);
                 } else if !up && self.both_go_on(x, y) {
-                    self.raise_link(x, y, origin);
+                    self.connect(x, y);
                 }
             }
             if self.board.is_none() {
@@ -169,9 +184,24 @@ impl World {
         }
     }
 
+    /// A new connection, in the place of what the other end may still hold of the old one.
+    fn connect(&mut self, x: usize, y: usize) {
+        let (of_x, of_y) = (self.origin(x), self.origin(y));
+        self.drop_link(y, of_x);
+        self.raise_link(x, y, of_y);
+        self.raise_link(y, x, of_x);
+    }
+
+    fn has_link(&self, at: usize, other: usize) -> bool {
+        let origin = self.origin(other);
+        self.nodes[at].as_ref().is_some_and(|n| n.links.contains(&origin))
+    }
+
     fn raise_link(&mut self, x: usize, y: usize, origin: Origin) {
         let version = self.version(x).min(self.version(y));
         if self.nodes[x].as_mut().is_some_and(|n| n.links.insert(origin)) {
+            self.next_connection += 1;
+            self.connections.insert((x, origin), self.next_connection);
             self.see(Seen::Link { at: x, peer: origin, up: true });
             self.input(x, Input::LinkUp { peer: origin, version });
             self.end_superseded(x);

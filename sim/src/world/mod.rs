@@ -64,10 +64,11 @@ enum Event {
         sent_ms: u64,
         bytes: Vec<u8>,
     },
-    /// The other end has closed the link.
+    /// The other end has closed this connection.
     Closed {
         to: usize,
         peer: Origin,
+        connection: u64,
     },
     Wake(usize),
     BoardWake(u64),
@@ -131,6 +132,9 @@ pub struct World {
     places: BTreeMap<Origin, usize>,
     /// When who dials whom again after a refusal (virtual ms).
     redials_ms: BTreeMap<(usize, usize), u64>,
+    /// The connection that a process holds to a life: a close that arrives late is of an older one.
+    connections: BTreeMap<(usize, Origin), u64>,
+    next_connection: u64,
     flaps: BTreeMap<u64, faults::Flap>,
     next_flap: u64,
     /// Pairs whose handshake was refused, and that dial again.
@@ -203,6 +207,8 @@ impl World {
             asking: BTreeMap::new(),
             places: BTreeMap::new(),
             redials_ms: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            next_connection: 0,
             flaps: BTreeMap::new(),
             next_flap: 0,
             refused: BTreeSet::new(),
@@ -494,7 +500,7 @@ impl World {
             Event::Datagram { from_origin, to, to_origin, id, sent_ms, bytes } => {
                 self.caught(from_origin, (to, to_origin), id, sent_ms, &bytes);
             }
-            Event::Closed { to, peer } => self.drop_link(to, peer),
+            Event::Closed { to, peer, connection } => self.hears_closed(to, peer, connection),
             Event::Gossip { from, to, id, packet } => {
                 self.cause = id;
                 self.gossip_arrives(from, to, packet);
