@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -29,7 +30,8 @@ struct Account {
     id: String,
     /// By the agent whose users write it.
     fields: BTreeMap<usize, Written>,
-    ended: bool,
+    /// Where its logout was acknowledged, and when.
+    ended: Option<(usize, Instant)>,
     /// A logout was tried and not acknowledged: either may be.
     unsure: bool,
 }
@@ -53,9 +55,20 @@ impl fmt::Display for Users {
     }
 }
 
+/// In a calm mesh everything is heard everywhere in this time, on a machine that has other things to do.
+const HEARD_EVERYWHERE: Duration = Duration::from_secs(10);
+
 /// Whether an agent has had time to hear everything.
 fn is_calm(fleet: &Fleet, at: usize) -> bool {
-    fleet.calm_for().as_secs() >= 10 && fleet.places[at].started.elapsed().as_secs() >= 10
+    fleet.calm_for() >= HEARD_EVERYWHERE && fleet.places[at].started.elapsed() >= HEARD_EVERYWHERE
+}
+
+impl Account {
+    /// Whether an agent must know of the logout: the one that acknowledged it at once, the others once it could reach them.
+    fn must_be_over(&self, fleet: &Fleet, at: usize) -> bool {
+        let told = self.ended.is_some_and(|(by, when)| by == at || when.elapsed() >= HEARD_EVERYWHERE);
+        told && is_calm(fleet, at)
+    }
 }
 
 impl Users {
@@ -65,7 +78,7 @@ impl Users {
         if !fleet.awake(at) {
             return;
         }
-        let open = self.accounts.iter().filter(|a| !a.ended).count();
+        let open = self.accounts.iter().filter(|a| a.ended.is_none()).count();
         if open < 5 || open < MOST && rng.random_bool(0.1) {
             return self.log_in(fleet, at);
         }
@@ -89,7 +102,7 @@ impl Users {
         // A session with one copy may go with its agent: that is said, and nobody was promised more.
         if answer.status == 201 && answer.body["replicated"] == true {
             let id = answer.body["ticket"].as_str().expect("a ticket").to_owned();
-            self.accounts.push(Account { id, fields: BTreeMap::new(), ended: false, unsure: false });
+            self.accounts.push(Account { id, fields: BTreeMap::new(), ended: None, unsure: false });
         }
     }
 
@@ -104,9 +117,10 @@ impl Users {
         if answer.status != 200 {
             return;
         }
-        if account.ended {
+        if account.ended.is_some() {
             // Across a cut nobody can know; once it has been calm everybody does.
-            assert!(!is_calm(fleet, at), "n{at} takes a write to a session that was logged out: {answer:?}");
+            let over = account.must_be_over(fleet, at);
+            assert!(!over, "n{at} takes a write to a session that was logged out: {answer:?}");
             return;
         }
         self.acknowledged += 1;
@@ -121,8 +135,10 @@ impl Users {
         let answer = fleet.places[at].agent.end(&account.id);
         let done = answer.status == 200 || answer.status == 204;
         // With one copy it is as lost as any write if its agent is killed; a kill waits for calm.
-        account.ended |= done && answer.body["replicated"] != false;
-        account.unsure |= !account.ended && answer.status != 404;
+        if done && answer.body["replicated"] != false {
+            account.ended.get_or_insert_with(|| (at, Instant::now()));
+        }
+        account.unsure |= account.ended.is_none() && answer.status != 404;
         self.logouts += u64::from(done);
     }
 
@@ -131,8 +147,9 @@ impl Users {
         let account = &self.accounts[which];
         let answer = fleet.places[at].agent.read(&account.id);
         let calm = is_calm(fleet, at);
-        if account.ended {
-            assert!(!calm || answer.status != 200, "n{at} shows a session that was logged out: {answer:?}");
+        if account.ended.is_some() {
+            let over = account.must_be_over(fleet, at);
+            assert!(!over || answer.status != 200, "n{at} shows a session that was logged out: {answer:?}");
         } else if calm && !account.unsure {
             assert_ne!(answer.status, 404, "n{at}, calm for ten seconds, has not got {which}: {answer:?}");
         }
@@ -144,7 +161,7 @@ impl Users {
             for place in &fleet.places {
                 let answer = place.agent.read(&account.id);
                 let name = &place.name;
-                if account.ended {
+                if account.ended.is_some() {
                     assert_eq!(answer.status, 404, "{name} shows session {which}, logged out: {answer:?}");
                     continue;
                 }
