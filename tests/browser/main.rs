@@ -3,7 +3,7 @@
 #[path = "../web/kit.rs"]
 mod kit;
 #[path = "../meshes/mod.rs"]
-pub mod meshes;
+mod meshes;
 
 #[cfg(target_os = "linux")]
 mod dashboard;

@@ -25,39 +25,39 @@ use tower::ServiceExt;
 use crate::meshes::{CEILING, within};
 
 /// An answer, whole.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
     }
 }
 
 /// A `GET` from this machine, by a loopback name.
-pub fn request(path: &str) -> Request<Body> {
+fn request(path: &str) -> Request<Body> {
     let mut request =
         Request::builder().uri(path).header(header::HOST, "127.0.0.1:8080").body(Body::empty()).unwrap();
     request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 50_000))));
     request
 }
 
-pub async fn send(router: &Router, request: Request<Body>) -> Answer {
+async fn send(router: &Router, request: Request<Body>) -> Answer {
     let response = router.clone().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     let bytes = within("an answer", to_bytes(body, usize::MAX)).await.unwrap();
     Answer { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
 }
 
-pub async fn get(router: &Router, path: &str) -> Answer {
+async fn get(router: &Router, path: &str) -> Answer {
     send(router, request(path)).await
 }
 
 /// Asks until the answer is what is waited for.
-pub async fn until(router: &Router, path: &str, what: &str, enough: impl Fn(&Value) -> bool) -> Value {
+async fn until(router: &Router, path: &str, what: &str, enough: impl Fn(&Value) -> bool) -> Value {
     let asked = async {
         loop {
             let answer = get(router, path).await;
@@ -72,11 +72,11 @@ pub async fn until(router: &Router, path: &str, what: &str, enough: impl Fn(&Val
     within(what, asked).await
 }
 
-pub fn lasting() -> Expiry {
+fn lasting() -> Expiry {
     Expiry::sliding(CEILING * 10)
 }
 
 /// A dashboard that shows values to this machine.
-pub fn open(mesh: &Mesh) -> Router {
+fn open(mesh: &Mesh) -> Router {
     mesh.dashboard(DashboardConfig::loopback().with_values())
 }

@@ -3,7 +3,7 @@
 // Each test uses its own part of this.
 #![allow(dead_code, unused_imports)]
 
-pub use crate::meshes;
+use crate::meshes;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};

@@ -2,7 +2,7 @@
 //! and requests against small models of what they may see.
 
 #[path = "../meshes/mod.rs"]
-pub mod meshes;
+mod meshes;
 
 mod actix;
 mod axum_layer;

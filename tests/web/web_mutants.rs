@@ -1,4 +1,5 @@
 //! The random browsers find each seeded bug of the web's: only in a build with `--cfg sessionmesh_mutants`.
+
 #![cfg(sessionmesh_mutants)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

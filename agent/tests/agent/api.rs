@@ -12,7 +12,7 @@ fn round_trip(agent: &Agent) {
     assert!(id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
     let read = agent.read(&id);
     assert_eq!((read.status, &read.body["fields"]), (200, &fields));
-    let hash = |answer: &crate::sessionmesh_testkit::Answer| {
+    let hash = |answer: &sessionmesh_testkit::Answer| {
         let line = answer.head.lines().find_map(|line| line.strip_prefix("session-hash: "));
         line.unwrap_or_else(|| panic!("{}", answer.head)).to_owned()
     };

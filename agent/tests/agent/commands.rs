@@ -115,7 +115,7 @@ fn status_is_a_table_or_json_and_says_by_its_exit_code_whether_all_is_well() {
     let agent = Agent::start("a", &[]);
     agent.ready();
     agent.create(&json!({ "user": "ada" }));
-    let crate::common::Target::Tcp(addr) = agent.http else { panic!("started on TCP") };
+    let sessionmesh_testkit::Target::Tcp(addr) = agent.http else { panic!("started on TCP") };
     let addr = addr.to_string();
     let (code, out, err) = run(&["status", "--http", &addr], &[]);
     assert_eq!(code, 0, "{err}");
@@ -125,7 +125,7 @@ fn status_is_a_table_or_json_and_says_by_its_exit_code_whether_all_is_well() {
     let status: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &status["serving"], &status["numbers"]["sessions"]), (0, &json!("ready"), &json!(1)));
     let joining = Agent::start("b", &["--seed", "127.0.0.1:9", "--set", "solo_after_ms=60000"]);
-    let crate::common::Target::Tcp(other) = joining.http else { panic!("started on TCP") };
+    let sessionmesh_testkit::Target::Tcp(other) = joining.http else { panic!("started on TCP") };
     assert_eq!(run(&["status", "--http", &other.to_string()], &[]).0, 6, "not ready");
     drop(agent);
     let (code, _, err) = run(&["status", "--http", &addr], &[]);

@@ -9,7 +9,7 @@ use sessionmesh_testkit::http::{read_answer, spell};
 use sessionmesh_testkit::{Agent, CEILING};
 
 /// A request of which all but the last bytes have been sent, and those.
-fn half_a_request(agent: &Agent) -> (crate::common::http::Connection, Vec<u8>) {
+fn half_a_request(agent: &Agent) -> (sessionmesh_testkit::http::Connection, Vec<u8>) {
     let body = json!({ "expiry": { "sliding_ms": 60000 }, "fields": { "n": 1 } }).to_string();
     let bytes = spell("POST", "/v1/sessions", &[("content-type", "application/json")], body.as_bytes());
     let (first, rest) = bytes.split_at(bytes.len() - 5);
@@ -85,7 +85,7 @@ fn a_full_disk_under_the_log_costs_log_lines_only() {
     agent.child.says("log file /dev/full: No space left on device");
     let id = agent.create(&json!({ "user": "ada" }));
     assert_eq!(agent.read(&id).status, 200);
-    let told = agent.child.printed(crate::common::child::Stream::Err);
+    let told = agent.child.printed(sessionmesh_testkit::child::Stream::Err);
     assert_eq!(told.lines().count(), 1, "told once: {told}");
 
     let wrapped = ["sh", "-c", "exec \"$@\" 2>/dev/full", "sh"];

@@ -182,7 +182,7 @@ fn an_application_that_hangs_up_before_its_answer_has_lost_nothing() {
     let json = [("content-type", "application/json")];
     let mut connection = a.http.connect().unwrap();
     connection
-        .write_all(&crate::common::http::spell("POST", "/v1/session/login", &json, body.as_bytes()))
+        .write_all(&sessionmesh_testkit::http::spell("POST", "/v1/session/login", &json, body.as_bytes()))
         .unwrap();
     eventually("the log-in is under way", || (logins(&a, "ada").len() == 1).then_some(()));
     drop(connection);

@@ -129,7 +129,7 @@ fn no_ticket_is_in_any_log() {
     // What a session is called there instead, which its answers carry too.
     let hash = read.head.lines().find_map(|line| line.strip_prefix("session-hash: ")).expect("the header");
     let told = || a.child.printed(Stream::Err).contains(&format!("#{hash}"));
-    crate::common::eventually("the hash in the log", || told().then_some(()));
+    sessionmesh_testkit::eventually("the hash in the log", || told().then_some(()));
     for agent in [&a, &b] {
         let said = [Stream::Out, Stream::Err].map(|stream| agent.child.printed(stream)).concat();
         assert!(said.contains("TRACE") || said.contains("DEBUG"), "it is loud");

@@ -32,7 +32,10 @@ fn a_newcomer_with_the_name_of_a_living_member_does_not_start() {
             Agent::launch("b").seeds([seed]).args(["--drill", "--clock-offset-ms", offset]).spawn();
         assert_eq!(second.exit_code(), 4, "{offset}");
         second.says("a node named \"b\" lives at");
-        assert!(!second.printed(crate::common::child::Stream::Out).contains("\"ready\""), "it never served");
+        assert!(
+            !second.printed(sessionmesh_testkit::child::Stream::Out).contains("\"ready\""),
+            "it never served"
+        );
         unharmed(&b, &a, &id);
     }
 }

@@ -116,7 +116,7 @@ fn logs_say_names_and_one_line_what_starts() {
     b.ready();
     b.linked_to(&[&a]);
     b.child.says("no-such-name.invalid");
-    let told = b.child.printed(crate::common::child::Stream::Err);
+    let told = b.child.printed(sessionmesh_testkit::child::Stream::Err);
     let starts: Vec<&str> = told.lines().filter(|l| l.contains(env!("CARGO_PKG_VERSION"))).collect();
     assert!(matches!(starts[..], [line] if line.contains(&b.mesh) && line.contains(&a.mesh)), "{told}");
     let unresolved = told.lines().filter(|l| l.contains("no-such-name.invalid") && l.contains("WARN"));

@@ -3,6 +3,6 @@
 #[path = "../../../tests/web/kit.rs"]
 mod kit;
 #[path = "../../../tests/meshes/mod.rs"]
-pub mod meshes;
+mod meshes;
 mod programs;
 mod when_ends;

@@ -98,7 +98,7 @@ fn agreed(shops: &[Arc<Shop>]) {
     for shop in [shops, shops].concat() {
         let marker = shop.agent.create(&json!({}));
         for other in shops {
-            common::eventually("every agent has it", || {
+            sessionmesh_testkit::eventually("every agent has it", || {
                 (other.agent.read(&marker).status == 200).then_some(())
             });
         }

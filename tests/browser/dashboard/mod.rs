@@ -1,6 +1,7 @@
 //! The dashboard's page in a browser, against a real mesh of five: the cut read from it by name, the heal, a session
 //! found by its hash with who wrote each field, and the node it talks to lost and found again. Pictures of it are left
 //! in `target/screenshots`.
+
 mod site;
 
 use std::path::{Path, PathBuf};

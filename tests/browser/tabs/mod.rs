@@ -1,11 +1,12 @@
 //! What two tabs of one browser do to each other, in a real browser, over two nodes behind a load balancer: its jar is the
 //! judge of which cookie an answer leaves. Slow requests wait at a gate until the test has seen what is to come before.
+
 mod balancer;
 mod site;
 
 use std::time::Duration;
 
-use crate::kit::{self, everywhere, meshes, value_everywhere};
+use crate::kit::{self, everywhere, value_everywhere};
 use sessionmesh::Found;
 use site::{Site, get_in, post_in};
 

@@ -56,7 +56,7 @@ fn the_agent_means_what_the_table_says() {
     let agent = Agent::start("a", &[]);
     agent.ready();
     // A deadline does not tell what moves it: the table's words up to there.
-    let cut = |case: &crate::kit::Case| {
+    let cut = |case: &super::kit::Case| {
         let mut new = body(case.then, wall_ms());
         if new["expiry"].is_null() {
             new["expiry"] = json!({ "sliding_ms": 1_800_000 });
@@ -72,7 +72,7 @@ fn the_agent_means_what_the_table_says() {
         let new = if case.first.is_some() { "-".into() } else { shown(&agent, None, &new).0 };
         [new, shown(&agent, Some(&id), &patch).0]
     };
-    let table = crate::table();
+    let table = super::table();
     held_to_the_table("agent", [0, 1], |case| {
         let told = &table[case.asked];
         let shown = cut(case);

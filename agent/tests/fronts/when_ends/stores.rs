@@ -62,7 +62,7 @@ async fn the_tower_sessions_store_means_what_the_table_says() {
 async fn the_actix_store_means_what_the_table_says() {
     let mesh = meshes::alone("ends-actix").await;
     let (sessions, store) = (mesh.sessions(), sessionmesh::web::actix::MeshStore::new(mesh.sessions()));
-    let table = crate::table();
+    let table = super::table();
     let mut seen = Vec::new();
     for case in cases() {
         let (Some(Ends::Idle(idle)), None, None) = (case.then.ends, case.then.at_most, case.first) else {
