@@ -1,6 +1,9 @@
 //! What a running node hands out as its log is drawn like a simulated run.
 
+use std::net::SocketAddr;
+
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use sessionmesh::dashboard::DashboardConfig;
 use sessionmesh::{Expiry, Mesh};
@@ -16,7 +19,9 @@ async fn the_snapshot_of_a_node_is_drawn() {
     let request =
         Request::builder().uri("/api/v1/snapshot").header(header::HOST, "127.0.0.1").body(Body::empty());
     let router = mesh.dashboard(DashboardConfig::loopback());
-    let answer = router.oneshot(request.expect("a request")).await.expect("an answer");
+    let mut request = request.expect("a request");
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 50_000))));
+    let answer = router.oneshot(request).await.expect("an answer");
     let log = to_bytes(answer.into_body(), usize::MAX).await.expect("the log");
     let text = str::from_utf8(&log).expect("text");
     assert!(text.lines().count() > 1, "{text}");

@@ -37,7 +37,7 @@ fn the_service() {
 
 fn service(drain_s: u64) -> (Child, Target) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "the_service", "--nocapture"]).env(DRAIN, drain_s.to_string());
+    command.args(["--exact", "shutdown::the_service", "--nocapture"]).env(DRAIN, drain_s.to_string());
     let child = Child::spawn("service", &mut command);
     let at = child.line("its address", |stream, line| {
         (stream == Stream::Out).then(|| line.strip_prefix("at ").map(str::to_owned)).flatten()

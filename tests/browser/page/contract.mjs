@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 
-const api = JSON.parse(readFileSync(new URL("../../docs/openapi.json", import.meta.url), "utf8"));
+const api = JSON.parse(readFileSync(new URL("../../../docs/openapi.json", import.meta.url), "utf8"));
 
 /** The example answer of a path: a mesh of five, cut into a, b and c, d, e, as a sees it. */
 export function example(path) {

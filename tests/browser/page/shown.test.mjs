@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { example } from "./contract.mjs";
-import { sideBySide } from "../../src/dashboard/page/compare.js";
-import { passes } from "../../src/dashboard/page/events.js";
-import { figures } from "../../src/dashboard/page/figures.js";
-import { bytes, names, relative, short, span, webAddress, writer } from "../../src/dashboard/page/format.js";
-import { chosen, level } from "../../src/dashboard/page/lag.js";
-import { accusations, HEIGHT, layout, WIDTH } from "../../src/dashboard/page/layout.js";
-import { News } from "../../src/dashboard/page/news.js";
-import { prefix } from "../../src/dashboard/page/sessions.js";
-import { valueText } from "../../src/dashboard/page/stamps.js";
+import { sideBySide } from "../../../src/dashboard/page/compare.js";
+import { passes } from "../../../src/dashboard/page/events.js";
+import { figures } from "../../../src/dashboard/page/figures.js";
+import { bytes, names, relative, short, span, webAddress, writer } from "../../../src/dashboard/page/format.js";
+import { chosen, level } from "../../../src/dashboard/page/lag.js";
+import { accusations, HEIGHT, layout, WIDTH } from "../../../src/dashboard/page/layout.js";
+import { News } from "../../../src/dashboard/page/news.js";
+import { prefix } from "../../../src/dashboard/page/sessions.js";
+import { valueText } from "../../../src/dashboard/page/stamps.js";
 
 test("times, sizes and counts", () => {
   assert.deepEqual([400, 42_000, 119_999, 7_200_000, 9e7].map(span), ["0.4 s", "42 s", "1 min", "2 h", "1 d"]);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 
-import { follow, pause, SILENCE_MS, SseParser } from "../../src/dashboard/page/stream.js";
+import { follow, pause, SILENCE_MS, SseParser } from "../../../src/dashboard/page/stream.js";
 
 const TEXT = 'event: full\ndata: {"n":1}\n\n: a comment\n\nevent: delta\r\ndata: {"n":\r\ndata: 2}\r\n\r\ndata: 3\n\n';
 const WANTED = [{ kind: "full", data: '{"n":1}' }, { kind: "delta", data: '{"n":\n2}' }, { kind: "message", data: "3" }];

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { schema, example } from "./contract.mjs";
-import { shape, split, title, verdict } from "../../src/dashboard/page/verdict.js";
+import { shape, split, title, verdict } from "../../../src/dashboard/page/verdict.js";
 
 const LIVE = { state: "live" };
 const LOST = { state: "lost", why: "the node does not answer" };

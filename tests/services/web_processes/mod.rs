@@ -37,7 +37,7 @@ struct Node {
 impl Node {
     fn start(cluster: &str, node: &str, seed: Option<&Node>) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "node", "--ignored", "--nocapture"]).env("NODE", node);
+        command.args(["--exact", "web_processes::node", "--ignored", "--nocapture"]).env("NODE", node);
         command.env("CLUSTER", format!("{cluster}-{}", std::process::id()));
         if let Some(seed) = seed {
             command.env("SEED", &seed.mesh);
