@@ -39,7 +39,7 @@ pub use crate::core::replica::WriteError;
 pub use crate::core::session::{LogHash, SessionId};
 pub use crate::driver::{ForgetError, StartError, Stopped};
 pub use crate::lines::Lines;
-#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+#[cfg(any(feature = "_merge", feature = "dashboard"))]
 pub use mesh::AsJson;
 pub use mesh::{
     Builder, Config, ConfigError, Error, Expiry, FieldError, Fields, Found, MemberInfo, Mesh,

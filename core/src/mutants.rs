@@ -270,7 +270,7 @@ mutants! {
         "A joiner is ready without verifying what it adopted.";
     JoinerTrustsJoiners = "joiner-trusts-joiners",
         "A joiner counts a round with another joiner as one with a member that has everything.";
-    // Sessions behind a cookie: no simulated scenario reaches them, the random browsers of tests/web_mutants.rs do. Most
+    // Sessions behind a cookie: no simulated scenario reaches them, the random browsers of tests/web/web_mutants.rs do. Most
     // are what rotation by a second record once did wrong (§14 of ALGORITHM).
     WebLogoutSparesFamily = "web-logout-spares-family",
         "A logout leaves the other half of a double-clicked log-in.";

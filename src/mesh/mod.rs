@@ -6,7 +6,7 @@ mod config;
 mod cycle;
 mod edit;
 mod error;
-#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+#[cfg(any(feature = "_merge", feature = "dashboard"))]
 mod json;
 #[cfg_attr(not(feature = "axum"), allow(dead_code))]
 mod keys;
@@ -41,7 +41,7 @@ pub use config::{Config, ConfigError, SecretSource};
 pub(crate) use cycle::{GivenUp, HeldLogin, Kin};
 pub use edit::{Expiry, Fields};
 pub use error::Error;
-#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+#[cfg(any(feature = "_merge", feature = "dashboard"))]
 pub use json::AsJson;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};
 pub use principals::{Login, Revocation};
