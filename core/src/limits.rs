@@ -164,6 +164,10 @@ pub const KEPT_OUT_MS: u64 = 60_000;
 pub const MAX_KEPT_OUT_MS: u64 = 3_600_000;
 /// What a peer did is remembered, and shown in health, for so long after it did so last (ms).
 pub const FAULTS_STAND_MS: u64 = 600_000;
+/// Generations are made from the start's wall time. One from further ahead of this node's clock than this (ms) is no
+/// generation, neither in a handshake nor on the board: whoever claims it under this node's name must not win by it. A day,
+/// since a machine's clock may have been wrong by hours when it started.
+pub const MAX_GENERATION_AHEAD_MS: u64 = 24 * 3_600_000;
 /// Peers of which that is remembered: more than an operator reads.
 pub const MAX_FAULTY_PEERS: usize = 256;
 /// Lines in the log about verdicts and links in one minute: a split of a mesh of the largest size makes 1,200.

@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sessionmesh::Expiry;
+use sessionmesh::door::is_json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::app::App;
-use super::door::is_json;
 use super::error::Refusal;
 use super::limits::{BODY_PATIENCE, DISCARDED_BYTES, FREE_BODY_BYTES};
 

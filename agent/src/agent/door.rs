@@ -6,7 +6,7 @@
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{HeaderMap, Method, StatusCode};
-use sessionmesh::door::{is_foreign, is_loopback_name};
+use sessionmesh::door::{is_foreign, is_json, is_loopback_name};
 
 use super::error::Refusal;
 
@@ -33,9 +33,4 @@ pub fn refused(method: &Method, headers: &HeaderMap, by_name_only: bool) -> Opti
         let detail = "header Content-Type: must be application/json, also without a body";
         Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", detail)
     })
-}
-
-/// Whether a content type is JSON's.
-pub fn is_json(kind: &str) -> bool {
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
