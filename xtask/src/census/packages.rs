@@ -80,5 +80,6 @@ mod tests {
         assert_eq!((figures[0].count, whats), (1, vec!["root -> sim (dev)", "sim -> root"]));
         let counts: Vec<usize> = figures.iter().map(|figure| figure.count).collect();
         assert_eq!(counts, [1, 1, 3, 6]);
+        assert_eq!(figures[1].places[0].what, "test test of root");
     }
 }

@@ -136,12 +136,12 @@ impl<'a> Walk<'a> {
         self.note(module, span, attrs, name);
     }
 
-    /// What implementations of no trait give types that can be named.
+    /// What implementations give types that can be named; in those of traits nothing is `pub`.
     fn associated(&mut self, module: &Module, item: &Item) {
         let Item::Impl(of) = item else { return };
         let syn::Type::Path(ty) = &*of.self_ty else { return };
         let name = ty.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
-        if of.trait_.is_some() || !is_shipped(&of.attrs) || !self.types.contains(&name) {
+        if !is_shipped(&of.attrs) || !self.types.contains(&name) {
             return;
         }
         for inner in &of.items {

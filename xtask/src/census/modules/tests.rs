@@ -43,7 +43,8 @@ fn every_way_to_name_a_module_counts() {
         ("// crate::b::Thing", false),
     ] {
         let found = edges_of(&[root, ("src/a.rs", text), b]);
-        assert_eq!(found == ["a -> b 1"], is_edge, "{text}: {found:?}");
+        let expected: &[&str] = if is_edge { &["a -> b 1"] } else { &[] };
+        assert_eq!(found, expected, "{text}");
     }
     let below = ("src/a/deep.rs", "use super::super::b::Thing; use super::Own;");
     assert_eq!(edges_of(&[root, below, b]), ["a -> b 1"]);

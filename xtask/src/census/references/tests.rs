@@ -5,10 +5,13 @@ use super::*;
 fn broken(file: &str, text: &str) -> [Vec<String>; 3] {
     let algorithm = "# The algorithm\n## 1. What is promised\n1. One.\n## 6. Expiry\n";
     let manual = "# Manual\n## When a session ends\n";
-    let documents: BTreeMap<PathBuf, Document> =
-        [("/nowhere/docs/ALGORITHM.md", algorithm), ("/nowhere/docs/MANUAL.md", manual)]
-            .map(|(path, text)| (path.into(), Document::read(text)))
-            .into();
+    let documents: BTreeMap<PathBuf, Document> = [
+        ("/nowhere/docs/ALGORITHM.md", algorithm),
+        ("/nowhere/docs/MANUAL.md", manual),
+        ("/nowhere/docs/OWN.md", "## 9. Own\n"),
+    ]
+    .map(|(path, text)| (path.into(), Document::read(text)))
+    .into();
     let (path, root) = (Path::new("/nowhere").join(file), Path::new("/nowhere"));
     let look = Look { root, documents: &documents, path: &path, told: file.to_owned() };
     let mut broken = Broken::default();
@@ -53,4 +56,14 @@ fn a_document_means_its_own_sections_and_anchors() {
         broken("docs/ALGORITHM.md", "As §6 says, not §7.\n[a](#6-expiry) [b](#7-time) [c](nowhere.png)\n");
     let expected: [&[&str]; 3] = [&["2:nowhere.png"], &["2:#7-time"], &["1:§7"]];
     assert_eq!(all, expected);
+}
+
+#[test]
+fn a_section_without_a_document_is_of_the_own_one_or_of_the_algorithm() {
+    let bare = |file: &str| broken(file, "As §9 says, not §1.\n")[2].clone();
+    assert_eq!(bare("docs/OWN.md"), ["1:§1"]);
+    assert_eq!(bare("docs/MANUAL.md"), ["1:§9"]);
+    // And one behind a document's is of that one, whatever joins them.
+    let [_, within, bare] = broken("src/lib.rs", "//! OWN.md §9 with §1, and §6\n");
+    assert_eq!((within.len(), bare.len()), (2, 0), "{within:?} {bare:?}");
 }
