@@ -59,10 +59,13 @@ mod tests {
     #[test]
     fn comments_that_follow_each_other_are_one_text() {
         let all = of_source(
-            "//! one\n//! two\n\n/// three\nfn f() { // four\n    let x = \" // no comment\";\n    // five\n    // six\n}\n",
+            "//! one\n//! two\n\n/// three\nfn f() { // four\n    let x = \" // no comment\";\n    // five\n    // six\n    f(); // seven\n    // eight\n}\n",
         );
         let texts: Vec<(usize, &str)> = all.iter().map(|prose| (prose.line, prose.text.trim())).collect();
-        assert_eq!(texts, [(1, "one\n two"), (4, "three"), (5, "four"), (7, "five\n six")]);
+        assert_eq!(
+            texts,
+            [(1, "one\n two"), (4, "three"), (5, "four"), (7, "five\n six"), (9, "seven"), (10, "eight")]
+        );
         assert_eq!(all[0].line_at(all[0].text.find("two").unwrap()), 2);
     }
 }

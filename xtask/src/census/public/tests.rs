@@ -70,3 +70,15 @@ fn examples_are_seen_on_items_functions_and_modules() {
     );
     assert_eq!(all, ["S", "S::go *", "f *", "mod m *"]);
 }
+
+#[test]
+fn an_example_at_the_head_of_a_modules_file_is_seen() {
+    let mut root =
+        Module::of_items(Path::new("lib.rs"), parse("lib.rs", "pub mod m {}").unwrap().items).unwrap();
+    let lines = ["```", "m::x();", "```"];
+    root.modules.get_mut("m").unwrap().1.docs = lines.map(str::to_owned).to_vec();
+    let walk = Walk::of(&root, &|file| file.display().to_string());
+    let found: Vec<(&str, bool)> =
+        walk.found.iter().map(|(place, has)| (place.what.as_str(), *has)).collect();
+    assert_eq!(found, [("mod m", true), ("the crate", false)]);
+}

@@ -35,8 +35,8 @@ fn h(f: impl Fn() -> Result<(), String>) -> Result<(), &'static str> { Ok(()) }"
 fn tuples_and_long_lists_are_found_and_receivers_are_no_parameters() {
     let found = found(
         "fn a((x, y): (u8, u8)) {}
-fn b(p: &(u8, u8), unit: ()) {}
-fn c(v: Vec<(u8, u8)>) {}
+fn b(p: &(u8, u8)) {}
+fn c(v: Vec<(u8, u8)>, unit: ()) {}
 impl S { fn d(&self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8) {}
 fn e(&self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) {} }
 impl T for S { fn f(a: (u8, u8), b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) {} }",
