@@ -24,7 +24,7 @@ fn sources(dir: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn all() -> Vec<(PathBuf, String)> {
-    ["src", "core", "agent", "sim", "tests", "benches", "examples"]
+    ["src", "core", "agent", "sim", "xtask", "tests", "benches", "examples"]
         .iter()
         .flat_map(|dir| sources(dir))
         .collect()
