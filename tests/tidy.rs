@@ -1,5 +1,8 @@
 //! Style a machine can check: purity of the core, floors, docs, dead files, sizes. See `docs/ARCHITECTURE.md`.
 
+#[path = "tidy/references.rs"]
+mod references;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 //!
 //! A session belongs to a principal, a user as a rule, once a log-in said so: [`Fields::set_principal`]. The index of
 //! a node is made of the sessions it holds, and is never scanned for. What is promised and what is not:
-//! `docs/EMBEDDING.md`, "Whose sessions".
+//! `docs/EMBEDDING.md`, "Whose sessions: list and revoke".
 
 use std::time::Duration;
 

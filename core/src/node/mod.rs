@@ -95,7 +95,7 @@ pub struct Node {
     listed: Vec<Listed>,
     /// Members that are alive or suspect.
     members: BTreeSet<Origin>,
-    /// Freshness of whole members: their state is incorporated up to this wall time (CRDT.md A1).
+    /// Freshness of whole members: their state is incorporated up to this wall time (docs/ALGORITHM.md §4).
     inc: BTreeMap<Origin, u64>,
     absent: Absent,
     outputs: VecDeque<Output>,
@@ -316,7 +316,7 @@ impl Node {
             return;
         }
         self.met(peer);
-        // Before anything is sent to it: stability must never be vacuous about a joiner (CRDT.md A3).
+        // Before anything is sent to it: stability must never be vacuous about a joiner (docs/ALGORITHM.md §6).
         if !mutant!(LinkedPeerNotEntered) {
             self.inc.entry(peer).or_insert(0);
         }
