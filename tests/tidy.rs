@@ -2,6 +2,8 @@
 
 #[path = "tidy/references.rs"]
 mod references;
+#[path = "tidy/tables.rs"]
+mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};
