@@ -1,4 +1,5 @@
-//! Every bound of the product, in one place, each with its reason.
+//! Every bound of the core, in one place, each with its reason. Those of sockets, HTTP and the dashboard are in `limits`
+//! modules of their own.
 //!
 //! The ones that honest peers must agree on are part of [`Limits::config_hash`], exchanged in the handshake:
 //! an entry that one member finds permanently inadmissible would park another's coverage for ever.

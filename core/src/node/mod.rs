@@ -4,8 +4,9 @@
 //! (what goes in and comes out), this file, `members.rs` (who is a member), `missing.rs` (who is out
 //! of reach), `push.rs` (a write leaves), `round.rs`
 //! (anti-entropy, the asking side), `answer.rs` (the answering side), `phase.rs` (joining, ready, fenced, new lives),
-//! `verify.rs` (what a joiner compares), `clocks.rs` (whether our wall clock is right), `audit.rs`; for those who look from
-//! outside, `compare.rs` (who differs) and `inspect.rs` (one session at peers).
+//! `source.rs` (whom a joiner waits for), `verify.rs` (what it compares), `clocks.rs` (whether our wall clock is right),
+//! `ahead.rs` (a mesh whose clocks were ahead), `audit.rs`, `overgrown.rs` (a merge too large to be sent), `warn.rs` (what is
+//! said of peers); for those who look from outside, `compare.rs` (who differs) and `inspect.rs` (one session at peers).
 
 mod ahead;
 mod answer;

@@ -1,4 +1,4 @@
-//! One partition: the unit of locking, causality, digest and hand-off.
+//! One partition: the unit of locking, causality and digests.
 //!
 //! It holds the records, the **dot index** (a dot is listed iff some component of its session still carries it),
 //! and the **coverage** `cov`: for each origin the counters whose effects are held here. The invariant on which
@@ -111,7 +111,7 @@ pub struct Counts {
 /// One partition of the replica. A pure state machine: `&mut self` and the time, nothing else.
 pub struct Partition {
     pub(super) ix: u16,
-    /// New with every life, and whenever this process re-creates the partition (docs/ALGORITHM.md §4).
+    /// New with every life: a page that answers an earlier one claims nothing (docs/ALGORITHM.md §4).
     pub(super) epoch: u32,
     pub(super) key: u64,
     pub(super) slots: Vec<Slot>,
