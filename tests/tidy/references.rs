@@ -156,6 +156,14 @@ fn wrong_documents(line: &Line, documents: &BTreeMap<PathBuf, Headings>) -> Vec<
     wrong
 }
 
+/// Links of a document to headings of its own.
+fn wrong_anchors(line: &Line, documents: &BTreeMap<PathBuf, Headings>) -> Vec<String> {
+    let Some(own) = documents.get(&line.path) else { return Vec::new() };
+    let links = line.text.split("](#").skip(1).filter_map(|rest| rest.split_once(')'));
+    let nowhere = links.filter(|(anchor, _)| !own.anchors.iter().any(|a| a == anchor));
+    nowhere.map(|(anchor, _)| format!("{}: there is no #{anchor} in it", line.at)).collect()
+}
+
 /// What is wrong with the sections of a line: `§4` is one of docs/ALGORITHM.md; those of papers have other numbers.
 fn wrong_sections(line: &Line, algorithm: &Headings) -> Vec<String> {
     if ["SWIM", "Lifeguard", "et al."].iter().any(|paper| line.text.contains(paper)) {
@@ -194,6 +202,11 @@ fn labels(line: &Line) -> Vec<String> {
     found.chain(named.map(|name| format!("{}: \"{name}\" are not in this repository", line.at))).collect()
 }
 
+fn wrong(line: &Line, documents: &BTreeMap<PathBuf, Headings>) -> Vec<String> {
+    let sections = wrong_sections(line, &documents[Path::new("docs/ALGORITHM.md")]);
+    [wrong_documents(line, documents), wrong_anchors(line, documents), sections, labels(line)].concat()
+}
+
 #[test]
 fn what_comments_and_documents_refer_to_is_there() {
     let documents = documents();
@@ -202,13 +215,7 @@ fn what_comments_and_documents_refer_to_is_there() {
     let lines = lines();
     // This file's own examples, and what the log of changes says of documents that have gone.
     let own = |line: &&Line| !line.path.ends_with("references.rs") && !line.path.ends_with("CHANGELOG.md");
-    let wrong: Vec<String> = lines
-        .iter()
-        .filter(own)
-        .flat_map(|line| {
-            [wrong_documents(line, &documents), wrong_sections(line, algorithm), labels(line)].concat()
-        })
-        .collect();
+    let wrong: Vec<String> = lines.iter().filter(own).flat_map(|line| wrong(line, &documents)).collect();
     assert!(wrong.is_empty(), "{} references lead nowhere:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -216,11 +223,9 @@ fn what_comments_and_documents_refer_to_is_there() {
 #[test]
 fn references_that_lead_nowhere_are_seen() {
     let documents = documents();
-    let algorithm = &documents[Path::new("docs/ALGORITHM.md")];
-    let wrong = |text: &str| {
-        let line =
-            Line { at: "here".to_owned(), path: PathBuf::from("core/src/lib.rs"), text: text.to_owned() };
-        [wrong_documents(&line, &documents), wrong_sections(&line, algorithm), labels(&line)].concat()
+    let seen = |path: &str, text: &str| {
+        let line = Line { at: "here".to_owned(), path: PathBuf::from(path), text: text.to_owned() };
+        wrong(&line, &documents)
     };
     for bad in [
         "// as CRDT.md says",
@@ -231,13 +236,16 @@ fn references_that_lead_nowhere_are_seen() {
         "// skew is checked (A8).",
         "// the design notes",
     ] {
-        assert_eq!(wrong(bad).len(), 1, "{bad}: {:?}", wrong(bad));
+        assert_eq!(seen("core/src/lib.rs", bad).len(), 1, "{bad}: {:?}", seen("core/src/lib.rs", bad));
     }
     for good in [
         "// `docs/ALGORITHM.md` §1.3 and §14; `docs/MEMBERSHIP.md#the-two-witnesses`",
         "// MEMBERSHIP.md, \"The two witnesses\": SWIM §4.2",
         "// the dot `A1`, `table.md`, sessions S1 and S2",
     ] {
-        assert!(wrong(good).is_empty(), "{good}: {:?}", wrong(good));
+        assert!(seen("core/src/lib.rs", good).is_empty(), "{good}: {:?}", seen("core/src/lib.rs", good));
     }
+    assert_eq!(seen("docs/MEMBERSHIP.md", "see [below](#the-three-witnesses)").len(), 1);
+    assert!(seen("docs/MEMBERSHIP.md", "see [below](#the-two-witnesses)").is_empty());
+    assert_eq!(seen("docs/AGENT.md", "see [clocks](CLOCKS.md#no-such-thing)").len(), 1);
 }
