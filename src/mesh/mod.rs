@@ -71,6 +71,20 @@ use crate::driver::{Command, ForgetError, Shared, StopOnDrop, Stopped};
 
 /// One node of a mesh. Cheap to clone; all clones are the same node. When the last handle (with every
 /// [`Sessions`] and [`Receipt`] made from it) is gone the node stops without a goodbye; [`Mesh::leave`] says one.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use sessionmesh::Mesh;
+///
+/// let builder = Mesh::builder().cluster("shop").seeds(["shop-mesh:7946"]).secret_from_env("SESSIONMESH_SECRET")?;
+/// let mesh = builder.start().await?;
+/// mesh.ready().await?;                                        // serve from here on
+/// for member in mesh.members() {
+///     println!("{} is {:?}", member.node, member.state);
+/// }
+/// mesh.leave().await;                                         // hand over, say goodbye
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Mesh {
     shared: Arc<Shared>,

@@ -1,6 +1,8 @@
 //! Style a machine can check: purity of the core, floors, docs, dead files, sizes. See `docs/ARCHITECTURE.md`.
 
 mod documents;
+mod references;
+mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The rules of style (tests/tidy.rs), built alone: the test needs nothing but the standard library, whereas cargo would
+//! The rules of style (tests/tidy), built alone: the test needs nothing but the standard library, whereas cargo would
 //! first build the whole workspace beneath the package it is a test of.
 
 use anyhow::{Context, Result};

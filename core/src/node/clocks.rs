@@ -1,7 +1,7 @@
 //! Whether this node's wall clock is right: what it hears of others', what it asks, what it does about the answer.
 //!
-//! The question is an [`Message::Ask`] for a session that nobody has: it carries no time, so that nobody refuses it, and
-//! its answer tells the peer's. One that does not believe its own clock names nobody's origin in it, which older
+//! The question is an [`Message::Ask`] for a session that nobody has: it carries no time, so that nobody refuses it,
+//! and its answer tells the peer's. One that does not believe its own clock names nobody's origin in it, which older
 //! versions ignore.
 
 use rand::RngExt;
@@ -84,8 +84,8 @@ fn spelled(ms: i64) -> String {
     format!("{} ms {}", ms.unsigned_abs(), if ms < 0 { "behind" } else { "ahead" })
 }
 
-/// How long the machine may have slept while its wall clock went from one offset to another (ms). `held_ms` was believed
-/// before, `is_back` says that the clock is back there.
+/// How long the machine may have slept while its wall clock went from one offset to another (ms). `held_ms` was
+/// believed before, `is_back` says that the clock is back there.
 fn slept_ms(from_ms: i64, held_ms: i64, to_ms: i64, is_back: bool) -> u64 {
     let set_back = from_ms.saturating_sub(to_ms) > SKIPPED_MS as i64;
     let awake_ms = if is_back || to_ms > from_ms.max(held_ms) {
@@ -266,7 +266,7 @@ impl Node {
     }
 
     /// Takes note of the time a message tells. Returns whether the message may be taken in; skew is checked on every
-    /// one that moves data, not only at the handshake (CRDT.md A8).
+    /// one that moves data, not only at the handshake (docs/ALGORITHM.md §7).
     ///
     /// # Errors
     /// The peer's clock is too far off.

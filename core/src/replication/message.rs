@@ -5,8 +5,8 @@
 //! hash per partition; the requester then asks for the unequal ones with [`Message::Sync`], naming what it has, and
 //! gets [`Message::Page`]s until each is complete. It reports what it adopted in [`Message::Adopted`]. A local write
 //! does not wait for that: it leaves at once as a [`Message::Push`], acknowledged by [`Message::PushAck`].
-//! [`Message::Ask`] and [`Message::Tell`] read one session through; [`Message::Audit`] and [`Message::AuditDiff`] look for
-//! what equal vectors cannot show, [`Message::Compare`] and [`Message::Compared`] also while vectors differ.
+//! [`Message::Ask`] and [`Message::Tell`] read one session through; [`Message::Audit`] and [`Message::AuditDiff`] look
+//! for what equal vectors cannot show, [`Message::Compare`] and [`Message::Compared`] also while vectors differ.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub struct SyncItem {
     /// Which.
     pub partition: u16,
     /// The requester's epoch and version of it: echoed by the page, so that an answer to a previous life or to
-    /// forgotten coverage is recognised (CRDT.md F5).
+    /// forgotten coverage is recognised (docs/ALGORITHM.md §4).
     pub nonce: (u32, u64),
     /// What the requester has: per origin an index into the message's table, a number of ranges, and for each
     /// its distance from the previous one's end and its length.
@@ -46,7 +46,7 @@ pub struct SyncItem {
 pub struct PushHeader {
     /// Echoed by the acknowledgement.
     pub seq: u64,
-    /// The sender's wall time (ms): skew is checked on every message that moves data (CRDT.md A8).
+    /// The sender's wall time (ms): skew is checked on every message that moves data (docs/ALGORITHM.md §7).
     pub wall_ms: u64,
     /// What counters in the frame are relative to.
     pub base_counter: u64,
@@ -99,7 +99,7 @@ pub enum Message<'a> {
         /// Whether the sender is ready.
         ready: bool,
     },
-    /// "So does mine": a complete round of every partition (CRDT.md A1).
+    /// "So does mine": a complete round of every partition (docs/ALGORITHM.md §4).
     Equal {
         /// The digest's round.
         round: u64,
@@ -188,8 +188,8 @@ pub enum Message<'a> {
         sums: Vec<u64>,
         /// What ends within this of `wall_ms` is left out of the exact sums (ms).
         margin_ms: u64,
-        /// An exact sum for each triple. Of a partition taken apart: which, its coverage hash (0: no evidence), then a sum
-        /// of versions and one of versions and values for each bucket.
+        /// An exact sum for each triple. Of a partition taken apart: which, its coverage hash (0: no evidence), then a
+        /// sum of versions and one of versions and values for each bucket.
         exact: Vec<u64>,
     },
     /// Partitions whose coverage is equal and whose contents are not.

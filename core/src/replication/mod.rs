@@ -1,4 +1,4 @@
-//! Replication between nodes: messages, their wire form, and the state machine that exchanges them.
+//! Replication between nodes: messages and their wire form. Who exchanges them, and when, is `node`.
 
 mod codec;
 mod entry;

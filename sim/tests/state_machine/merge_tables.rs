@@ -21,7 +21,7 @@ fn ver(dot: &str, stamp_ms: u64) -> Ver {
     Ver { hlc: Hlc::from_ms(stamp_ms), origin, counter: counter.parse().expect("a counter") }
 }
 
-/// A live session born by A1 at stamp 1, onto which writes are joined as they would be by an edit.
+/// A live session born by the dot `A1` at stamp 1, onto which writes are joined as they would be by an edit.
 #[derive(Clone)]
 struct Built(State<'static>);
 
