@@ -29,7 +29,7 @@ pub mod membership;
 pub mod mutants;
 pub mod node;
 pub mod replica;
-pub mod replication;
 pub mod session;
 pub mod time;
 pub mod wall;
+pub mod wire;

@@ -12,12 +12,12 @@ use sessionmesh::core::replica::{
     Change, Claim, Entry, EntrySink, Gate, Happened, PageIn, PageOutcome, Partition, Refusal, Stamper,
     WriteError, Written,
 };
-use sessionmesh::core::replication::{
+use sessionmesh::core::session::{SessionId, Ttl};
+use sessionmesh::core::time::HybridClock;
+use sessionmesh::core::wire::{
     Bases, EntryReader, EntryWriter, Message, PageHeader, PushHeader, WIRE_NEWEST, WireEntry, decode,
     encode_page, encode_push, encode_push_part, encode_tell, flatten_ranges, unflatten_ranges,
 };
-use sessionmesh::core::session::{SessionId, Ttl};
-use sessionmesh::core::time::HybridClock;
 
 use crate::spell::spell;
 

@@ -27,7 +27,7 @@ use crate::core::time::Now;
 pub(super) const NOTES: usize = 1_024;
 /// And this many bytes of them: a conflict has both values, of up to a record each.
 pub(super) const NOTES_BYTES: usize = 8 << 20;
-/// Frame kinds whose taking in is timed: a page and a push (`core::replication::message`).
+/// Frame kinds whose taking in is timed: a page and a push (`core::wire::message`).
 const TIMED_KINDS: [u8; 2] = [5, 7];
 /// A write's delay is waited for this long (ms); then another write is taken as the sample.
 const SAMPLE_MS: u128 = 10_000;

@@ -17,7 +17,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use sessionmesh::core::causality::{Origin, RangeSet};
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::membership::message::{self, Packet, Pulse, Rumour};
-use sessionmesh::core::replication::{
+use sessionmesh::core::wire::{
     Inc, Message, PageHeader, SyncItem, WIRE_NEWEST, WIRE_OLDEST, decode, encode, encode_page, flatten_ranges,
 };
 use sessionmesh::transport::{Class, Event, Identity, Secret, Transport, TransportConfig};

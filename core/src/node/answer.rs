@@ -7,12 +7,12 @@ use crate::causality::Origin;
 use crate::limits::{FULL_PAUSE_MS, MAX_SERVED_BYTES, ROUND_WINDOW};
 use crate::marks::Mark;
 use crate::replica::{Base, EntrySink, Refusal};
-use crate::replication::{
+use crate::session::SessionId;
+use crate::time::Now;
+use crate::wire::{
     Bases, EntryReader, EntryWriter, Inc, Message, PageHeader, SyncItem, WireEntry, encode, encode_page,
     encode_tell, flatten_ranges, mark_incomplete, pairs, unflatten_ranges,
 };
-use crate::session::SessionId;
-use crate::time::Now;
 
 impl Node {
     pub(super) fn digest(

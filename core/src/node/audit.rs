@@ -14,8 +14,8 @@ use crate::causality::Origin;
 use crate::limits::REFETCH_PAUSE_MS;
 use crate::marks::Mark;
 use crate::replica::Sifted;
-use crate::replication::{Message, Verdict, encode};
 use crate::time::Now;
+use crate::wire::{Message, Verdict, encode};
 
 /// Partitions compared in one verification message: bounds how long the node is busy summing.
 pub(super) const BATCH: u16 = 16;

@@ -12,10 +12,10 @@ use crate::limits::Limits;
 use crate::marks::Mark;
 use crate::membership;
 use crate::replica::GONE;
-use crate::replication::{Message, encode};
 use crate::session::SessionId;
 use crate::time::Now;
 use crate::wall::{Judge, Trust, Turn, offset_of};
+use crate::wire::{Message, encode};
 
 /// Wall time that went by without monotonic time (ms) is a suspend beyond this; below it is the clock being trimmed.
 const SKIPPED_MS: u64 = 50;

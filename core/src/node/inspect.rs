@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::{Class, Node, Output};
 use crate::causality::Origin;
 use crate::replica::Dumped;
-use crate::replication::{EntryReader, Message, OriginTable, WireEntry, encode};
 use crate::session::{Packed, SessionId, encode as pack};
+use crate::wire::{EntryReader, Message, OriginTable, WireEntry, encode};
 
 impl Node {
     /// Asks every linked peer for its copy of a session.
@@ -74,9 +74,9 @@ mod tests {
     use super::*;
     use crate::limits::Limits;
     use crate::replica::{Change, Replica};
-    use crate::replication::WIRE_NEWEST;
     use crate::session::Ttl;
     use crate::time::Now;
+    use crate::wire::WIRE_NEWEST;
 
     /// The kinds of a question and its answer: nothing else is carried, so that no round takes the session in.
     const CARRIED: [u8; 2] = [9, 10];

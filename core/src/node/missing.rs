@@ -15,8 +15,8 @@ use crate::limits::{
 };
 use crate::marks::Mark;
 use crate::replica::{GONE, gone_is_over};
-use crate::replication::{Inc, Message};
 use crate::time::Now;
+use crate::wire::{Inc, Message};
 
 /// The board's fact that names forgotten lives, so that it reaches everybody, and those who join later.
 pub const GONE_FACT: &str = "gone";

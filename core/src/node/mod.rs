@@ -46,9 +46,9 @@ use super::limits::{Limits, MAX_BARE_TOTAL, MAX_ENDED_PER_STEP, MIN_IMPOSTOR_LIF
 use super::marks::{Mark, Marks};
 use super::membership::{self, Detector, Listed};
 use super::replica::{GONE, Gate, Refusal, Replica, gone_is_over};
-use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode, is_marked_incomplete};
 use super::session::SessionId;
 use super::time::Now;
+use super::wire::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode, is_marked_incomplete};
 
 /// One linked peer.
 pub(super) struct Peer {

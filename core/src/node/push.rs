@@ -7,10 +7,10 @@ use super::{Class, Node, Output, Peer};
 use crate::causality::Origin;
 use crate::marks::Mark;
 use crate::replica::{Entry, Refusal};
-use crate::replication::{
+use crate::time::Now;
+use crate::wire::{
     Bases, EntryReader, EntryWriter, Message, PushFrame, PushHeader, encode, encode_push, encode_push_part,
 };
-use crate::time::Now;
 
 /// A push nobody has acknowledged yet.
 pub(super) struct OutPush {

@@ -10,12 +10,12 @@ use crate::causality::{Origin, RangeSet};
 use crate::limits::{MAX_FORCED, MAX_IDLE_PAGES, ROUND_WINDOW};
 use crate::marks::Mark;
 use crate::replica::{Claim, Entry, GONE, PageIn, PageOutcome, Refusal};
-use crate::replication::{
+use crate::session::SessionId;
+use crate::time::Now;
+use crate::wire::{
     Bases, EntryReader, Inc, Message, OriginTable, PageFrame, SyncItem, encode, flatten_ranges, in_frames,
     mark_incomplete, unflatten_ranges,
 };
-use crate::session::SessionId;
-use crate::time::Now;
 
 /// Rounds with one peer are at least this far apart (ms), unless its link is new.
 const ROUND_GAP_MS: u64 = 100;

@@ -14,8 +14,8 @@ use super::audit::{BATCH, BUCKETS};
 use crate::causality::Origin;
 use crate::marks::Mark;
 use crate::replica::bucket_of;
-use crate::replication::Verdict;
 use crate::time::Now;
+use crate::wire::Verdict;
 
 /// A verification without an answer is tried again after this (ms), and so is one that differed: its refetch takes as
 /// long.

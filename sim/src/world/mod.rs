@@ -21,9 +21,9 @@ use sessionmesh::core::limits::Limits;
 use sessionmesh::core::membership::{self, MEMBERSHIP_KINDS};
 use sessionmesh::core::node::{Input, Output};
 use sessionmesh::core::replica::{Happened, Lookup, Replica, Serving};
-use sessionmesh::core::replication::decode;
 use sessionmesh::core::session::SessionId;
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::decode;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::client::{ASK_TIMEOUT_MS, ClientOp, OpKind, Reading, Token};

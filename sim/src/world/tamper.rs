@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::replica::EntrySink;
-use sessionmesh::core::replication::{
+use sessionmesh::core::session::State;
+use sessionmesh::core::wire::{
     Bases, EntryReader, EntryWriter, Message, PageFrame, PushFrame, WireEntry, decode, encode_page,
     encode_push, encode_push_part,
 };
-use sessionmesh::core::session::State;
 
 /// How a member lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,9 +6,9 @@ use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::node::{Input, Node, Output, Setup};
 use sessionmesh::core::replica::{GONE, Happened, Lookup, Replica};
-use sessionmesh::core::replication::{Message, WIRE_NEWEST, decode, encode};
 use sessionmesh::core::session::Ttl;
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::{Message, WIRE_NEWEST, decode, encode};
 use sessionmesh_sim::{Life, id};
 
 const WALL_MS: u64 = 1_800_000_000_000;

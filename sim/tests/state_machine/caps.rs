@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use sessionmesh::core::causality::{Origin, Ver};
 use sessionmesh::core::replica::{Change, EntrySink, Extent, PageOutcome, Refusal, WriteError};
-use sessionmesh::core::replication::{Bases, EntryWriter, WIRE_NEWEST, encode_tell};
 use sessionmesh::core::session::{Field, Op, PRINCIPAL_KEY, State, Ttl};
 use sessionmesh::core::time::Hlc;
+use sessionmesh::core::wire::{Bases, EntryWriter, WIRE_NEWEST, encode_tell};
 use sessionmesh_sim::{Life, change, id};
 
 const WALL_MS: u64 = 1_800_000_000_000;

@@ -8,9 +8,9 @@ use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::{Change, GONE, Lookup, PageOutcome, Stamper, WriteError};
-use sessionmesh::core::replication::{Message, PageHeader, decode, encode, encode_page};
 use sessionmesh::core::session::{SessionId, Ttl};
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::{Message, PageHeader, decode, encode, encode_page};
 use sessionmesh_sim::{EPOCH_MS, Life, World, id, origin};
 
 const MINUTE_MS: u64 = 60_000;

@@ -5,10 +5,10 @@ use sessionmesh::core::limits::{Limits, MAX_RANGES};
 use sessionmesh::core::marks::Mark;
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::{Change, EntrySink, PageOutcome};
-use sessionmesh::core::replication::{
+use sessionmesh::core::session::{SessionId, State, Ttl};
+use sessionmesh::core::wire::{
     Bases, EntryWriter, Message, decode, encode, encode_page, encode_push, encode_push_part,
 };
-use sessionmesh::core::session::{SessionId, State, Ttl};
 use sessionmesh_sim::{EPOCH_MS, Life, World, id, origin};
 
 const MINUTE_MS: u64 = 60_000;

@@ -9,16 +9,16 @@ use proptest::prelude::*;
 use sessionmesh::core::causality::{Dot, Origin, RangeSet, Ver, short_origin};
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::EntrySink;
-use sessionmesh::core::replication::{
-    Bases, DecodeError, EntryReader, EntryWriter, Message, PageHeader, PushHeader, SyncItem, WIRE_NEWEST,
-    WIRE_OLDEST, WireEntry, decode, encode, encode_page, encode_push, encode_push_part, encode_tell,
-    flatten_ranges,
-};
 use sessionmesh::core::session::{
     Birth, CUT, Dead, Field, Live, Login, Mark, Op, PRINCIPAL_KEY, REVOKED_KEY, SeenRevocations, SessionId,
     Spared, State, Ttl, TtlReg,
 };
 use sessionmesh::core::time::Hlc;
+use sessionmesh::core::wire::{
+    Bases, DecodeError, EntryReader, EntryWriter, Message, PageHeader, PushHeader, SyncItem, WIRE_NEWEST,
+    WIRE_OLDEST, WireEntry, decode, encode, encode_page, encode_push, encode_push_part, encode_tell,
+    flatten_ranges,
+};
 use sessionmesh_sim::{World, id, origin, spell};
 
 const WALL_MS: u64 = 1_800_000_000_000;

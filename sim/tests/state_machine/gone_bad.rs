@@ -11,12 +11,12 @@ use sessionmesh::core::limits::{
 use sessionmesh::core::membership;
 use sessionmesh::core::node::{Gravity, Input, Node, Output, Setup};
 use sessionmesh::core::replica::{Change, GONE, Replica};
-use sessionmesh::core::replication::{
+use sessionmesh::core::session::{Op, State, Ttl};
+use sessionmesh::core::time::{Hlc, Now};
+use sessionmesh::core::wire::{
     Bases, EntryWriter, Inc, Message, PageHeader, SyncItem, WIRE_NEWEST, decode, encode, encode_page,
     flatten_ranges,
 };
-use sessionmesh::core::session::{Op, State, Ttl};
-use sessionmesh::core::time::{Hlc, Now};
 use sessionmesh_sim::{Life, id};
 
 const WALL_MS: u64 = 1_800_000_000_000;

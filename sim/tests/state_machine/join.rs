@@ -6,9 +6,9 @@ use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::{Change, Replica, Serving, WriteError};
-use sessionmesh::core::replication::{Message, decode, encode, is_marked_incomplete, mark_incomplete};
 use sessionmesh::core::session::{SessionId, Ttl};
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::{Message, decode, encode, is_marked_incomplete, mark_incomplete};
 use sessionmesh_sim::{EPOCH_MS, Life, World, id, origin};
 
 const SESSIONS: usize = 80;

@@ -5,11 +5,9 @@ use sessionmesh::core::causality::{Origin, Ver, short_origin};
 use sessionmesh::core::limits::{Limits, MAX_CONTEXT};
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::{EntrySink, PageOutcome, Refusal, WriteError};
-use sessionmesh::core::replication::{
-    Bases, EntryReader, EntryWriter, Message, PageHeader, decode, encode_page,
-};
 use sessionmesh::core::session::{Birth, Field, Live, Mark, Op, SessionId, State, Ttl, TtlReg};
 use sessionmesh::core::time::Hlc;
+use sessionmesh::core::wire::{Bases, EntryReader, EntryWriter, Message, PageHeader, decode, encode_page};
 use sessionmesh_sim::{EPOCH_MS, Faults, Life, World, id, origin};
 
 const MINUTE_MS: u64 = 60_000;
