@@ -125,7 +125,7 @@ fn carry(from: &mut Node, to: &mut Node) {
     while let Some(output) = from.poll_output() {
         assert!(!matches!(output, Output::CloseLink { .. }), "{output:?}");
         let Output::Send { frame, .. } = output else { continue };
-        if matches!(decode(&frame), Ok(Message::Push(_) | Message::PushAck { .. })) {
+        if matches!(decode(&frame), Ok(Message::Push(_) | Message::PushAck(_))) {
             to.handle(NOW, Input::Frame { peer: origin, bytes: &frame });
         }
     }

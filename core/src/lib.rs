@@ -21,6 +21,7 @@ macro_rules! mutant {
 }
 
 pub mod causality;
+pub mod frame;
 pub mod histogram;
 pub mod limits;
 pub mod marks;

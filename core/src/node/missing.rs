@@ -238,7 +238,8 @@ impl Node {
     /// this one keeps alive would be reaped elsewhere, and its freshness is waited for by nobody.
     pub(super) fn hears_own_end(&mut self, now: Now, peer: Origin, message: &Message<'_>) -> bool {
         let inc = match message {
-            Message::Equal { inc, .. } | Message::Unequal { inc, .. } => inc,
+            Message::Equal(equal) => &equal.inc,
+            Message::Unequal(unequal) => &unequal.inc,
             Message::Page(page) => &page.header.inc,
             _ => return false,
         };
