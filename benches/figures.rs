@@ -1,4 +1,5 @@
-//! The figures of the README that need a real mesh: `cargo bench --bench figures [-- reads|writes|latency|join|bytes|idle|members]`.
+//! The figures of docs/FIGURES.md that need a real mesh:
+//! `cargo bench --bench figures [-- reads|writes|latency|join|bytes|idle|members]`.
 //!
 //! Both ends run in this process on loopback, so that a figure is what one machine of this kind can do, with the
 //! rival parts (a peer's driver, QUIC's cryptography) on the same cores.

@@ -14,6 +14,11 @@ pub fn is_loopback_name(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
+/// Whether a content type is JSON's, with parameters or without: no form of another site's page can say so unasked.
+pub fn is_json(kind: &str) -> bool {
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
 /// Whether a page of another origin asks. `header` reads a request's header by its lower-case name.
 ///
 /// What a browser says of itself counts first, since a proxy in front may have given the request another `Host`. Another

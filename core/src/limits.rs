@@ -1,4 +1,5 @@
-//! Every bound of the product, in one place, each with its reason.
+//! Every bound of the core, in one place, each with its reason. Those of sockets, HTTP and the dashboard are in `limits`
+//! modules of their own.
 //!
 //! The ones that honest peers must agree on are part of [`Limits::config_hash`], exchanged in the handshake:
 //! an entry that one member finds permanently inadmissible would park another's coverage for ever.
@@ -12,11 +13,12 @@ pub const MAX_PRINCIPAL_BYTES: usize = 255;
 /// Sessions that a log-in remembers to have come from: a logout ends them too. Who logs in again more often than this
 /// without a logout leaves records behind that went on as others, which nobody is logged in with.
 pub const MAX_ANCESTORS: usize = 8;
-/// Log-ins that are made from one session, which names them all: two or three by double clicks. One more begins a session
-/// of its own.
+/// Log-ins that are made from one session, which names them all: two or three by double clicks. One more begins a
+/// session of its own.
 pub const MAX_SUCCESSORS: usize = 32;
-/// Names of keys and of their ends in one record, ended ones too, at about 60 bytes a rotation: a session that is rotated
-/// every hour for the thirty days that it may live takes 1,440. A rotation beyond is refused, a log-in begins anew.
+/// Names of keys and of their ends in one record, ended ones too, at about 60 bytes a rotation: a session that is
+/// rotated every hour for the thirty days that it may live takes 1,440. A rotation beyond is refused, a log-in begins
+/// anew.
 pub const MAX_KEY_MARKS: usize = 2_048;
 /// Node lives whose revocations of one principal a login remembers to have seen, at 36 bytes each. Those of the last
 /// `max_lifetime_ms` count, so that it takes hundreds of nodes or restarts to fill it. Forgetting one that is held
@@ -67,8 +69,8 @@ pub const MAX_SERVED_BYTES: usize = 8 << 20;
 /// A peer whose queue of pages is full is sent none for this long (ms): an honest one asks again after
 /// [`Limits::round_timeout_ms`], and has at most [`ROUND_WINDOW`] pages under way.
 pub const FULL_PAUSE_MS: u64 = 250;
-/// Pages of one partition, one after the other, that bring nothing before the round is given up: more than the claims of
-/// [`MAX_BARE_ORIGINS`] take. A peer must not keep the one round that is under way for ever.
+/// Pages of one partition, one after the other, that bring nothing before the round is given up: more than the claims
+/// of [`MAX_BARE_ORIGINS`] take. A peer must not keep the one round that is under way for ever.
 pub const MAX_IDLE_PAGES: u32 = 64;
 /// Partitions refetched from one peer because an audit differs: not more often than this (ms). A peer that makes up
 /// differences must not keep a node refetching.
@@ -77,34 +79,36 @@ pub const REFETCH_PAUSE_MS: u64 = 500;
 /// thousands of lives in thirty days, and whatever one wrote last is held. What is beyond is not entered, which costs
 /// rounds that find a difference, and no session.
 pub const MAX_BARE_ORIGINS: usize = 32_768;
-/// The same, of all partitions: 160 MB. It is 4,096 lives in 30 days that wrote everywhere and of which nothing is left.
+/// The same, of all partitions: 160 MB. It is 4,096 lives in 30 days that wrote everywhere and of which nothing is
+/// left.
 pub const MAX_BARE_TOTAL: u64 = 1 << 20;
 /// Ranges of coverage in one partition beyond one for each dot that is held (16 bytes each). Honest gaps close with the
 /// round; what a peer makes up is forgotten beyond this.
 pub const MAX_SPARE_RANGES: usize = 65_536;
 /// Peers of whom an unfinished round's claims are kept in a partition: a node has one round under way.
 pub const MAX_PENDING_PEERS: usize = 8;
-/// Members that are neither over nor linked, told of by peers: as many as a detector keeps. Four times the board's ceiling.
+/// Members that are neither over nor linked, told of by peers: as many as a detector keeps. Four times the board's
+/// ceiling.
 pub const MAX_TOLD_MEMBERS: usize = 2_048;
-/// Marks of lives that are over, told of by peers: 500 a day for the thirty days that each is kept. Whose mark finds no room
-/// is not known here, or known and marked: it is waited for by nobody either way.
+/// Marks of lives that are over, told of by peers: 500 a day for the thirty days that each is kept. Whose mark finds no
+/// room is not known here, or known and marked: it is waited for by nobody either way.
 pub const MAX_GONE_MARKS: usize = 16_384;
 /// A node whose own writes a peer claims to know better begins a new life at most this often (ms): a clone of it is met
 /// once, and a peer that lies must not make it do nothing else. What else is claimed so is left out.
 pub const MIN_IMPOSTOR_LIFE_MS: u64 = 600_000;
 /// No counter is greater: 146 million years of 1,000 writes per second. Keeps arithmetic on claims from overflowing.
 pub const MAX_COUNTER: u64 = 1 << 62;
-/// Members a detector keeps, the dead and the gone among them: four times the board's ceiling, so that a mesh told of by
-/// other means fits too. Each takes about 300 bytes.
+/// Members a detector keeps, the dead and the gone among them: four times the board's ceiling, so that a mesh told of
+/// by other means fits too. Each takes about 300 bytes.
 pub const MAX_MEMBERS: usize = 2_048;
-/// Forgotten lives a node goes on telling of: each is an operator's decision, and takes 33 bytes of a value on the board.
-/// The marks of others reach whoever does not have them by rounds.
+/// Forgotten lives a node goes on telling of: each is an operator's decision, and takes 33 bytes of a value on the
+/// board. The marks of others reach whoever does not have them by rounds.
 pub const MAX_TOLD_FORGOTTEN: usize = 128;
-/// A node whose life is called over without a word why waits this long (ms) for the board to show another process under its
-/// name: ten gossip rounds, of which a newcomer needs up to seven. Until then it takes in nothing that says so.
+/// A node whose life is called over without a word why waits this long (ms) for the board to show another process under
+/// its name: ten gossip rounds, of which a newcomer needs up to seven. Until then it takes in nothing that says so.
 pub const OWN_END_PROOF_MS: u64 = 10_000;
-/// A node whose life is called over begins a new one at most this often (ms): each reconnects everything, and a peer that
-/// lies must not make it do nothing else.
+/// A node whose life is called over begins a new one at most this often (ms): each reconnects everything, and a peer
+/// that lies must not make it do nothing else.
 pub const MIN_FORGOTTEN_LIFE_MS: u64 = 10_000;
 /// Largest packet of the detector (bytes): fits one datagram of any path that IPv6 allows.
 pub const MAX_PACKET_BYTES: usize = 1_200;
@@ -125,8 +129,9 @@ pub const MAX_DEAD_BURST: usize = 128;
 pub const MAX_PUBLISHED_SUSPECTS: usize = 64;
 /// No incarnation is greater: a member that had to refute a thousand times a second would take 24 days.
 pub const MAX_INCARNATION: u32 = 1 << 31;
-/// An incarnation that others tell of a member is believed up to this far beyond the one known: only the member raises it,
-/// when it refutes, so that a greater step is a lie. What it says itself in answer to us counts, whatever others told.
+/// An incarnation that others tell of a member is believed up to this far beyond the one known: only the member raises
+/// it, when it refutes, so that a greater step is a lie. What it says itself in answer to us counts, whatever others
+/// told.
 pub const MAX_TOLD_STEP: u32 = 1_024;
 /// A node that is accused under a greater incarnation than its own goes beyond it in one step up to this, and by one
 /// otherwise: nobody else can know a greater one, and a liar must not use them up.
@@ -146,8 +151,8 @@ pub const RECORD_HEAD_BYTES: usize = 16 * 1024;
 pub const MAX_UNION_BYTES: usize = 1 << 30;
 /// Counters in the coverage of one request; partitions beyond are asked for in a frame of their own.
 pub const MAX_SYNC_NUMBERS: usize = 64 * 1024;
-/// Nothing is taken in that is stamped further ahead than this (ms), whoever holds it: a clock may be set to another year by
-/// mistake, and anything beyond is no clock. Keeps the hybrid clock from overflowing.
+/// Nothing is taken in that is stamped further ahead than this (ms), whoever holds it: a clock may be set to another
+/// year by mistake, and anything beyond is no clock. Keeps the hybrid clock from overflowing.
 pub const MAX_AHEAD_MS: u64 = 366 * 86_400_000;
 /// Peers whose clocks are remembered: who else speaks is not asked when ours is in doubt.
 pub const MAX_CLOCKS_HEARD: usize = 1_024;
@@ -164,6 +169,10 @@ pub const KEPT_OUT_MS: u64 = 60_000;
 pub const MAX_KEPT_OUT_MS: u64 = 3_600_000;
 /// What a peer did is remembered, and shown in health, for so long after it did so last (ms).
 pub const FAULTS_STAND_MS: u64 = 600_000;
+/// Generations are made from the start's wall time. One from further ahead of this node's clock than this (ms) is no
+/// generation, neither in a handshake nor on the board: whoever claims it under this node's name must not win by it. A day,
+/// since a machine's clock may have been wrong by hours when it started.
+pub const MAX_GENERATION_AHEAD_MS: u64 = 24 * 3_600_000;
 /// Peers of which that is remembered: more than an operator reads.
 pub const MAX_FAULTY_PEERS: usize = 256;
 /// Lines in the log about verdicts and links in one minute: a split of a mesh of the largest size makes 1,200.
@@ -172,11 +181,12 @@ pub const MAX_MEMBER_LINES: u32 = 2_000;
 pub const MAX_ONE_MEMBERS_LINES: u32 = 20;
 /// That minute (ms).
 pub const LINES_WINDOW_MS: u64 = 60_000;
-/// What one blind end, or one revocation of somebody who is logged in nowhere, is taken to cost for as long as it is held
-/// (bytes): a record of 96 to 300, its slot, its place in two tables.
+/// What one blind end, or one revocation of somebody who is logged in nowhere, is taken to cost for as long as it is
+/// held (bytes): a record of 96 to 300, its slot, its place in two tables.
 pub const BLIND_BYTES: u64 = 320;
-/// Of `max_memory_bytes`, one part in so many is for blind ends and for revocations of principals who are logged in nowhere:
-/// anybody can ask for them, and each is held for as long as a session may live. At a gibibyte 200,000 of them.
+/// Of `max_memory_bytes`, one part in so many is for blind ends and for revocations of principals who are logged in
+/// nowhere: anybody can ask for them, and each is held for as long as a session may live. At a gibibyte 200,000 of
+/// them.
 pub const BLIND_SHARE: u64 = 16;
 /// What a dot in the index takes (bytes), its share of the tree included.
 pub const DOT_BYTES: u64 = 24;
@@ -205,8 +215,9 @@ pub struct Limits {
     /// How long past its deadline an expired payload stays at least (ms), for late touches.
     pub grace_ms: u64,
     /// How long past its last possible deadline an expired session waits for a member that is not heard of (ms). Then
-    /// its fields go; what they cost if that member returns is told in `docs/ALGORITHM.md` §6. Longer: more memory while
-    /// somebody is missing. Shorter: a cut that outlasts it may bring back an older field of a session that goes on.
+    /// its fields go; what they cost if that member returns is told in `docs/ALGORITHM.md` §6. Longer: more memory
+    /// while somebody is missing. Shorter: a cut that outlasts it may bring back an older field of a session that goes
+    /// on.
     pub expire_wait_ms: u64,
     /// A touch is written once it moves the deadline by ttl / this; before that it costs nothing. Greater: an idle
     /// session ends less early, and more touches are written.
@@ -225,12 +236,12 @@ pub struct Limits {
     pub max_record_bytes: usize,
     /// Fields that edits may set in one session, *cluster-wide*. Removed ones do not count.
     pub max_fields: usize,
-    /// What records and all that is kept of them may take (bytes). Near it writes are refused, in an order that protects
-    /// log-outs and log-ins: [`Need`](super::replica::Need). Never evicts: evicting a session while claiming its dots would
-    /// lose it for joiners.
+    /// What records and all that is kept of them may take (bytes). Near it writes are refused, in an order that
+    /// protects log-outs and log-ins: [`Need`](super::replica::Need). Never evicts: evicting a session while claiming
+    /// its dots would lose it for joiners.
     pub max_memory_bytes: u64,
-    /// Beyond this (bytes) sessions that come in are not taken in either, and no coverage is adopted. Without a value of
-    /// its own twice `max_memory_bytes`: two sides of a cut that are both full fit.
+    /// Beyond this (bytes) sessions that come in are not taken in either, and no coverage is adopted. Without a value
+    /// of its own twice `max_memory_bytes`: two sides of a cut that are both full fit.
     pub hard_memory_bytes: u64,
     /// A gap between two beats longer than this (ms) means the process was frozen: it fences itself. No later than the
     /// others can have given it up ([`membership::Config::earliest_death_ms`](super::membership::Config)), or it would
@@ -354,8 +365,8 @@ impl Limits {
     }
 
     /// The largest frame that may arrive (bytes): one record and one page, and their headers. Whatever can be held can
-    /// be sent: on the wire a record takes at most twice what it takes here. A frame is read piece by piece as it comes,
-    /// so that the bound alone costs nothing.
+    /// be sent: on the wire a record takes at most twice what it takes here. A frame is read piece by piece as it
+    /// comes, so that the bound alone costs nothing.
     pub fn max_frame_bytes(&self) -> usize {
         2 * self.max_union_bytes() + self.page_bytes + FRAME_SLACK_BYTES
     }
@@ -379,7 +390,7 @@ impl Limits {
         self.skew_ms.max(1_000)
     }
 
-    /// How long after an origin's last hard deadline its vector entry is dropped (ms, CRDT.md A5).
+    /// How long after an origin's last hard deadline its vector entry is dropped (ms, docs/ALGORITHM.md §6).
     pub fn prune_after_ms(&self) -> u64 {
         4 * self.max_drift_ms + self.grace_ms
     }

@@ -1,7 +1,8 @@
 //! Marks: "this rare thing happened here", recorded where it happens.
 //!
 //! A test that never reaches a rule proves nothing about it. An observer unites the marks of many runs and sees
-//! which corners were never visited. They decide nothing, and cost a load once they are set: a bit never goes back.
+//! which corners were never visited. A section in parentheses is one of `docs/ALGORITHM.md`. They decide nothing, and
+//! cost a load once they are set: a bit never goes back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,13 +41,13 @@ marks! {
     FrameBody = "frame-body",
     /// A frame from a life with which there is no link (any more).
     FrameWithoutLink = "frame-without-link",
-    /// A peer whose clock is further away than the drift bound: nothing of it is taken (A8).
+    /// A peer whose clock is further away than the drift bound: nothing of it is taken (§7).
     PeerClockRefused = "peer-clock-refused",
-    /// An entry from further ahead than the drift bound: its round does not complete (A8).
+    /// An entry from further ahead than the drift bound: its round does not complete (§7).
     EntryClockAhead = "entry-clock-ahead",
-    /// A joiner took what is from further ahead than the drift bound, since every ready member holds it (A8).
+    /// A joiner took what is from further ahead than the drift bound, since every ready member holds it (§7).
     JoinedAhead = "joined-ahead",
-    /// Dots of this life that it never wrote: somebody else carries its name (A7).
+    /// Dots of this life that it never wrote: somebody else carries its name (§8).
     OwnOriginImpostor = "own-origin-impostor",
     /// An entry that breaks a rule every honest peer keeps.
     EntryMalformed = "entry-malformed",
@@ -63,13 +64,13 @@ marks! {
     MembersBeyondBound = "members-beyond-bound",
 
     // Pages.
-    /// An answer to a request that is no longer this partition's: joined, its claims dropped (F5).
+    /// An answer to a request that is no longer this partition's: joined, its claims dropped (§4).
     PageStale = "page-stale",
     /// A page of a round that has ended or was never asked for.
     PageOfAnotherRound = "page-of-another-round",
     /// A part of a session that is not here: the whole record is asked for.
     NeedFull = "need-full",
-    /// A claim cut before the first dot of a session that is needed whole (F1).
+    /// A claim cut before the first dot of a session that is needed whole (§4).
     ClaimTruncated = "claim-truncated",
     /// A page ended by its budget, its claim cut at a counter boundary.
     PageCut = "page-cut",
@@ -81,7 +82,7 @@ marks! {
     PageMore = "page-more",
     /// A request that builds on what an abandoned round with the same peer had brought.
     RoundResumed = "round-resumed",
-    /// A page of a partition that is no source for joiners, because something revived waits here (A2).
+    /// A page of a partition that is no source for joiners, because something revived waits here (§6).
     PageFromRevived = "page-from-revived",
     /// A claim that wanted to matter longer than anything can live.
     ClaimUntilClamped = "claim-until-clamped",
@@ -91,7 +92,7 @@ marks! {
     PushCut = "push-cut",
     /// A push to a peer further behind than the remembered ops: only the suffix is claimed.
     PushSuffix = "push-suffix",
-    /// A push that carries another writer's dots, because they superseded the op (F3).
+    /// A push that carries another writer's dots, because they superseded the op (§4).
     PushSuperseded = "push-superseded",
     /// A push of an op whose session is no longer held.
     PushSlotGone = "push-slot-gone",
@@ -99,19 +100,19 @@ marks! {
     PushLost = "push-lost",
     /// An acknowledgement that matches no push under way.
     PushAckStale = "push-ack-stale",
-    /// An acknowledgement that names partitions it did not adopt: no copy there (A12).
+    /// An acknowledgement that names partitions it did not adopt: no copy there (§10).
     PushAckRefused = "push-ack-refused",
     /// A push whose claim was not adopted here.
     PushNotAdopted = "push-not-adopted",
 
     // Lives and clocks.
-    /// A new life because another process carries this node's name (A7).
+    /// A new life because another process carries this node's name (§8).
     NewLifeClone = "new-life-clone",
     /// A new life because a peer knows writes this one never made.
     NewLifeImpostor = "new-life-impostor",
-    /// A new life because a clock that was believed turned out to be ahead: what was told by it binds nobody now (A8).
+    /// A new life because a clock that was believed turned out to be ahead: what was told by it binds nobody now (§7).
     NewLifeJump = "new-life-jump",
-    /// A new life because a peer holds the one before for over (A3).
+    /// A new life because a peer holds the one before for over (§6).
     NewLifeForgotten = "new-life-forgotten",
     /// The wall clock stepped forward: it is in doubt.
     WallJumpForward = "wall-jump-forward",
@@ -119,7 +120,7 @@ marks! {
     WallJumpBackward = "wall-jump-backward",
     /// The wall clock stepped against the monotonic one: the machine may have been suspended.
     SuspendNoticed = "suspend-noticed",
-    /// A reading of the wall clock older than one already used: the older one counts (A6).
+    /// A reading of the wall clock older than one already used: the older one counts (§7).
     WallClamped = "wall-clamped",
     /// Peers contradicted a wall clock that had stepped: the node goes on without it.
     ClockRefuted = "clock-refuted",
@@ -169,7 +170,7 @@ marks! {
     LiarNamed = "liar-named",
 
     // What time ends.
-    /// A session that was reaped here came back from a peer (A2).
+    /// A session that was reaped here came back from a peer (§6).
     RevivedMarked = "revived-marked",
     /// Every other member was asked about a revived session.
     RevivedConfirmed = "revived-confirmed",
@@ -181,7 +182,7 @@ marks! {
     TombstoneTooOld = "tombstone-too-old",
     /// An expired payload kept past its grace, since somebody may know a newer touch.
     ExpiredRetained = "expired-retained",
-    /// An expired payload reaped as stable (§6.2).
+    /// An expired payload reaped as stable (§6).
     ReapedStable = "reaped-stable",
     /// An expired payload reaped at its hard deadline.
     ReapedAtHard = "reaped-at-hard",
@@ -191,7 +192,7 @@ marks! {
     ExpiryUntold = "expiry-untold",
     /// A reaper that spent its budget before everything due was looked at.
     ReapBudgetSpent = "reap-budget-spent",
-    /// An origin forgotten: nothing it wrote can matter any more (A5).
+    /// An origin forgotten: nothing it wrote can matter any more (§6).
     OriginPruned = "origin-pruned",
     /// The same of this life's own coverage.
     OwnCoveragePruned = "own-coverage-pruned",
@@ -199,7 +200,7 @@ marks! {
     OriginPlaceReused = "origin-place-reused",
     /// A claim on an origin about to be pruned here, ignored.
     FadingClaimIgnored = "fading-claim-ignored",
-    /// A life was marked as gone for good (A3).
+    /// A life was marked as gone for good (§6).
     GoneMarkSet = "gone-mark-set",
     /// A gone-mark has served its time.
     GoneMarkServed = "gone-mark-served",
@@ -221,7 +222,7 @@ marks! {
     ContextTruncated = "context-truncated",
     /// One version with two contents: origin reuse or corruption.
     EqualVersionDiffers = "equal-version-differs",
-    /// Two births for one id (A9).
+    /// Two births for one id (§5).
     SecondBirth = "second-birth",
     /// Equal stamps: the greater origin won.
     TieByOrigin = "tie-by-origin",
@@ -245,7 +246,7 @@ marks! {
     EditWithoutTouch = "edit-without-touch",
     /// An edit came after the session had expired.
     EditOfExpired = "edit-of-expired",
-    /// A ttl was shortened: stability goes on looking at the longer one (A4).
+    /// A ttl was shortened: stability goes on looking at the longer one (§6).
     TtlShortened = "ttl-shortened",
     /// A removed field is kept, to beat a late set.
     RemovalKept = "removal-kept",
@@ -287,7 +288,7 @@ marks! {
     RoundTimeout = "round-timeout",
     /// A round given up, because its link went down.
     RoundLinkDown = "round-link-down",
-    /// An equal answer: a complete round of every partition (A1).
+    /// An equal answer: a complete round of every partition (§4).
     RoundEqual = "round-equal",
     /// An equal answer that must go on, since revived sessions wait for the peer's word.
     RoundEqualContinues = "round-equal-continues",

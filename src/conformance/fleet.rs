@@ -14,6 +14,16 @@ const SETTLE_MS: u64 = 50;
 pub(super) const LONG: Duration = Duration::from_secs(600);
 
 /// The stores of one service: of one node, or of several that share their sessions.
+///
+/// ```no_run
+/// # #[cfg(feature = "tower-sessions")]
+/// # async fn example(a: sessionmesh::Mesh, b: sessionmesh::Mesh) {
+/// use sessionmesh::{conformance::{Fleet, run, tower_sessions::Tower}, web::tower_sessions::MeshStore};
+///
+/// let fleet = Fleet::new([&a, &b].map(|mesh| Tower::new(MeshStore::new(mesh.sessions()))));
+/// assert!(run(&fleet).await.is_empty());
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Fleet<S> {
     nodes: Vec<S>,

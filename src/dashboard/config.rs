@@ -18,6 +18,15 @@ pub(super) enum Access {
 
 /// How a dashboard is mounted: who may look, and what is shown. The default admits clients on this machine only, and
 /// never shows a value.
+///
+/// ```no_run
+/// # fn app(mesh: sessionmesh::Mesh) -> Result<axum::Router, Box<dyn std::error::Error>> {
+/// use sessionmesh::dashboard::DashboardConfig;
+///
+/// let config = DashboardConfig::with_token(&std::env::var("DASHBOARD_TOKEN")?)?.with_values();
+/// Ok(axum::Router::new().nest_service("/dashboard", mesh.dashboard(config)))
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "a configuration does nothing until it is given to `Mesh::dashboard`"]
 pub struct DashboardConfig {

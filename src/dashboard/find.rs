@@ -19,6 +19,7 @@ use super::limits::SESSIONS_PAGE;
 use super::sessions::row;
 use super::values::hash;
 use crate::core::session::SessionId;
+use crate::door::is_json;
 
 /// What the body says: one of both.
 #[derive(Deserialize)]
@@ -31,8 +32,7 @@ struct Wanted {
 /// `POST /api/v1/sessions/find`.
 pub(super) async fn find(State(board): State<Arc<Board>>, headers: HeaderMap, body: Bytes) -> Response {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    // A form of another site's page cannot say so.
-    if !kind.to_ascii_lowercase().starts_with("application/json") {
+    if !is_json(kind) {
         return refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type: must be application/json");
     }
     // A parser's own words would quote what was sent.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, 
 use tracing::{error, info, warn};
 
 use super::bridge::{Bridge, GossipLink, Traffic};
-use super::config::{DiscoveryConfig, limits, next_generation};
+use super::config::{DiscoveryConfig, next_generation};
 use super::error::DiscoveryError;
 use super::gossip::{self, Incarnation};
 use super::guard::Guard;
@@ -27,6 +27,7 @@ use super::rivals::Rivals;
 use super::seeds::{self, Mood, SeedBook, SeedResolver};
 use super::server::{Carried, Run, RunNews};
 use super::view::View;
+use crate::core::limits::MAX_GENERATION_AHEAD_MS;
 
 /// The look that nothing asks for: notices incarnations that expired, which chitchat tells nobody.
 /// At rounds shorter than that once a round, which lives are proven by.
@@ -322,7 +323,7 @@ impl Board {
         let served = self.published.contains_key(&format!("{}{}", keys::FACT, keys::SERVED));
         let (node, own) = (&self.config.node, ((self.generation, self.config.origin), served));
         let clock = next_generation(self.generation, self.generation_from.elapsed());
-        let latest = clock.saturating_add(limits::GENERATION_AHEAD_MS << 16);
+        let latest = clock.saturating_add(MAX_GENERATION_AHEAD_MS << 16);
         let news = self.rivals.look(incarnations, node, own, latest, times);
         if !news.is_empty() {
             error!(node, "another process runs under this node's name: every node needs its own");

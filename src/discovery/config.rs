@@ -25,8 +25,6 @@ pub mod limits {
     /// Of those, told of by one sender, one in so many: it cannot fill the house with whom it made up. A joiner hears of the
     /// rest from others, or from themselves.
     pub const SENDER_SHARE: usize = 2;
-    /// A generation of our own name further ahead of our own clock than this (ms) is no rival's: as in the handshake.
-    pub const GENERATION_AHEAD_MS: u64 = 24 * 3_600_000;
     /// Longest gossip packet, bytes: chitchat's 65,507 and its four-byte header, rounded up.
     pub const PACKET_BYTES: usize = 65_536;
     /// Most bytes one packet's delta may unpack to. Blocks compress by up to 1 : 3,000, so that without a

@@ -1,8 +1,9 @@
 //! Discovery: who exists, where, and with which metadata.
 //!
 //! chitchat (scuttlebutt gossip) is our bulletin board. It runs over a [`GossipLink`], so that its packets ride
-//! on the mesh's own authenticated transport, and its liveness is used as membership. It carries addresses and
-//! a few small keys, never session data: its digest travels whole and its watcher copies every node's state.
+//! on the mesh's own authenticated transport. It tells who exists; who lives is judged by the detector of the core
+//! (`core/src/membership`), which also writes here what it finds. It carries addresses and a few small keys, never
+//! session data: its digest travels whole and its watcher copies every node's state.
 //!
 //! How a packet flows: the transport puts `(from, bytes)` on the inbound channel; [`bridge`] takes it and shows
 //! it to [`guard`], which reads it with [`inspect`] and drops what would hurt; only then chitchat decodes it.

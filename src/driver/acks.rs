@@ -27,7 +27,7 @@ impl Held {
 }
 
 /// Who holds which writes, as far as linked peers have shown. A peer's entry ends with its link: a copy counts
-/// only while its holder's life is known to go on (CRDT.md A12).
+/// only while its holder's life is known to go on (docs/ALGORITHM.md §10).
 #[derive(Default)]
 pub(crate) struct Acks {
     peers: Mutex<BTreeMap<Origin, Held>>,

@@ -1,4 +1,4 @@
-//! The clocks of a real process: the one place where the product reads them.
+//! The clocks of a real process, as the core is told them: the one place where the wall clock is read for it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

@@ -127,13 +127,9 @@ impl Engine {
     pub(super) fn fault(&mut self, peer: Origin, gravity: Gravity, why: String) {
         let now_ms = self.shared.clock.now().mono_ms;
         if let Some(for_ms) = self.conduct.fault(now_ms, peer, gravity, why.clone()) {
-            let (node, seconds) = (self.name_of(peer), for_ms / 1_000);
-            warn!(
-                node = self.config.node,
-                peer = node,
-                "kept out for {seconds} s, having broken rules again and again: {why}"
-            );
+            let (name, seconds) = (self.name_of(peer), for_ms / 1_000);
             let text = format!("kept out for {seconds} s, having broken rules again and again: {why}");
+            warn!(node = self.config.node, peer = name, "{text}");
             self.note(NoteKind::Warning, Some(peer), || text);
             self.life.transport.disconnect(peer, "kept out for a while");
             self.want_addresses();

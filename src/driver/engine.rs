@@ -381,6 +381,13 @@ impl Engine {
         }
     }
 
+    /// What is remembered of a link for as long as it stands.
+    pub(super) fn link_gone(&mut self, peer: Origin) {
+        self.links.remove(&peer);
+        self.conduct_over(peer);
+        self.shared.acks.link_down(peer);
+    }
+
     pub(super) fn network(&mut self, event: Event) -> Option<Stopped> {
         match event {
             Event::Up(peer) => {
@@ -403,9 +410,7 @@ impl Engine {
                     if self.may_log(origin) {
                         info!(node = self.config.node, peer = node, "link down: {reason}");
                     }
-                    self.links.remove(&origin);
-                    self.conduct_over(origin);
-                    self.shared.acks.link_down(origin);
+                    self.link_gone(origin);
                     self.input(Input::LinkDown { peer: origin });
                     self.note(NoteKind::LinkDown, Some(origin), || reason.to_string());
                     self.gone_with_its_link(origin);

@@ -1,6 +1,5 @@
 //! A node's lives on the network: how one begins, and how the next one follows it on the same port.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,9 +34,10 @@ impl Engine {
         let ended = self.life.discovery.shutdown();
         let _ = tokio::time::timeout(MAX_SHUTDOWN, ended).await;
         self.life.transport.close().await;
-        for peer in std::mem::take(&mut self.links).into_keys().collect::<BTreeSet<_>>() {
-            self.shared.acks.link_down(peer);
+        for peer in self.links.keys().copied().collect::<Vec<_>>() {
+            self.link_gone(peer);
         }
+        self.said_gone.clear();
         let mut pause_ms = FIRST_PAUSE_MS;
         self.life = loop {
             let clock = (self.shared.clock, &self.shared.replica);

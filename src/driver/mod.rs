@@ -1,7 +1,7 @@
 //! The tokio driver: runs one core node over the transport and discovery.
 //!
 //! All of the node's inputs meet in one task ([`engine`]); embedders' threads share only the replica and the small
-//! tables here. Nothing below this floor knows that tokio exists, nothing above it sees a dot's frame.
+//! tables here. The core does not know that tokio exists, and nothing above this floor sees a frame.
 
 mod absent;
 mod acks;

@@ -11,6 +11,19 @@ use crate::transport::Drill;
 
 /// Configures a node; every setting has a default that suits a local mesh of its own. See [`Config`] for what
 /// each setting means and costs.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mesh = sessionmesh::Mesh::builder()
+///     .cluster("shop")
+///     .secret_from_env("SESSIONMESH_SECRET")?
+///     .bind("0.0.0.0:7946")
+///     .seeds(["shop-mesh.default.svc:7946"])
+///     .configure(|config| config.max_memory_bytes = 4 << 30)  // what has no method of its own
+///     .start()
+///     .await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default)]
 #[must_use = "a builder does nothing until `start` is awaited"]
 pub struct Builder {

@@ -1,4 +1,5 @@
-//! Configuration: defaults < TOML file < environment < flags. The builder mirrors it field by field.
+//! Everything a node can be told, what is refused of it, and what each floor below is handed. The builder has methods for
+//! what most nodes set; the agent reads the same from file, environment and flags.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,6 +17,13 @@ use crate::discovery::{DiscoveryConfig, DiscoveryError};
 use crate::transport::{Identity, Secret};
 
 /// A setting that is missing or impossible.
+///
+/// ```
+/// use sessionmesh::{Config, Mesh};
+///
+/// let config = Config { cluster: "shop".into(), probe_interval_ms: 1_000, ..Config::default() };
+/// let builder = Mesh::builder().config(config);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("configuration: {field}: {reason}")]
 pub struct ConfigError {
@@ -47,7 +55,8 @@ pub enum SecretSource {
 pub struct Config {
     /// The cluster's name: nodes of other clusters are refused even with the same secret.
     pub cluster: String,
-    /// This node's name, unique in the cluster. Empty: the host's name and the process id.
+    /// This node's name, unique in the cluster. Empty: the host's name and eight random hex digits, others at
+    /// every start.
     pub node: String,
     /// Address of the one UDP port. Without a secret only loopback is possible. Port 0 takes a free one.
     pub bind: SocketAddr,

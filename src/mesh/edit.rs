@@ -14,6 +14,15 @@ use crate::core::session::{Bound, NEVER_MS, SessionId, Ttl};
 ///
 /// Times count in whole milliseconds, from the moment of the write. A time of nothing and a date that is over are refused
 /// ([`crate::WriteError::Expired`]); one longer than the cluster's `max_lifetime_ms` is cut to that.
+///
+/// ```
+/// use sessionmesh::Expiry;
+/// use std::time::Duration;
+///
+/// let half_an_hour = Expiry::sliding(Duration::from_secs(1_800));
+/// let but_not_beyond_a_day = half_an_hour.at_most(Duration::from_secs(86_400));
+/// assert_ne!(half_an_hour, but_not_beyond_a_day);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     pub(crate) ttl: Ttl,
@@ -59,6 +68,17 @@ fn ms(duration: Duration) -> u64 {
 }
 
 /// Collects the changes of one edit. Everything in one edit appears together.
+///
+/// ```no_run
+/// # async fn example(sessions: sessionmesh::Sessions, id: sessionmesh::SessionId) -> Result<(), Box<dyn std::error::Error>> {
+/// sessions.edit(&id, |fields| {
+///     fields.set("cart", &["tea", "milk"])?;
+///     fields.remove("coupon");
+///     fields.set_principal("ada");                            // a log-in: whose session it is from now on
+///     Ok(())
+/// })?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Default)]
 pub struct Fields {
     pub(crate) fields: Vec<(String, Option<Vec<u8>>)>,

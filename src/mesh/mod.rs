@@ -6,7 +6,7 @@ mod config;
 mod cycle;
 mod edit;
 mod error;
-#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+#[cfg(any(feature = "_merge", feature = "dashboard"))]
 mod json;
 #[cfg_attr(not(feature = "axum"), allow(dead_code))]
 mod keys;
@@ -41,7 +41,7 @@ pub use config::{Config, ConfigError, SecretSource};
 pub(crate) use cycle::{GivenUp, HeldLogin, Kin};
 pub use edit::{Expiry, Fields};
 pub use error::Error;
-#[cfg(any(feature = "_merge", feature = "cli", feature = "dashboard"))]
+#[cfg(any(feature = "_merge", feature = "dashboard"))]
 pub use json::AsJson;
 pub use keys::{BegunLogin, Standing, Superseded, Ticket};
 pub use principals::{Login, Revocation};
@@ -71,6 +71,20 @@ use crate::driver::{Command, ForgetError, Shared, StopOnDrop, Stopped};
 
 /// One node of a mesh. Cheap to clone; all clones are the same node. When the last handle (with every
 /// [`Sessions`] and [`Receipt`] made from it) is gone the node stops without a goodbye; [`Mesh::leave`] says one.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use sessionmesh::Mesh;
+///
+/// let builder = Mesh::builder().cluster("shop").seeds(["shop-mesh:7946"]).secret_from_env("SESSIONMESH_SECRET")?;
+/// let mesh = builder.start().await?;
+/// mesh.ready().await?;                                        // serve from here on
+/// for member in mesh.members() {
+///     println!("{} is {:?}", member.node, member.state);
+/// }
+/// mesh.leave().await;                                         // hand over, say goodbye
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Mesh {
     shared: Arc<Shared>,

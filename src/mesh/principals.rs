@@ -2,7 +2,7 @@
 //!
 //! A session belongs to a principal, a user as a rule, once a log-in said so: [`Fields::set_principal`]. The index of
 //! a node is made of the sessions it holds, and is never scanned for. What is promised and what is not:
-//! `docs/EMBEDDING.md`, "Whose sessions".
+//! `docs/EMBEDDING.md`, "Whose sessions: list and revoke".
 
 use std::time::Duration;
 
@@ -29,6 +29,14 @@ pub struct Login {
 }
 
 /// All sessions of a principal were ended: the proof, and a way to wait until other nodes hold it.
+///
+/// ```no_run
+/// # async fn example(sessions: sessionmesh::Sessions) -> Result<(), Box<dyn std::error::Error>> {
+/// let revocation = sessions.revoke_all("ada")?;                // "log out everywhere"
+/// println!("{} sessions ended here", revocation.ended());
+/// revocation.replicated().await;                              // another node holds it too
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Revocation {
     receipt: Receipt,

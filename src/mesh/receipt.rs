@@ -20,6 +20,15 @@ pub struct TooFewCopies {
 }
 
 /// A write that this node holds. Waiting on it is optional: the write spreads in any case.
+///
+/// ```no_run
+/// # async fn example(sessions: sessionmesh::Sessions, id: sessionmesh::SessionId) -> Result<(), Box<dyn std::error::Error>> {
+/// let receipt = sessions.edit(&id, |s| s.set("paid", &true))?;
+/// if let Err(few) = receipt.copies(3).await {
+///     println!("{few}");                                      // it stands, and goes on spreading
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Receipt {
     mesh: Mesh,

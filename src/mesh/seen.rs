@@ -27,6 +27,23 @@ const VAIN_ASK_MS: u64 = 5_000;
 const MAX_VAIN_ASKS: usize = 4_096;
 
 /// The writes that a client has made to one session, by the node life that took them.
+///
+/// ```no_run
+/// # async fn example(sessions: sessionmesh::Sessions, id: sessionmesh::SessionId) -> Result<(), Box<dyn std::error::Error>> {
+/// use sessionmesh::mesh::{CaughtUp, Seen};
+/// use std::time::Duration;
+///
+/// let mut seen = Seen::default();
+/// seen.add(&sessions.edit(&id, |s| s.set("cart", &["tea"]))?);
+/// let carried = seen.to_bytes();                              // sign it, and let the client carry it
+///
+/// // On whichever node the client comes to next:
+/// let seen = Seen::from_bytes(&carried).unwrap_or_default();
+/// if sessions.catch_up(&id, &seen, Duration::from_millis(50)).await == CaughtUp::Behind {
+///     println!("what is here may be older than the client's own writes");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen(Vec<Span>);
 

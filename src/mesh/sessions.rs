@@ -29,6 +29,23 @@ pub(crate) enum Asked {
 }
 
 /// The sessions of a mesh, as this node holds them. Cheap to clone, usable from any thread.
+///
+/// ```no_run
+/// # async fn example(sessions: sessionmesh::Sessions) -> Result<(), Box<dyn std::error::Error>> {
+/// use sessionmesh::{Expiry, Found};
+/// use std::time::Duration;
+///
+/// let created = sessions.create(Expiry::sliding(Duration::from_secs(1_800)), |s| s.set("theme", "dark"))?;
+/// let id = created.id();
+/// sessions.edit(&id, |s| s.set("cart", &["tea"]))?.replicated().await;
+/// match sessions.fetch(&id).await {
+///     Found::Session(session) => println!("{:?}", session.get::<&str>("theme")?),
+///     Found::Absent => println!("never created, expired, or destroyed"),
+///     Found::NotYetKnown | Found::Fenced => println!("this node cannot know: answer 503"),
+/// }
+/// sessions.destroy(&id)?;                                     // final
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sessions {
     mesh: Mesh,

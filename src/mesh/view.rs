@@ -51,6 +51,15 @@ pub struct FieldError {
 }
 
 /// A snapshot of one session. It does not change; read again for news.
+///
+/// ```no_run
+/// # async fn example(sessions: sessionmesh::Sessions, id: sessionmesh::SessionId) -> Result<(), Box<dyn std::error::Error>> {
+/// if let Some(session) = sessions.get(&id).session() {
+///     let cart: Vec<&str> = session.get("cart")?.unwrap_or_default();
+///     println!("{} things of {:?}", cart.len(), session.principal());
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Session(pub(crate) View);
 

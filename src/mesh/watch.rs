@@ -46,6 +46,21 @@ impl SessionEvent {
 }
 
 /// A stream of events.
+///
+/// ```no_run
+/// # async fn example(sessions: sessionmesh::Sessions) -> Result<(), Box<dyn std::error::Error>> {
+/// use sessionmesh::SessionEvent;
+///
+/// let mut watch = sessions.watch();
+/// while let Some(event) = watch.next().await {
+///     match event {
+///         SessionEvent::Destroyed(id) => println!("{} is logged out", sessions.log_name(&id)),
+///         SessionEvent::Resync(missed) => println!("{missed} events were missed: read again what matters"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Watch {
     events: Listener<Happened>,

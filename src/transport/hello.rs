@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::{MAX_NAME_BYTES, TransportConfig, canonical},
     error::RefusedReason,
-    limits::MAX_GENERATION_AHEAD_MS,
 };
 use crate::core::causality::Origin;
-use crate::core::limits::settings_that_differ;
+use crate::core::limits::{MAX_GENERATION_AHEAD_MS, settings_that_differ};
 
 /// Largest handshake message accepted, in bytes.
 pub(super) const MAX_HELLO_BYTES: usize = 4 << 10;

@@ -18,11 +18,6 @@ pub(super) const RETRY_FROM: usize = 64;
 /// Links with one address, a port included: one, and another life's that is about to end, and some that cross.
 pub(super) const MAX_LINKS_PER_ADDR: usize = 4;
 
-/// Generations are made from the start's wall time. One from further ahead of this node's clock than this (ms) is no
-/// generation: whoever claims it under this node's name must not win by it. A day, since a machine's clock may have been
-/// wrong by hours when it started.
-pub(super) const MAX_GENERATION_AHEAD_MS: u64 = 24 * 3_600_000;
-
 /// Links in all: twice what the board can list. Each may hold the windows of its streams.
 pub(super) const MAX_LINKS: usize = 1_024;
 

@@ -6,18 +6,9 @@
 use std::time::Duration;
 
 use sessionmesh::{Found, Mesh, SessionId};
+pub use sessionmesh_testkit::{CEILING, within};
 
 const SECRET: &str = "an example secret of at least thirty-two bytes";
-/// Nothing awaited here takes this long on the slowest machine.
-pub const CEILING: Duration = Duration::from_secs(60);
-
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(CEILING, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: not within {CEILING:?}"),
-    }
-}
-
 pub async fn start(
     cluster: &str,
     node: &str,

@@ -1,4 +1,4 @@
-//! The identity of one life of one node's memory (CRDT.md A7: three lives, three names).
+//! The identity of one life of one node's memory (docs/ALGORITHM.md §8: three lives, three names).
 //!
 //! A restart without memory is a new origin, so a dot `(origin, counter)` is never reused: the trap that
 //! cost Riak silent loss ("key amnesia") cannot arise by construction.

@@ -1,4 +1,4 @@
-//! Evidence that a member lives, and when it was produced (CRDT.md A14).
+//! Evidence that a member lives, and when it was produced (docs/MEMBERSHIP.md#the-two-witnesses).
 //!
 //! What counts against a suspicion is what the suspect produced after it began. Old news keeps arriving for seconds
 //! after a death, so that the time of arrival says nothing. Every pulse carries its speaker's own clock; an answer to
@@ -46,8 +46,8 @@ impl Evidence {
             self.moved_ms = 0;
             self.exact = answered_ms.is_some();
         }
-        // It has just come from the member itself. If this machine was suspended it was said since, and if the wall clock
-        // merely stepped, the anchor as it was made dates it.
+        // It has just come from the member itself. If this machine was suspended it was said since, and if the wall
+        // clock merely stepped, the anchor as it was made dates it.
         let anchor = self.anchor.map(|(at_ms, beat_ms)| (at_ms, beat_ms.saturating_sub(self.moved_ms)));
         self.learn(now_ms, pulse.beat_ms, anchor);
         if let Some(asked_ms) = asked_ms {

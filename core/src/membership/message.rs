@@ -32,8 +32,8 @@ const BODY_BYTES: usize = 14;
 pub struct Pulse {
     /// The speaker's incarnation.
     pub incarnation: u32,
-    /// The speaker's own clock when it spoke: milliseconds since its detector began. It is the heartbeat of CRDT.md
-    /// A14 with an interval of one millisecond: what a node tells of another can be dated by it.
+    /// The speaker's own clock when it spoke: milliseconds since its detector began. It is a heartbeat
+    /// with an interval of one millisecond: what a node tells of another can be dated by it.
     pub beat_ms: u64,
 }
 

@@ -1,10 +1,10 @@
 //! Joining a mesh whose clocks were ahead together and have been set right.
 //!
-//! What was written meanwhile is stamped in the future. Members that were ahead go on with it; whoever was not refuses it
-//! until its time has come (A8), so that one wrong clock moves nobody. A joiner was not ahead either. If every member it
-//! could learn from holds such writes, refusing them protects nobody: it would only stay out for as long as the clocks were
-//! ahead, and a mesh restarted node by node would lose its sessions. So it takes what they all hold. One that has nothing
-//! from there, or has not been asked yet, is enough to go by the bound.
+//! What was written meanwhile is stamped in the future. Members that were ahead go on with it; whoever was not refuses
+//! it until its time has come (docs/ALGORITHM.md §7), so that one wrong clock moves nobody. A joiner was not ahead
+//! either. If every member it could learn from holds such writes, refusing them protects nobody: it would only stay out
+//! for as long as the clocks were ahead, and a mesh restarted node by node would lose its sessions. So it takes what
+//! they all hold. One that has nothing from there, or has not been asked yet, is enough to go by the bound.
 
 use super::Node;
 use crate::limits::MAX_AHEAD_MS;

@@ -1,4 +1,5 @@
-//! Anti-entropy, the answering side, and single sessions read through. Answering keeps no state per peer.
+//! Anti-entropy, the answering side, and single sessions read through. Answering keeps nothing per peer
+//! but until when one that reads too little is served none.
 
 use std::collections::BTreeSet;
 

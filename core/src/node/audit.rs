@@ -1,5 +1,6 @@
-//! The audit (CRDT.md §9): what equal vectors cannot show. A bug, bit rot, or a peer that claims writes it never
-//! sent leaves equal coverage with unequal contents; the sums of both sides tell, and the difference is refetched.
+//! The audit (docs/ALGORITHM.md §9): what equal vectors cannot show. A bug, bit rot, or a peer that claims writes it
+//! never sent leaves equal coverage with unequal contents; the sums of both sides tell, and the difference is
+//! refetched.
 //!
 //! A comparison has three answers: same, different, and *apart*: one side has news the other has not, and the sums say
 //! nothing. An audit that finds a partition apart takes it apart into buckets and compares those without news; a
@@ -247,7 +248,8 @@ impl Node {
         if mutant!(AuditNeverRefetches) {
             return;
         }
-        // Whoever finds a difference each time makes them up, or mends nothing by our asking: once in a while is enough.
+        // Whoever finds a difference each time makes them up, or mends nothing by our asking: once in a while is
+        // enough.
         let Some(held) = self.peers.get_mut(&peer).filter(|p| now.mono_ms >= p.refetch_ms) else { return };
         held.refetch_ms = now.mono_ms + REFETCH_PAUSE_MS;
         if self.round.is_some() {

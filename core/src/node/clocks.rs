@@ -63,8 +63,8 @@ fn spelled(ms: i64) -> String {
     format!("{} ms {}", ms.unsigned_abs(), if ms < 0 { "behind" } else { "ahead" })
 }
 
-/// How long the machine may have slept while its wall clock went from one offset to another (ms). `held_ms` was believed
-/// before, `is_back` says that the clock is back there.
+/// How long the machine may have slept while its wall clock went from one offset to another (ms). `held_ms` was
+/// believed before, `is_back` says that the clock is back there.
 fn slept_ms(from_ms: i64, held_ms: i64, to_ms: i64, is_back: bool) -> u64 {
     let set_back = from_ms.saturating_sub(to_ms) > SKIPPED_MS as i64;
     let awake_ms = if is_back || to_ms > from_ms.max(held_ms) {
@@ -242,7 +242,7 @@ impl Node {
     }
 
     /// Takes note of the time a message tells. Returns whether the message may be taken in; skew is checked on every
-    /// one that moves data, not only at the handshake (CRDT.md A8).
+    /// one that moves data, not only at the handshake (docs/ALGORITHM.md §7).
     ///
     /// # Errors
     /// The peer's clock is too far off.

@@ -81,7 +81,7 @@ impl Node {
     }
 
     /// Counts a member for stability before its link is up: the end of an earlier life may be heard of first, and
-    /// stability must not be vacuous about the memory that goes on (CRDT.md A3).
+    /// stability must not be vacuous about the memory that goes on (docs/ALGORITHM.md §6).
     fn enter_member(&mut self, member: Origin) {
         if self.absent.is_nobody(member) {
             return;

@@ -4,8 +4,9 @@
 //! (what goes in and comes out), this file, `members.rs` (who is a member), `missing.rs` (who is out
 //! of reach), `push.rs` (a write leaves), `round.rs`
 //! (anti-entropy, the asking side), `answer.rs` (the answering side), `phase.rs` (joining, ready, fenced, new lives),
-//! `verify.rs` (what a joiner compares), `clocks.rs` (whether our wall clock is right), `audit.rs`; for those who look from
-//! outside, `compare.rs` (who differs) and `inspect.rs` (one session at peers).
+//! `source.rs` (whom a joiner waits for), `verify.rs` (what it compares), `clocks.rs` (whether our wall clock is right),
+//! `ahead.rs` (a mesh whose clocks were ahead), `audit.rs`, `overgrown.rs` (a merge too large to be sent), `warn.rs` (what is
+//! said of peers); for those who look from outside, `compare.rs` (who differs) and `inspect.rs` (one session at peers).
 
 mod ahead;
 mod answer;
@@ -95,7 +96,7 @@ pub struct Node {
     listed: Vec<Listed>,
     /// Members that are alive or suspect.
     members: BTreeSet<Origin>,
-    /// Freshness of whole members: their state is incorporated up to this wall time (CRDT.md A1).
+    /// Freshness of whole members: their state is incorporated up to this wall time (docs/ALGORITHM.md §4).
     inc: BTreeMap<Origin, u64>,
     absent: Absent,
     outputs: VecDeque<Output>,
@@ -316,7 +317,7 @@ impl Node {
             return;
         }
         self.met(peer);
-        // Before anything is sent to it: stability must never be vacuous about a joiner (CRDT.md A3).
+        // Before anything is sent to it: stability must never be vacuous about a joiner (docs/ALGORITHM.md §6).
         if !mutant!(LinkedPeerNotEntered) {
             self.inc.entry(peer).or_insert(0);
         }

@@ -68,9 +68,10 @@ impl Round {
 }
 
 impl Peer {
-    /// How long the next round with this peer waits for. Unequal, and yet nothing to fetch: the peer lacks something, or
-    /// nodes disagree on when an origin is over. Asking again at once would find the same. What was refused is brought
-    /// once more by every round, until time makes it acceptable: longer and longer, while nothing else comes along.
+    /// How long the next round with this peer waits for. Unequal, and yet nothing to fetch: the peer lacks something,
+    /// or nodes disagree on when an origin is over. Asking again at once would find the same. What was refused is
+    /// brought once more by every round, until time makes it acceptable: longer and longer, while nothing else comes
+    /// along.
     fn rest_after(&mut self, round: &Round, now: Now, interval_ms: u64) {
         self.vain = match round {
             Round { failed: true, gained: false, .. } => (self.vain + 1).min(MOST_VAIN),
@@ -221,7 +222,7 @@ impl Node {
         Some(current)
     }
 
-    /// An equal answer completes a round of every partition (CRDT.md A1).
+    /// An equal answer completes a round of every partition (docs/ALGORITHM.md §4).
     pub(super) fn on_equal(&mut self, now: Now, peer: Origin, answer: Equal) {
         let Equal { round, wall_ms, ready, inc, .. } = answer;
         self.note_clock(now, peer, wall_ms);
@@ -342,7 +343,7 @@ impl Node {
         self.replica.locked(partition, |p| p.refresh(&entries));
     }
 
-    /// Partitions in which a revived session still waits for this peer's word (CRDT.md A2).
+    /// Partitions in which a revived session still waits for this peer's word (docs/ALGORITHM.md §6).
     fn revived_for(&self, peer: Origin) -> Vec<u16> {
         (0..self.limits.partitions)
             .filter(|&ix| self.replica.shared(ix, |p| !p.revived_waiting_for(peer).is_empty()))

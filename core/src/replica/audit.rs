@@ -15,8 +15,8 @@ use crate::session::{Live, Packed, State, Ttl};
 /// What a partition holds, sifted into buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sifted {
-    /// Per bucket, a sum over the versions held and one over versions and values. Equal versions with unequal values are
-    /// a difference whatever the coverage is.
+    /// Per bucket, a sum over the versions held and one over versions and values. Equal versions with unequal values
+    /// are a difference whatever the coverage is.
     pub sums: Vec<(u64, u64)>,
     /// Whether everything summed is covered: then equal coverage promises equal versions.
     pub covered: bool,
@@ -37,9 +37,9 @@ struct Component<'a> {
 }
 
 impl Partition {
-    /// The audit sum (CRDT.md §9): over sessions and tombstones far from their end, of (id, component, version, value).
-    /// Equal coverage with unequal sums means a bug, bit rot, or a peer that claimed what it did not send. `None` if
-    /// something held is not covered (more gaps than are remembered): then it is no evidence.
+    /// The audit sum (docs/ALGORITHM.md §9): over sessions and tombstones far from their end, of (id, component,
+    /// version, value). Equal coverage with unequal sums means a bug, bit rot, or a peer that claimed what it did not
+    /// send. `None` if something held is not covered (more gaps than are remembered): then it is no evidence.
     pub fn audit_sum(&self, wall_ms: u64, limits: &Limits) -> Option<u64> {
         let margin = 2 * limits.max_drift_ms;
         let mut sum = 0u64;

@@ -17,7 +17,7 @@ use crate::time::{Hlc, HybridClock};
 #[derive(Clone, Debug, Default)]
 pub struct Change<'a> {
     /// Fields to set (`Some`) or remove (`None`). An explicit set always writes, even an equal value: to
-    /// re-assert `admin = false` must beat an earlier concurrent write (CRDT.md A11).
+    /// re-assert `admin = false` must beat an earlier concurrent write (docs/ALGORITHM.md §10).
     pub fields: Vec<(&'a str, Option<&'a [u8]>)>,
     /// Fields to remove only while they are still the write named: for adapters whose client saw a snapshot and
     /// must not remove what it never saw.
@@ -419,8 +419,8 @@ impl Partition {
         Written { partition: self.ix, dot, hlc: ver.hlc, wrote, deadline_ms }
     }
 
-    /// A skipped edit names the newest write among the fields it would have set (CRDT.md A11); one without fields,
-    /// the record's newest.
+    /// A skipped edit names the newest write among the fields it would have set (docs/ALGORITHM.md §10); one without
+    /// fields, the record's newest.
     fn skipped(&self, packed: &Packed<'_>, fields: &[(&str, Option<&[u8]>)]) -> Written {
         let named = packed.fields().filter(|held| fields.iter().any(|f| f.0 == held.key));
         let newest = named.map(|held| packed.ver(held.op)).max_by(|a, b| a.cmp(b, &self.origins));
@@ -450,8 +450,8 @@ fn packed_len_hint(state: &State<'_>) -> usize {
     }
 }
 
-/// The fields an edit writes, sorted by key, each key once. What it says twice counts as it says it last, before anything
-/// else is asked: or a set that is skipped would leave standing the one it was to replace.
+/// The fields an edit writes, sorted by key, each key once. What it says twice counts as it says it last, before
+/// anything else is asked: or a set that is skipped would leave standing the one it was to replace.
 fn changed_fields<'a>(packed: &Packed<'a>, change: &Change<'a>, origins: &[Origin]) -> Vec<Field<'a>> {
     let mut fields = sorted_fields(change.fields.iter().copied(), 0);
     let clears = change.clear || change.clear_fields;

@@ -2,7 +2,7 @@
 //!
 //! Counted is what grows with what is written: records, tombstones and revocations with their slots, the indexes of ids, dots
 //! and principals, coverage. It is the process's memory but for what has a bound of its own (queues of links, watchers, the
-//! program itself); `tests/memory_counted.rs` measures how near.
+//! program itself); `sim/tests/memory_counted.rs` measures how near.
 //!
 //! At the bound nothing is evicted, and not all is refused at once. What is needed least goes first, so that those who log in
 //! and out are the last to be turned away, and a session that is here can always be ended.

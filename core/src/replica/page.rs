@@ -160,8 +160,8 @@ impl Partition {
         let mut emitted = vec![false; self.slots.len()];
         // Whether the budget is spent. A page holds at least one entry, whatever its size.
         let mut full = false;
-        // Forced entries come first, so that a round always progresses (CRDT.md F1). Those that do not fit are asked
-        // for again: the page is not complete then, and claims nothing that lies behind them.
+        // Forced entries come first, so that a round always progresses (docs/ALGORITHM.md §4). Those that do not fit
+        // are asked for again: the page is not complete then, and claims nothing that lies behind them.
         for slot in force.iter().filter_map(|&id| self.find(id)) {
             if full {
                 self.marks.hit(Mark::PageForcedCut);

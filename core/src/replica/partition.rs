@@ -1,4 +1,4 @@
-//! One partition: the unit of locking, causality, digest and hand-off.
+//! One partition: the unit of locking, causality and digests.
 //!
 //! It holds the records, the **dot index** (a dot is listed iff some component of its session still carries it),
 //! and the **coverage** `cov`: for each origin the counters whose effects are held here. The invariant on which
@@ -25,7 +25,7 @@ use crate::time::Hlc;
 pub(super) struct Known {
     /// Counters whose effects are held here.
     pub cov: RangeSet,
-    /// Latest hard deadline (ms) of anything the origin wrote here: after it the entry may go (CRDT.md A5).
+    /// Latest hard deadline (ms) of anything the origin wrote here: after it the entry may go (docs/ALGORITHM.md §6).
     pub until_ms: u64,
     /// Live dots of this origin: counter to slot.
     pub index: BTreeMap<u64, u32>,
@@ -57,7 +57,7 @@ pub(super) struct Recent {
     pub ttl: bool,
 }
 
-/// Claims received in an unfinished round: they count only once the round is complete (CRDT.md F3).
+/// Claims received in an unfinished round: they count only once the round is complete (docs/ALGORITHM.md §4).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     pub epoch: u32,
@@ -111,7 +111,7 @@ pub struct Counts {
 /// One partition of the replica. A pure state machine: `&mut self` and the time, nothing else.
 pub struct Partition {
     pub(super) ix: u16,
-    /// New with every life, and whenever this process re-creates the partition (CRDT.md F5, F6).
+    /// New with every life: a page that answers an earlier one claims nothing (docs/ALGORITHM.md §4).
     pub(super) epoch: u32,
     pub(super) key: u64,
     pub(super) slots: Vec<Slot>,
@@ -142,10 +142,10 @@ pub struct Partition {
     pub(super) inc: BTreeMap<Origin, u64>,
     pub(super) pending: BTreeMap<Origin, Pending>,
     pub(super) taught: VecDeque<Taught>,
-    /// Sessions that were reaped here and came back, and who has not confirmed yet (CRDT.md A2).
+    /// Sessions that were reaped here and came back, and who has not confirmed yet (docs/ALGORITHM.md §6).
     pub(super) revived: BTreeMap<SessionId, Revived>,
     pub(super) wheel: BTreeMap<u32, Vec<u32>>,
-    /// The greatest wall time any operation here has used (CRDT.md A6).
+    /// The greatest wall time any operation here has used (docs/ALGORITHM.md §7).
     pub(super) high_wall_ms: u64,
     /// Bumped whenever coverage may shrink; part of a round's nonce.
     pub(super) version: u64,
@@ -405,7 +405,7 @@ impl Partition {
         if lo <= self.own_over + 1 { 1 } else { lo }
     }
 
-    /// What a request names and its page echoes (CRDT.md F5).
+    /// What a request names and its page echoes (docs/ALGORITHM.md §4).
     pub fn nonce(&self) -> (u32, u64) {
         (self.epoch, self.version)
     }
@@ -481,7 +481,8 @@ impl Partition {
         named.map(|(o, k)| (*o, k.until_ms, k.index.len()))
     }
 
-    /// Starts a new life under `own` (CRDT.md §7): data and coverage stay, our old dots become a foreign origin's.
+    /// Starts a new life under `own` (docs/ALGORITHM.md §8): data and coverage stay, our old dots become a foreign
+    /// origin's.
     pub fn reincarnate(&mut self, own: Origin) {
         self.own = self.intern(own);
         self.epoch = epoch_of(own);

@@ -1,4 +1,4 @@
-//! What time ends: expiry, collection, pruning. No messages, no agreement (CRDT.md §6).
+//! What time ends: expiry, collection, pruning. No messages, no agreement (docs/ALGORITHM.md §6).
 //!
 //! An expired session is hidden at once, but its payload goes only when **expired-stable** — every member's
 //! state is incorporated here as of a time when that member already thought it expired — or at its hard
@@ -14,7 +14,7 @@ use crate::marks::Mark;
 use crate::session::{Dead, State};
 
 /// The mark of a member that will never return, with the wall time (ms) until which the mark is kept. A value
-/// and not a removal, because removals come back by max-merge (CRDT.md A3).
+/// and not a removal, because removals come back by max-merge (docs/ALGORITHM.md §6).
 pub const GONE: u64 = 1 << 63;
 
 /// How long an undecided expiry waits for its next look (ms).
@@ -24,7 +24,8 @@ const STUB_LOOK_MS: u64 = 60_000;
 
 impl Partition {
     /// Hides, reaps and collects what is due. `inc` is the node's freshness vector; what goes must be over at `reap_ms`
-    /// too, the earliest of the clocks that may be right (CRDT.md A8). At most `budget` records are looked at.
+    /// too, the earliest of the clocks that may be right (docs/ALGORITHM.md §7). At most `budget` records are looked
+    /// at.
     pub fn reap(
         &mut self,
         (wall_ms, reap_ms): (u64, u64),

@@ -2,7 +2,7 @@
 //!
 //! Nothing but the join and the admission rules decides acceptance; coverage is never used to reject an entry.
 //! A push may move only its sender's own interval; a round adopts its claims atomically at its end, because a
-//! page that claims `(o, lo..hi)` omits dots superseded by something on a *later* page (CRDT.md F3).
+//! page that claims `(o, lo..hi)` omits dots superseded by something on a *later* page (docs/ALGORITHM.md §4).
 
 use std::collections::BTreeMap;
 
@@ -108,7 +108,8 @@ pub struct PageIn<'a> {
     pub from: Origin,
     /// The sender's epoch of this partition.
     pub epoch: u32,
-    /// Whether it answers this life's current request (CRDT.md F5): if not, entries are joined, claims dropped.
+    /// Whether it answers this life's current request (docs/ALGORITHM.md §4): if not, entries are joined, claims
+    /// dropped.
     pub current: bool,
     /// The entries.
     pub entries: Vec<Entry<'a>>,
@@ -176,7 +177,7 @@ impl Partition {
         self.admit_each(page.from, &page.entries, gate, &mut |p, (id, state), admitted| {
             if admitted == Admitted::NeedFull {
                 need.push(*id);
-                // Stop each claim before the first blocked dot (CRDT.md F1: all or nothing livelocks).
+                // Stop each claim before the first blocked dot (docs/ALGORITHM.md §4: all or nothing livelocks).
                 p.truncate_claims(&mut claims, state);
             }
         })?;
@@ -220,7 +221,7 @@ impl Partition {
         Ok(PageOutcome::Adopted)
     }
 
-    /// Joins one entry that comes without a claim (a read-through answer, CRDT.md A10).
+    /// Joins one entry that comes without a claim (a read-through answer, docs/ALGORITHM.md §10).
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -405,7 +406,7 @@ impl Partition {
         Ok(admitted)
     }
 
-    /// Admission of one entry (CRDT.md §5.3).
+    /// Admission of one entry (docs/ALGORITHM.md §7: not from too far ahead; §4: never refused for what is covered).
     fn admit(&mut self, (id, state): &Entry<'_>, gate: &mut Gate<'_>) -> Result<Admitted, Refusal> {
         self.check_times(state, gate)?;
         self.counts.entries += 1;
@@ -533,8 +534,8 @@ fn is_end(state: &State<'_>) -> bool {
 }
 
 /// Whether an origin is so near its pruning that claims on it are neither made nor taken nor hashed: nodes
-/// prune at different times, and a hash over such entries would never settle (CRDT.md A5). Whether anything of it is
-/// still held does not enter: of two nodes one may have collected it.
+/// prune at different times, and a hash over such entries would never settle (docs/ALGORITHM.md §6). Whether anything
+/// of it is still held does not enter: of two nodes one may have collected it.
 pub(super) fn fading(until_ms: u64, wall_ms: u64, limits: &Limits) -> bool {
     until_ms + limits.prune_after_ms() <= wall_ms + 2 * limits.max_drift_ms
 }

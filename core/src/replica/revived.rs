@@ -1,9 +1,10 @@
-//! What was reaped here and comes back (CRDT.md A2), and what is kept of a session whose end was not waited out.
+//! What was reaped here and comes back (docs/ALGORITHM.md §6), and what is kept of a session whose end was not waited
+//! out.
 //!
 //! A record whose birth is covered and that is not here was reaped. When it comes in again, by whatever message, the
 //! copy may be older than what was reaped while its dots are covered, so that nobody would ever send the difference:
-//! every member that can be asked is asked for its copy. A **stub** is what is left of a session that was reaped without
-//! a member's word and had carried something of the mesh's own: `docs/ALGORITHM.md` §6.
+//! every member that can be asked is asked for its copy. A **stub** is what is left of a session that was reaped
+//! without a member's word and had carried something of the mesh's own: `docs/ALGORITHM.md` §6.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! One session: its id, its state as a lattice element, the join, and the packed record.
+//! One session: its id, its state as a lattice element, the join, the packed record, and the reserved fields of it (whose it
+//! is, keys, lineage, an end of its own).
 
 mod context;
 mod dots;

@@ -38,7 +38,7 @@ impl Ttl {
     }
 }
 
-/// The creation: immutable; of two births for one id the greater version wins (CRDT.md A9).
+/// The creation: immutable; of two births for one id the greater version wins (docs/ALGORITHM.md §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birth {
     /// Index of the op that created the session.
@@ -91,8 +91,8 @@ pub struct Live<'a> {
     pub touch: Option<Mark>,
     /// As `birth`.
     pub ttl: Option<TtlReg>,
-    /// Greatest sliding ttl ever merged. A shortened ttl must not make a session stable early (CRDT.md A4), so
-    /// stability looks at this and at `high_absolute`, not at the current ttl.
+    /// Greatest sliding ttl ever merged. A shortened ttl must not make a session stable early (docs/ALGORITHM.md §6),
+    /// so stability looks at this and at `high_absolute`, not at the current ttl.
     pub high_sliding: Option<Mark>,
     /// Latest absolute deadline ever merged.
     pub high_absolute: Option<Mark>,
@@ -134,7 +134,7 @@ pub fn deadline_ms(hard_ms: u64, touch_ms: u64, ttl: Ttl) -> u64 {
     }
 }
 
-/// The deadline stability looks at: no member can have thought the session alive past it (CRDT.md A4).
+/// The deadline stability looks at: no member can have thought the session alive past it (docs/ALGORITHM.md §6).
 pub fn stable_deadline_ms(hard_ms: u64, touch_ms: u64, high_sliding_ms: u64, high_absolute_ms: u64) -> u64 {
     touch_ms.saturating_add(high_sliding_ms).max(high_absolute_ms).min(hard_ms)
 }

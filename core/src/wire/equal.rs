@@ -1,4 +1,4 @@
-//! "So does mine": the answer to a digest that completes a round of every partition at once (CRDT.md A1).
+//! "So does mine": the answer to a digest that completes a round of every partition at once (docs/ALGORITHM.md §4).
 //!
 //! `[round, wall_ms, ready, inc]`, and the mark of an incomplete node as a digest has it.
 

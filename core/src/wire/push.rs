@@ -22,7 +22,7 @@ const MINUTE_MS: u64 = 60_000;
 pub struct PushHeader {
     /// Echoed by the acknowledgement.
     pub seq: u64,
-    /// The sender's wall time (ms): skew is checked on every message that moves data (CRDT.md A8).
+    /// The sender's wall time (ms): skew is checked on every message that moves data (docs/ALGORITHM.md §7).
     pub wall_ms: u64,
     /// What counters in the frame are relative to.
     pub base_counter: u64,

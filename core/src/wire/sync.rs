@@ -37,7 +37,7 @@ pub struct SyncItem {
     /// Which.
     pub partition: u16,
     /// The requester's epoch and version of it: echoed by the page, so that an answer to a previous life or to
-    /// forgotten coverage is recognised (CRDT.md F5).
+    /// forgotten coverage is recognised (docs/ALGORITHM.md §4).
     pub nonce: (u32, u64),
     /// What the requester has.
     pub base: Base,

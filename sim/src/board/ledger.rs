@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sessionmesh::core::causality::Origin;
 
-/// Bytes of one digest entry on the V0 wire, without the name.
+/// Bytes of one digest entry on the wire of version 0, without the name.
 const DIGEST_ENTRY_BYTES: usize = 41;
 /// Bytes that open a node's part of a delta, without the name.
 const DELTA_NODE_BYTES: usize = 34;

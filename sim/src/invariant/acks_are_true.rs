@@ -1,4 +1,5 @@
-//! CRDT.md A12: a copy counts when its holder has *adopted* the write. A peer named as a holder covers the write.
+//! docs/ALGORITHM.md §10: a copy counts when its holder has *adopted* the write. A peer named as a holder covers the
+//! write.
 
 use super::{Invariant, Look, Verdict};
 use crate::world::Seen;

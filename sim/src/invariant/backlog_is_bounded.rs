@@ -1,4 +1,4 @@
-//! CRDT.md I11, §9: no per-peer queues. Per peer a node keeps a cursor, at most one push under way, and a set of
+//! ALGORITHM.md §3: no per-peer queues. Per peer a node keeps a cursor, at most one push under way, and a set of
 //! partitions with news: never more than there are partitions, however long the peer is silent.
 
 use super::{Invariant, Look, Verdict};

@@ -1,6 +1,6 @@
-//! DESIGN.md §4, CRDT.md A14: a member dies in a node's view only if that node's own probe of it failed, and nothing
-//! that it produced since the suspicion began has arrived. And news of it clears a suspicion only if it was produced
-//! after that. Held against what the network really carried, not against what the detector believes.
+//! MEMBERSHIP.md, "The two witnesses": a member dies in a node's view only if that node's own probe of it failed, and
+//! nothing that it produced since the suspicion began has arrived. And news of it clears a suspicion only if it was
+//! produced after that. Held against what the network really carried, not against what the detector believes.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! I1b: a node that covers a destroy's dot does not show the session.
+//! ALGORITHM.md §1.3: a node that covers a destroy's dot does not show the session.
 
 use super::{Invariant, Look, Verdict};
 

@@ -1,4 +1,4 @@
-//! I1g: once everything has met, a destroy that any living memory knows hides the session everywhere.
+//! ALGORITHM.md §1.3: once everything has met, a destroy that any living memory knows hides the session everywhere.
 
 use super::{Invariant, Look, Verdict};
 

@@ -1,4 +1,4 @@
-//! I1, the heart of it: a memory that ever held a session's tombstone never shows that session again.
+//! ALGORITHM.md §1.3, the heart of it: a memory that ever held a session's tombstone never shows that session again.
 
 use std::collections::BTreeSet;
 

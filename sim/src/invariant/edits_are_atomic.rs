@@ -1,4 +1,4 @@
-//! CRDT.md §3.3: an operation is one dot, an atomic set of components. Two fields that are only ever written
+//! ALGORITHM.md §3: an operation is one dot, an atomic set of components. Two fields that are only ever written
 //! together, to one value, are equal wherever a session is shown.
 
 use super::{Invariant, Look, Verdict};

@@ -1,4 +1,4 @@
-//! ALGORITHM.md §1.5, I6: with nothing happening for longer than anything may live, no record, tombstone, index
+//! ALGORITHM.md §1.5: with nothing happening for longer than anything may live, no record, tombstone, index
 //! entry, coverage entry or freshness mark is left.
 
 use super::{Invariant, Look, Verdict};

@@ -1,10 +1,10 @@
 //! ALGORITHM.md §6: a session that is not destroyed is shown until its deadline. A node that covers a touch shows
 //! the session until that touch's deadline by its own clock, and no read may miss it before.
 //!
-//! What has ended stays ended when a clock is set back: a node goes by the greatest time it has believed (A6), until a
-//! new life takes that back (§7), and what was reaped meanwhile is gone everywhere. CLOCKS.md promises that a step alone
-//! ends nothing, *if the time is true on every followed clock*. So a time that was believed counts here only where that
-//! premise did not hold (`oracle/misled.rs`): otherwise it ended nothing that could be missed.
+//! What has ended stays ended when a clock is set back: a node goes by the greatest time it has believed (§7), until a
+//! new life takes that back (§7), and what was reaped meanwhile is gone everywhere. CLOCKS.md promises that a step
+//! alone ends nothing, *if the time is true on every followed clock*. So a time that was believed counts here only
+//! where that premise did not hold (`oracle/misled.rs`): otherwise it ended nothing that could be missed.
 
 use std::collections::BTreeMap;
 

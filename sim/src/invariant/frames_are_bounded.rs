@@ -1,4 +1,4 @@
-//! CRDT.md §9: no frame is larger than what a receiver accepts, `Limits::max_frame_bytes`.
+//! ALGORITHM.md §12: no frame is larger than what a receiver accepts, `Limits::max_frame_bytes`.
 
 use super::{Invariant, Look, Verdict};
 

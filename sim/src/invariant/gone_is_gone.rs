@@ -1,4 +1,4 @@
-//! CRDT.md A3: a life is declared over only when it is: its memory has ended or been replaced, or it has said
+//! docs/ALGORITHM.md §6: a life is declared over only when it is: its memory has ended or been replaced, or it has said
 //! goodbye. A wrong mark would let sessions be reaped that the living life may still touch.
 
 use super::{Invariant, Look, Verdict};

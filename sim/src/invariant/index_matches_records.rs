@@ -1,4 +1,4 @@
-//! I8: a dot is in the index if and only if some component of a record still carries it.
+//! ALGORITHM.md §3: a dot is in the index if and only if some component of a record still carries it.
 
 use super::{Invariant, Look, Verdict};
 

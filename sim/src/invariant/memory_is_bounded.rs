@@ -1,5 +1,5 @@
-//! CRDT.md §9: what a node reserves for records is bounded by what it holds: a constant for each partition's
-//! chunks, and each record's size with the slack of its class.
+//! OPERATIONS.md, "Memory": what a node reserves for records is bounded by what it holds: a constant for each
+//! partition's chunks, and each record's size with the slack of its class.
 
 use super::{Invariant, Look, Verdict};
 

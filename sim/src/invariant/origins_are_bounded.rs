@@ -1,4 +1,4 @@
-//! CRDT.md A5, §6.3: vectors hold only lives that were, and forget each after the last hard deadline of what it
+//! ALGORITHM.md §6: vectors hold only lives that were, and forget each after the last hard deadline of what it
 //! wrote, with margins.
 
 use super::{Invariant, Look, Verdict};

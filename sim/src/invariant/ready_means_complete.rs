@@ -1,4 +1,4 @@
-//! CRDT.md §9, ALGORITHM.md §9: a node is ready after joining only when it holds what a ready member held. A write
+//! ALGORITHM.md §9, §13: a node is ready after joining only when it holds what a ready member held. A write
 //! that all ready members covered when it started and cover still, and that no member lacked when it became ready in
 //! between, it covers when it says it is ready: it learns from one ready member, and one that founded a mesh of its own
 //! beside the others (its seeds were down) is such a member.

@@ -1,4 +1,4 @@
-//! I2, the theorem of ALGORITHM.md §4: equal coverage, equal states. Once all nodes cover the same they show the
+//! The theorem of ALGORITHM.md §4: equal coverage, equal states. Once all nodes cover the same they show the
 //! same sessions with the same fields and know the same destroyed, but for what is about to end by itself.
 
 use super::{Invariant, Look, Verdict};

@@ -1,5 +1,5 @@
-//! I4 and the oracle: the union of all writes that some living memory covers, folded by plain maxima, is exactly
-//! what every node holds at the end.
+//! ALGORITHM.md §4, and the oracle: the union of all writes that some living memory covers, folded by plain maxima, is
+//! exactly what every node holds at the end.
 
 use super::{Invariant, Look, Verdict};
 use crate::oracle::{Expected, fold};

@@ -1,5 +1,5 @@
-//! A3: a life whose process was replaced by another under its name is known to be over within a minute of calm: until
-//! then stability waits for it, and what expires is kept.
+//! ALGORITHM.md §8: a life whose process was replaced by another under its name is known to be over within a minute of
+//! calm: until then stability waits for it, and what expires is kept.
 
 use std::collections::BTreeMap;
 

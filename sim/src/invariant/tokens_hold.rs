@@ -1,5 +1,5 @@
-//! CRDT.md A10, session guarantees (Terry et al. 1994): a client that presents the token of its last write reads at
-//! least that write, or is told that the node is behind; and what it writes next orders after it.
+//! docs/ALGORITHM.md §10, session guarantees (Terry et al. 1994): a client that presents the token of its last write
+//! reads at least that write, or is told that the node is behind; and what it writes next orders after it.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! I7: a session that its user keeps touching stays alive where he touches it, through any partition, and is alive
-//! everywhere after the heal: expiry on one side never logs out the other.
+//! ALGORITHM.md §6: a session that its user keeps touching stays alive where he touches it, through any partition, and
+//! is alive everywhere after the heal: expiry on one side never logs out the other.
 
 use super::{Invariant, Look, Verdict};
 use crate::oracle::fold;

@@ -1,4 +1,5 @@
-//! I3: a write is what its own node holds right after it: each field asked for, the destroy, the new time-to-live.
+//! ALGORITHM.md §10: a write is what its own node holds right after it: each field asked for, the destroy, the new
+//! time-to-live.
 
 use super::{Invariant, Look, Verdict};
 use crate::oracle::Effect;

@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    /// A node takes a client's stamp into account before anything else, if it is believable (CRDT.md A10).
+    /// A node takes a client's stamp into account before anything else, if it is believable (docs/ALGORITHM.md §10).
     fn present_token(&mut self, at: usize, client: u32) {
         let Some(client) = self.clients.get(&client) else { return };
         let latest_ms = self.now(at).wall_ms + self.limits.max_drift_ms;

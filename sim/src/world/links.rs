@@ -62,6 +62,7 @@ impl World {
             node.adopted.retain(|(holder, _), _| *holder != peer);
             self.see(Seen::Link { at, peer, up: false });
             self.input(at, Input::LinkDown { peer });
+            self.end_superseded(at);
         }
     }
 

@@ -1,8 +1,8 @@
-//! One directed execution for each failure F1..F8 of the algorithm's drafts and each amendment that names one. Random
+//! One directed execution for each failure of the algorithm's drafts and each rule that came of one. Random
 //! search hardly finds these; each test opens with the story of its bug.
 //!
-//! F2, F6 and F7 were found with partitions that are dropped and re-created (R copies of N). Partitions are never
-//! dropped here; the tests cover what exists of them: own coverage that restarts, epochs in pages, kept tombstones.
+//! Some were found with partitions that are dropped and re-created (R copies of N). Partitions are never
+//! dropped here; those tests cover what exists of them: own coverage that restarts, epochs in pages, kept tombstones.
 
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
@@ -62,12 +62,12 @@ fn reaped_here_alive_there(n: u64) -> (Life, Life) {
     (a, b)
 }
 
-// ----- F1..F8 ---------------------------------------------------------------------------------------------------
+// ----- failures ----------------------------------------------------------------------------------------------
 
-/// F1. A page was adopted all or nothing, and a part for an unknown session made it nothing; the whole records asked
+/// A page was adopted all or nothing, and a part for an unknown session made it nothing; the whole records asked
 /// for counted against the budget, so the next page was cut before them: rounds that never progressed.
 #[test]
-fn f1_parts_for_unknown_sessions_do_not_stop_a_round() {
+fn parts_for_unknown_sessions_do_not_stop_a_round() {
     let (mut a, mut b) = reaped_here_alive_there(60);
     b.limits.page_bytes = 300;
     let pages = a.pull(&mut b);
@@ -75,10 +75,10 @@ fn f1_parts_for_unknown_sessions_do_not_stop_a_round() {
     assert!(pages <= 60, "{pages} pages for 60 sessions of which four fit a page");
 }
 
-/// F1, the other half. Claims are cut before the first part that could not be applied: a round that dies right after
+/// The other half. Claims are cut before the first part that could not be applied: a round that dies right after
 /// such a page must not have claimed it, or nobody would send the session again.
 #[test]
-fn f1_a_claim_stops_before_what_could_not_be_applied() {
+fn a_claim_stops_before_what_could_not_be_applied() {
     let (mut a, mut b) = reaped_here_alive_there(3);
     let frame = b.page_for(&a, &[]);
     let outcome = a.take_page(b.origin, &frame, &[]);
@@ -88,11 +88,11 @@ fn f1_a_claim_stops_before_what_could_not_be_applied() {
     assert!((0..3).all(|n| a.field(id(n), "f").as_deref() == Some("2")));
 }
 
-/// F2. After its partition was dropped and re-created, a node that wrote again claimed `1..=c` of its own origin,
+/// After its partition was dropped and re-created, a node that wrote again claimed `1..=c` of its own origin,
 /// though the old dots were gone. What exists here: an idle origin's own entry is pruned once all of it is over, for
 /// anybody; only then may the next claim reach back over it.
 #[test]
-fn f2_an_own_claim_reaches_back_only_over_what_is_over() {
+fn an_own_claim_reaches_back_only_over_what_is_over() {
     let mut a = life('A');
     born(&mut a, id(1), "1");
     at(3 * 24 * 60, &mut [&mut a]);
@@ -105,10 +105,10 @@ fn f2_an_own_claim_reaches_back_only_over_what_is_over() {
     assert_eq!(claimed, [vec![(1, 7)]], "what was before is over");
 }
 
-/// F3. Page 1 claimed dots of which one was superseded by something on page 2; the sender crashed in between. Nobody
+/// Page 1 claimed dots of which one was superseded by something on page 2; the sender crashed in between. Nobody
 /// sent the superseded value to the claimer again, since it claimed the dot: f stayed empty with equal vectors.
 #[test]
-fn f3_the_claims_of_a_round_that_dies_between_two_pages_count_nothing() {
+fn the_claims_of_a_round_that_dies_between_two_pages_count_nothing() {
     let (mut a, mut b, mut c) = (life('A'), life('B'), life('C'));
     assert!(b.create(id(1), &[], HALF_HOUR, HOUR_MS).is_ok());
     a.pull(&mut b);
@@ -126,10 +126,10 @@ fn f3_the_claims_of_a_round_that_dies_between_two_pages_count_nothing() {
     assert_eq!(a.field(id(1), "f").as_deref(), Some("100"));
 }
 
-/// F3, its push: the op pushed is superseded before the push leaves. The push must carry what superseded it, or its
-/// claim would be a lie towards a receiver that dies with us.
+/// The same in a push: the op pushed is superseded before the push leaves. The push must carry what superseded it, or
+/// its claim would be a lie towards a receiver that dies with us.
 #[test]
-fn f3_a_push_carries_what_superseded_its_ops() {
+fn a_push_carries_what_superseded_its_ops() {
     let (mut a, mut b, mut c) = (life('A'), life('B'), life('C'));
     born(&mut a, id(1), "0");
     b.pull(&mut a);
@@ -144,11 +144,11 @@ fn f3_a_push_carries_what_superseded_its_ops() {
     assert_eq!(c.field(id(1), "f").as_deref(), Some("theirs"));
 }
 
-/// F3, its marks: the op pushed raised the high-water mark of the ttl, and a *greater* mark with an earlier stamp
+/// The same of marks: the op pushed raised the high-water mark of the ttl, and a *greater* mark with an earlier stamp
 /// arrived before the push left. The push shipped the ttl without any mark: its receiver covered the op and held a
 /// mark below it, so that it could reap a session another member still thought alive.
 #[test]
-fn f3_a_push_carries_the_high_water_marks_that_superseded_its_own() {
+fn a_push_carries_the_high_water_marks_that_superseded_its_own() {
     let (mut a, mut b, mut c) = (life('A'), life('B'), life('C'));
     born(&mut a, id(1), "0");
     b.pull(&mut a);
@@ -166,11 +166,11 @@ fn f3_a_push_carries_the_high_water_marks_that_superseded_its_own() {
     assert_eq!(stable(&c), stable(&a), "C covers A's op, so it holds a mark at least as high");
 }
 
-/// F4. A node reaped an expired session but kept claiming its dots; a partitioned peer's late touch revived it from
+/// A node reaped an expired session but kept claiming its dots; a partitioned peer's late touch revived it from
 /// a *stale copy*; the newer value, held by others, was never asked for again. So a session is reaped only when no
 /// member can still extend it.
 #[test]
-fn f4_an_expired_session_stays_until_no_member_can_extend_it() {
+fn an_expired_session_stays_until_no_member_can_extend_it() {
     let (mut a, mut m) = (life('A'), life('M'));
     born(&mut m, id(1), "old");
     a.pull(&mut m);
@@ -189,11 +189,11 @@ fn f4_an_expired_session_stays_until_no_member_can_extend_it() {
     assert!(a.partition.get(id(1)).is_none());
 }
 
-/// F5. A page computed against the base of a node's previous life arrived after its restart; adopting its claims
+/// A page computed against the base of a node's previous life arrived after its restart; adopting its claims
 /// covered what the new life never received. Here the page claims a write without shipping it, since the previous life
 /// held what superseded it; another node still has that write, and must be asked for it.
 #[test]
-fn f5_an_answer_to_a_previous_life_is_joined_but_claims_nothing() {
+fn an_answer_to_a_previous_life_is_joined_but_claims_nothing() {
     let [mut a, mut b, mut c, mut d, mut old] = ['A', 'B', 'C', 'D', 'O'].map(life);
     born(&mut b, id(1), "0");
     [&mut a, &mut c, &mut old].into_iter().for_each(|l| _ = l.pull(&mut b));
@@ -217,10 +217,10 @@ fn f5_an_answer_to_a_previous_life_is_joined_but_claims_nothing() {
     assert_eq!(reborn.field(id(1), "f").as_deref(), Some("of B"));
 }
 
-/// F5 within one process: a new life began (a jump of the clock) between the request and its answer. What the answer
-/// holds is covered, since it is held; what it only claims is not.
+/// The same within one process: a new life began (a jump of the clock) between the request and its answer. What the
+/// answer holds is covered, since it is held; what it only claims is not.
 #[test]
-fn f5_an_answer_from_before_a_new_life_claims_nothing() {
+fn an_answer_from_before_a_new_life_claims_nothing() {
     let (mut a, mut b) = (life('A'), life('B'));
     born(&mut b, id(1), "1");
     a.pull(&mut b);
@@ -235,10 +235,10 @@ fn f5_an_answer_from_before_a_new_life_claims_nothing() {
     assert_eq!(ranges_of(&a, &b), [(1, 3)]);
 }
 
-/// F6. A peer dropped and re-created its partition between two pages; its short "complete" page made the claims of
+/// A peer dropped and re-created its partition between two pages; its short "complete" page made the claims of
 /// the first one count. What exists here: claims of an unfinished round are kept under the sender's epoch.
 #[test]
-fn f6_claims_of_an_earlier_epoch_are_dropped() {
+fn claims_of_an_earlier_epoch_are_dropped() {
     let (mut a, mut b) = (life('A'), life('B'));
     born(&mut b, id(1), "1");
     set(&mut b, id(1), "superseded");
@@ -256,10 +256,10 @@ fn f6_claims_of_an_earlier_epoch_are_dropped() {
     assert_eq!(ranges_of(&a, &b), held);
 }
 
-/// F7. A hand-off dropped the tombstones with the partition, and a late copy showed a session this very node had seen
+/// A hand-off dropped the tombstones with the partition, and a late copy showed a session this very node had seen
 /// destroyed. What exists here: a new life keeps its records.
 #[test]
-fn f7_a_new_life_keeps_its_tombstones() {
+fn a_new_life_keeps_its_tombstones() {
     let (mut a, mut b) = (life('A'), life('B'));
     born(&mut b, id(1), "1");
     a.pull(&mut b);
@@ -271,10 +271,10 @@ fn f7_a_new_life_keeps_its_tombstones() {
     assert!(a.partition.get(id(1)).is_some_and(|r| r.is_dead()));
 }
 
-/// F8. A vector entry was pruned by its time although records still carried its dots (they had come without a claim,
+/// A vector entry was pruned by its time although records still carried its dots (they had come without a claim,
 /// or reaping was stopped): the index lost them, and the origin's place went to another origin.
 #[test]
-fn f8_an_origin_with_live_dots_is_never_pruned() {
+fn an_origin_with_live_dots_is_never_pruned() {
     let (mut a, mut b, mut c) = (life('A'), life('B'), life('C'));
     born(&mut b, id(1), "1");
     a.pull(&mut b);
@@ -290,17 +290,17 @@ fn f8_an_origin_with_live_dots_is_never_pruned() {
     assert!(!a.partition.origins().contains(&b.origin), "and goes once they have gone");
 }
 
-// ----- amendments -----------------------------------------------------------------------------------------------
+// ----- rules that came of one -------------------------------------------------------------------------------
 
 fn held(world: &World, at: usize, id: SessionId) -> bool {
     let partition = id.partition(world.limits.partitions);
     world.replica(at).shared(partition, |p| p.get(id).is_some())
 }
 
-/// A1. Freshness moved only in rounds that pulled something; a mesh without writes answered "equal" for ever and kept
+/// Freshness moved only in rounds that pulled something; a mesh without writes answered "equal" for ever and kept
 /// every expired session until its hard deadline.
 #[test]
-fn a1_an_idle_mesh_reaps_long_before_the_hard_deadline() {
+fn an_idle_mesh_reaps_long_before_the_hard_deadline() {
     let mut world = World::new(1, 3);
     world.settle();
     let id = world.create(0, &[("f", "1")]);
@@ -309,10 +309,10 @@ fn a1_an_idle_mesh_reaps_long_before_the_hard_deadline() {
     assert!((0..3).all(|at| !held(&world, at, id)), "the deadline is 30 minutes, the hard one 24 hours");
 }
 
-/// A2. A reaps f=new on a verdict that M is gone; M returns with a late touch and f=old; A revives f=old while claiming
+/// A reaps f=new on a verdict that M is gone; M returns with a late touch and f=old; A revives f=old while claiming
 /// f=new's dot, and nobody asks again: equal vectors, different values. So every member is asked for a revived session.
 #[test]
-fn a2_a_revived_session_is_asked_for_from_every_member() {
+fn a_revived_session_is_asked_for_from_every_member() {
     // Without the audit, which would repair it minutes later: this is about not needing it.
     let (mut world, id) = revived_from_a_stale_copy(u64::MAX / 4);
     world.run(30_000);
@@ -349,9 +349,9 @@ fn revived_from_a_stale_copy(audit_interval_ms: u64) -> (World, SessionId) {
     (world, id)
 }
 
-/// A2, the other half: until the others have answered, the session is not reaped and its partition is no source.
+/// The other half: until the others have answered, the session is not reaped and its partition is no source.
 #[test]
-fn a2_a_revived_session_is_neither_reaped_nor_served_to_joiners() {
+fn a_revived_session_is_neither_reaped_nor_served_to_joiners() {
     let (mut a, mut b) = reaped_here_alive_there(1);
     let c = life('C');
     a.partition.refresh(&[(c.origin, 0)]);
@@ -365,10 +365,10 @@ fn a2_a_revived_session_is_neither_reaped_nor_served_to_joiners() {
     assert!(a.partition.get(id(0)).is_some(), "expired, fresh, and yet kept");
 }
 
-/// A3. Stability was vacuous about a joiner nobody had in its vector: it was handed a session, touched it, and the
+/// Stability was vacuous about a joiner nobody had in its vector: it was handed a session, touched it, and the
 /// others reaped it. A member is in the vector from the moment its link is up, and leaves it by a mark only.
 #[test]
-fn a3_a_member_counts_from_its_link_on_and_goes_by_a_mark_only() {
+fn a_member_counts_from_its_link_on_and_goes_by_a_mark_only() {
     let mut world = World::new(3, 2);
     world.settle();
     world.add_host();
@@ -392,10 +392,10 @@ fn a3_a_member_counts_from_its_link_on_and_goes_by_a_mark_only() {
     }
 }
 
-/// A4. A ttl of a minute, set after half an hour had been promised, made the session "stable" a minute later, while a
+/// A ttl of a minute, set after half an hour had been promised, made the session "stable" a minute later, while a
 /// member that had not heard of it could still touch it.
 #[test]
-fn a4_a_shortened_ttl_hides_at_once_but_is_not_stable_early() {
+fn a_shortened_ttl_hides_at_once_but_is_not_stable_early() {
     let (mut a, mut m) = (life('A'), life('M'));
     born(&mut m, id(1), "1");
     a.pull(&mut m);
@@ -411,9 +411,9 @@ fn a4_a_shortened_ttl_hides_at_once_but_is_not_stable_early() {
     assert_eq!(a.edit(id(1), &Change::default()), Err(WriteError::Absent));
 }
 
-/// A4. An unchanged absolute deadline writes nothing: a framework sets it with every request.
+/// An unchanged absolute deadline writes nothing: a framework sets it with every request.
 #[test]
-fn a4_an_unchanged_absolute_deadline_writes_nothing() {
+fn an_unchanged_absolute_deadline_writes_nothing() {
     let mut a = life('A');
     let until = Ttl::Absolute(EPOCH_MS + HOUR_MS);
     assert!(a.create(id(1), &[], until, 20 * HOUR_MS).is_ok());
@@ -422,10 +422,10 @@ fn a4_an_unchanged_absolute_deadline_writes_nothing() {
     assert!(again.is_ok_and(|w| !w.wrote));
 }
 
-/// A5. Nodes prune an origin at different times: one that has just pruned it took its claims again from one that had
+/// Nodes prune an origin at different times: one that has just pruned it took its claims again from one that had
 /// not, for ever. Near its pruning an origin is neither claimed, nor taken, nor hashed.
 #[test]
-fn a5_a_pruned_origin_does_not_come_back_from_a_peer_that_prunes_later() {
+fn a_pruned_origin_does_not_come_back_from_a_peer_that_prunes_later() {
     let (mut a, mut b, mut c, mut m) = (life('A'), life('B'), life('C'), life('M'));
     born(&mut m, id(1), "1");
     [&mut a, &mut b, &mut c].into_iter().for_each(|l| _ = l.pull(&mut m));
@@ -449,10 +449,10 @@ fn a5_a_pruned_origin_does_not_come_back_from_a_peer_that_prunes_later() {
     assert_eq!(a.partition.coverage().count(), 0);
 }
 
-/// A6. A thread read the clock, stalled, and took the lock after a page had been built: its touch, timed before the
+/// A thread read the clock, stalled, and took the lock after a page had been built: its touch, timed before the
 /// page, was not in it, though the page promised everything up to its own time.
 #[test]
-fn a6_a_stalled_writer_uses_the_time_of_the_page_it_missed() {
+fn a_stalled_writer_uses_the_time_of_the_page_it_missed() {
     let (mut a, mut b) = (life('A'), life('B'));
     born(&mut a, id(1), "1");
     at(31, &mut [&mut a, &mut b]);
@@ -462,9 +462,9 @@ fn a6_a_stalled_writer_uses_the_time_of_the_page_it_missed() {
     b.pull(&mut a);
 }
 
-/// A6, over an "equal" answer (A1): it promises everything up to its time too, so it must raise the same mark.
+/// The same over an "equal" answer: it promises everything up to its time too, so it must raise the same mark.
 #[test]
-fn a6_an_equal_answer_also_holds_writers_to_its_time() {
+fn an_equal_answer_also_holds_writers_to_its_time() {
     let mut world = World::new(4, 2);
     world.settle();
     let id = world.create(0, &[("f", "1")]);
@@ -490,9 +490,9 @@ fn a6_an_equal_answer_also_holds_writers_to_its_time() {
     assert_eq!(written, Err(WriteError::Absent));
 }
 
-/// A8. Skew was checked in the handshake only; a clock that ran away afterwards poisoned expiry for everybody.
+/// Skew was checked in the handshake only; a clock that ran away afterwards poisoned expiry for everybody.
 #[test]
-fn a8_a_clock_that_runs_away_adopts_nothing_and_is_told_loudly() {
+fn a_clock_that_runs_away_adopts_nothing_and_is_told_loudly() {
     let mut world = World::new(5, 2);
     world.settle();
     // No jump, just a bad clock: 80 s in 400.
@@ -514,10 +514,10 @@ fn a8_a_clock_that_runs_away_adopts_nothing_and_is_told_loudly() {
     assert!(world.visible(0, id), "and heals by itself");
 }
 
-/// A8. A clock far *behind* writes stamps that no drift bound refuses; what gives it away is the wall time that every
+/// A clock far *behind* writes stamps that no drift bound refuses; what gives it away is the wall time that every
 /// message which moves data carries.
 #[test]
-fn a8_a_push_from_a_clock_far_behind_is_refused() {
+fn a_push_from_a_clock_far_behind_is_refused() {
     let mut world = World::new(13, 2);
     world.settle();
     let peer = world.origin(1);
@@ -532,10 +532,10 @@ fn a8_a_push_from_a_clock_far_behind_is_refused() {
     }
 }
 
-/// A8. A jump of the clock began a new life with empty coverage: what nobody else held yet stayed on this node for ever,
+/// A jump of the clock began a new life with empty coverage: what nobody else held yet stayed on this node for ever,
 /// under equal vectors. Coverage is kept now, and only a step that was believed begins a life.
 #[test]
-fn a8_writes_nobody_else_held_survive_a_jump_of_the_clock() {
+fn writes_nobody_else_held_survive_a_jump_of_the_clock() {
     let mut world = World::new(6, 3);
     world.settle();
     let common = world.create(0, &[("f", "1")]);
@@ -562,10 +562,10 @@ fn a8_writes_nobody_else_held_survive_a_jump_of_the_clock() {
     assert!((0..3).all(|at| !held(&world, at, common)));
 }
 
-/// A7, A8, §7: somebody else writes under this node's own origin (a restored snapshot, a cloned machine). Counters
+/// Somebody else writes under this node's own origin (a restored snapshot, a cloned machine). Counters
 /// would be used twice, so this node must not go on under that name.
 #[test]
-fn a8_an_impostor_of_ones_own_origin_forces_a_new_life() {
+fn an_impostor_of_ones_own_origin_forces_a_new_life() {
     let mut world = World::new(7, 2);
     world.settle();
     let (mine, peer) = (world.origin(0), world.origin(1));
@@ -585,9 +585,9 @@ fn a8_an_impostor_of_ones_own_origin_forces_a_new_life() {
     assert!(world.visible(1, id));
 }
 
-/// A7. The driver sees another live process with this node's name on the board.
+/// The driver sees another live process with this node's name on the board.
 #[test]
-fn a7_a_clone_on_the_board_forces_a_new_life_that_keeps_the_data() {
+fn a_clone_on_the_board_forces_a_new_life_that_keeps_the_data() {
     let mut world = World::new(8, 2);
     world.settle();
     let id = world.create(0, &[("f", "1")]);
@@ -599,9 +599,9 @@ fn a7_a_clone_on_the_board_forces_a_new_life_that_keeps_the_data() {
     assert_eq!(world.field(1, id, "f").as_deref(), Some("2"));
 }
 
-/// A9. A logout at a node that never saw the session must stick when the session arrives later.
+/// A logout at a node that never saw the session must stick when the session arrives later.
 #[test]
-fn a9_a_blind_destroy_sticks() {
+fn a_blind_destroy_sticks() {
     let (mut a, mut b) = (life('A'), life('B'));
     born(&mut b, id(1), "1");
     assert!(a.destroy(id(1)).is_ok());
@@ -611,9 +611,9 @@ fn a9_a_blind_destroy_sticks() {
     assert!(!b.visible(id(1)));
 }
 
-/// A9. `create_with_id` on a slot that only *looked* free gave a session two births.
+/// `create_with_id` on a slot that only *looked* free gave a session two births.
 #[test]
-fn a9_an_id_is_taken_while_live_retained_or_dead() {
+fn an_id_is_taken_while_live_retained_or_dead() {
     let mut a = life('A');
     a.inc.insert(origin('M'), 0);
     (1..=3).for_each(|n| born(&mut a, id(n), "1"));
@@ -626,9 +626,9 @@ fn a9_an_id_is_taken_while_live_retained_or_dead() {
     assert_eq!(again(&mut a, 3), Err(WriteError::IdTaken), "expired, but retained for M");
 }
 
-/// A11. Skipping unchanged values everywhere made a re-asserted `admin = false` lose to an earlier concurrent write.
+/// Skipping unchanged values everywhere made a re-asserted `admin = false` lose to an earlier concurrent write.
 #[test]
-fn a11_an_explicit_set_of_the_same_value_beats_an_earlier_concurrent_write() {
+fn an_explicit_set_of_the_same_value_beats_an_earlier_concurrent_write() {
     let (mut a, mut b) = (life('A'), life('B'));
     born(&mut a, id(1), "false");
     b.pull(&mut a);
@@ -642,9 +642,9 @@ fn a11_an_explicit_set_of_the_same_value_beats_an_earlier_concurrent_write() {
     assert_eq!((a.field(id(1), "f"), b.field(id(1), "f")), (Some("false".into()), Some("false".into())));
 }
 
-/// A12. A push that was received but not *adopted* counted as a copy.
+/// A push that was received but not *adopted* counted as a copy.
 #[test]
-fn a12_a_copy_is_told_only_once_the_dot_is_adopted() {
+fn a_copy_is_told_only_once_the_dot_is_adopted() {
     let mut world = World::new(9, 3);
     world.settle();
     world.cut(&[2], &[0, 1]);
@@ -665,9 +665,9 @@ fn a12_a_copy_is_told_only_once_the_dot_is_adopted() {
     assert!(told(&world, far), "by a round");
 }
 
-/// A12, with a part the receiver could not apply: acknowledged, not adopted, and repaired by a round.
+/// The same with a part the receiver could not apply: acknowledged, not adopted, and repaired by a round.
 #[test]
-fn a12_a_push_of_a_part_of_an_unknown_session_is_not_adopted() {
+fn a_push_of_a_part_of_an_unknown_session_is_not_adopted() {
     let (mut a, mut b) = (life('A'), life('B'));
     born(&mut a, id(1), "1");
     let cursor = a.counter();
@@ -679,9 +679,9 @@ fn a12_a_push_of_a_part_of_an_unknown_session_is_not_adopted() {
     assert_eq!(b.field(id(1), "f").as_deref(), Some("2"));
 }
 
-/// A13. "No such session" from a node that had not fetched it yet logged users out of a mesh that knew them.
+/// "No such session" from a node that had not fetched it yet logged users out of a mesh that knew them.
 #[test]
-fn a13_absent_unknown_and_fenced_are_three_answers() {
+fn absent_unknown_and_fenced_are_three_answers() {
     let mut world = World::new(10, 2);
     world.settle();
     let id = world.create(0, &[("f", "1")]);
@@ -705,10 +705,10 @@ fn a13_absent_unknown_and_fenced_are_three_answers() {
     assert!(matches!(world.lookup(1, id), Lookup::Found(_)));
 }
 
-/// A15, §12.2 (17). Queues per peer grew with the writes while one peer was slow. One push is unacknowledged at most;
+/// Queues per peer grew with the writes while one peer was slow. One push is unacknowledged at most;
 /// what gathers behind it is a set of partitions.
 #[test]
-fn a15_a_slow_peer_has_one_push_on_its_way_and_no_queue() {
+fn a_slow_peer_has_one_push_on_its_way_and_no_queue() {
     let mut world = World::new(11, 2);
     world.settle();
     // Acknowledgements are lost, the link stands.
@@ -724,10 +724,10 @@ fn a15_a_slow_peer_has_one_push_on_its_way_and_no_queue() {
     assert!(ids.iter().all(|&id| world.visible(1, id)));
 }
 
-/// A10. A session read through from a peer enters by join, with its stamps observed, and claims nothing: covered is what
+/// A session read through from a peer enters by join, with its stamps observed, and claims nothing: covered is what
 /// it holds, not what its writer wrote before.
 #[test]
-fn a10_a_session_read_through_is_joined_and_covers_what_it_holds() {
+fn a_session_read_through_is_joined_and_covers_what_it_holds() {
     let mut world = World::new(12, 2);
     world.settle();
     world.tamper = Some(|_, frame| match decode(&frame) {

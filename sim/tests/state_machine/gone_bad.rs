@@ -1,5 +1,5 @@
-//! A member gone bad, against the core: it holds the secret, speaks the wire, and breaks every other rule. What it can make
-//! a node hold or do is bounded, and what it left behind goes without a restart (`docs/SECURITY.md`).
+//! A member gone bad, against the core: it holds the secret, speaks the wire, and breaks every other rule. What it can
+//! make a node hold or do is bounded, and what it left behind goes without a restart (`docs/SECURITY.md`).
 
 use std::sync::Arc;
 
@@ -173,7 +173,7 @@ fn made_up(n: usize, ranges: &RangeSet, until_ms: u64) -> (Vec<Origin>, Vec<Clai
     (origins, claims)
 }
 
-// ----- E11: requests ----------------------------------------------------------------------------------------------
+// ----- requests ---------------------------------------------------------------------------------------------------
 
 /// One request of 33 kB named one partition 4,096 times, and made 4 GiB of pages.
 #[test]
@@ -213,7 +213,7 @@ fn who_asks_for_more_than_it_reads_is_not_served_for_a_while() {
     assert_eq!(pages(&victim.hear(FULL_PAUSE_MS, BAD, &sync(vec![item(0)]))), 1);
 }
 
-// ----- E12: origins -----------------------------------------------------------------------------------------------
+// ----- origins ----------------------------------------------------------------------------------------------------
 
 /// 70,000 lives that never were took an hour of CPU to enter, and were told on by honest nodes.
 #[test]
@@ -339,7 +339,7 @@ fn an_empty_page_that_is_not_the_last_is_refused() {
     assert!(is_dropped(&told));
 }
 
-// ----- E13: members -----------------------------------------------------------------------------------------------
+// ----- members ----------------------------------------------------------------------------------------------------
 
 fn crowd(n: u128, value: u64) -> Inc {
     (0..n).map(|n| (Origin(1 << 80 | n), value)).collect()
@@ -425,7 +425,7 @@ fn a_link_that_never_completes_makes_nobody_ready() {
     assert_eq!(victim.replica.serving(at(259_900)).word(), "joining", "{}", victim.node.phase_reason());
 }
 
-// ----- E14: one who never was ---------------------------------------------------------------------------------------
+// ----- one who never was --------------------------------------------------------------------------------------------
 
 /// A member vouches for one that never was: expired sessions wait for it as for any that is missing, and no longer.
 #[test]
@@ -449,7 +449,7 @@ fn a_made_up_member_that_is_vouched_for_keeps_sessions_for_so_long_and_no_longer
     assert_eq!(held(&victim), 0);
 }
 
-// ----- E18: who says that it knows our own writes better ----------------------------------------------------------
+// ----- who says that it knows our own writes better ---------------------------------------------------------------
 
 fn hint(victim: &mut Victim, ms: u64, peer: Origin) -> Vec<Output> {
     let me = victim.node.origin();

@@ -327,7 +327,7 @@ fn two_lives(steps: &[Step]) -> [Life; 2] {
         // A refused write is part of a random history.
         match *step {
             Step::Create(w, s) => {
-                // One id is born once: A9's second birth has its own table in merge_tables.rs.
+                // One id is born once: a second birth (docs/ALGORITHM.md §5) has its own table in merge_tables.rs.
                 let (x, y) = two(&mut lives, w);
                 if y.partition.get(id(s)).is_none() {
                     let _ = x.create(id(s), &[("cart", Some("new"))], Ttl::Sliding(900_000), 3_600_000);
@@ -438,8 +438,8 @@ fn naive(a: &Naive, b: &Naive) -> Naive {
     Naive { vector: std::array::from_fn(|i| a.vector[i].max(b.vector[i])), ..winner.clone() }
 }
 
-/// CRDT.md §3.1: B's clock is slow. `y` was written after reading `x`; `z` is concurrent with both. By causality
-/// x < y, by the clock y < z < x: a cycle, which no order contains.
+/// docs/ALGORITHM.md, "Why version vectors do not pick winners": B's clock is slow. `y` was written after reading `x`;
+/// `z` is concurrent with both. By causality x < y, by the clock y < z < x: a cycle, which no order contains.
 #[test]
 fn the_naive_rule_diverges_under_equal_vectors_and_resurrects_an_overwritten_value() {
     let x = Naive { vector: [1, 0, 0], wall: 30, value: "x" };

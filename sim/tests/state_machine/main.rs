@@ -16,6 +16,8 @@ mod labels;
 mod lattice;
 mod marks;
 mod membership;
+mod memory_bound;
+mod merge_tables;
 mod mutants;
 mod principals;
 mod random;

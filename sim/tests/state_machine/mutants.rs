@@ -1,4 +1,5 @@
 //! The seeded bugs can be told apart, switched on one at a time, and are off otherwise.
+
 #![cfg(sessionmesh_mutants)]
 
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
 //! Random executions of the shipped core in virtual time: loss, duplication, reordering, stragglers, partitions,
-//! crashes, restarts and freezes, with the invariants of CRDT.md §11 checked along the way and after the heal.
+//! crashes, restarts and freezes, with the promises of docs/ALGORITHM.md §1 checked along the way and after the heal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ impl Oracle {
         self.writes.entry((id, key)).or_default().push((written.hlc.0, written.dot, value));
     }
 
-    /// I1: a process that ever held a tombstone never shows the session again.
+    /// A destroy is final: a process that ever held a tombstone never shows the session again.
     fn check_no_resurrection(&mut self, world: &World) {
         for at in world.up() {
             let origin = world.origin(at);
@@ -49,7 +49,7 @@ impl Oracle {
         }
     }
 
-    /// I4 and I2: after the heal every node holds, for every field, the greatest version among the writes of
+    /// Convergence: after the heal every node holds, for every field, the greatest version among the writes of
     /// lives that never lost their memory, unless the session was destroyed.
     fn check_no_lost_update(&self, world: &World, lost_lives: &BTreeSet<Origin>) {
         for ((id, key), writes) in &self.writes {
@@ -104,7 +104,7 @@ fn random_op(world: &mut World, rng: &mut StdRng, oracle: &mut Oracle) {
             && written.wrote
             && !(value.is_none() && had.is_none())
         {
-            assert_eq!(world.field(at, id, key), value, "I3: a write is what its node reads back");
+            assert_eq!(world.field(at, id, key), value, "a write is what its node reads back");
             oracle.wrote(id, key, value, &written);
         }
     } else if roll < 96 {
@@ -179,7 +179,7 @@ fn run(seed: u64, n: usize, ops: usize, crashes: bool) {
         if known {
             assert!(
                 world.up().iter().all(|&at| !world.visible(at, id)),
-                "I1g: destroyed anywhere, visible nowhere"
+                "destroyed anywhere, visible nowhere"
             );
         }
     }

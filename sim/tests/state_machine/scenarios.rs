@@ -1,5 +1,5 @@
-//! The nasty scenarios of the algorithm's list (CRDT.md §12.2) that are cheap in virtual time, one directed test each,
-//! and what reading the code in search of more has found.
+//! The nasty stories of docs/SCENARIOS.md, "Which rule is exercised where", that are cheap in virtual time, one
+//! directed test each, and what reading the code in search of more has found.
 
 use sessionmesh::core::causality::{Origin, Ver, short_origin};
 use sessionmesh::core::limits::{Limits, MAX_CONTEXT};
@@ -152,7 +152,7 @@ fn s11_an_origin_idle_beyond_the_longest_life_writes_again() {
     world.run(2 * HOUR_MS);
     for at in 0..3 {
         let left = (0..2).map(|ix| world.replica(at).shared(ix, |p| p.coverage().count())).sum::<usize>();
-        assert_eq!((left, world.dump(at).len()), (0, 0), "I6: node {at} has forgotten everything");
+        assert_eq!((left, world.dump(at).len()), (0, 0), "node {at} has forgotten everything");
     }
     let ids: Vec<_> = (0..10).map(|n| write(&mut world, n % 3)).collect();
     world.settle();
@@ -384,7 +384,8 @@ fn r02_a_page_of_many_origins_fits_a_frame() {
     assert_eq!(a.spelled(), b.spelled());
 }
 
-/// Forced entries are outside the budget (F1), and up to 1,024 of them were all answered in one page, however large.
+/// Forced entries are outside the budget (docs/ALGORITHM.md §4), and up to 1,024 of them were all answered in one page,
+/// however large.
 #[test]
 fn r03_a_page_of_many_forced_sessions_fits_a_frame() {
     let (mut a, mut b) = (life('A'), life('B'));
@@ -407,8 +408,8 @@ fn r03_a_page_of_many_forced_sessions_fits_a_frame() {
     assert_eq!(a.spelled(), b.spelled());
 }
 
-/// The name of nobody, all zeros, marks a vacant place in the origin table; an entry written by it shared that place with
-/// the next origin to come.
+/// The name of nobody, all zeros, marks a vacant place in the origin table; an entry written by it shared that place
+/// with the next origin to come.
 #[test]
 fn r04_an_entry_by_the_origin_of_all_zeros_is_refused() {
     let (mut a, mut b, mut nobody) = (life('A'), life('B'), Life::new(Origin(0), EPOCH_MS));
@@ -440,8 +441,8 @@ fn r05_an_audit_of_a_healthy_mesh_with_skewed_clocks_finds_nothing() {
     }
 }
 
-/// A record with as many fields as a configuration may allow, each written by its own op with a full context: its list of
-/// numbers was longer than what a reader accepted.
+/// A record with as many fields as a configuration may allow, each written by its own op with a full context: its list
+/// of numbers was longer than what a reader accepted.
 #[test]
 fn r06_the_largest_record_a_configuration_allows_can_be_read() {
     let table: Vec<Origin> = ('A'..='Z').map(origin).collect();

@@ -133,7 +133,8 @@ fn an_adapters_save_of_unchanged_values_sends_nothing() {
     world.input(1, Input::News);
     assert_eq!(world.sent, before, "not a byte");
     assert!(!skipped.wrote);
-    // A11: the receipt names the dot of the winner, which others may still lack.
+    // A plain set always writes (docs/ALGORITHM.md §10): the receipt names the dot of the winner, which others may
+    // still lack.
     assert_eq!(skipped.dot.origin, world.origin(0));
     // An explicit set writes all the same.
     let set = Change { skip_unchanged: false, ..save };

@@ -118,7 +118,7 @@ mod tests {
         assert!(large.contains("sessionmesh_sessions 1000000"), "{large}");
     }
 
-    /// The figure of the README; no assertion about time, which is the machine's.
+    /// The figure of docs/FIGURES.md; no assertion about time, which is the machine's.
     #[test]
     fn a_scrape_of_a_node_that_128_core_nodes_have_fed() {
         let replica = fed(128, 48);

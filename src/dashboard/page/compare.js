@@ -1,4 +1,4 @@
-// One session on every peer, side by side: what to put next to what. Pure: tested by tests/dashboard_page/.
+// One session on every peer, side by side: what to put next to what. Pure: tested by tests/browser/page/.
 
 /** Columns beyond this many would not be read. */
 export const COLUMNS = 8;

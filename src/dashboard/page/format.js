@@ -1,4 +1,4 @@
-// Numbers, sizes, times and names as people read them. Pure: tested by tests/dashboard_page/.
+// Numbers, sizes, times and names as people read them. Pure: tested by tests/browser/page/.
 
 const UNITS = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "min"], [1_000, "s"]];
 

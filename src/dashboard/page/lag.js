@@ -1,4 +1,4 @@
-// What of the lag matrix is worth showing, and how bad a cell is. Pure: tested by tests/dashboard_page/.
+// What of the lag matrix is worth showing, and how bad a cell is. Pure: tested by tests/browser/page/.
 
 /** A matrix of more members than this is reduced to those with a lag. */
 export const WHOLE = 16;

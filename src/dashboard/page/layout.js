@@ -1,5 +1,5 @@
 // Where members stand in the graph: one circle per island, this side on the left. Pure: tested by
-// tests/dashboard_page/.
+// tests/browser/page/.
 
 export const WIDTH = 640;
 export const HEIGHT = 380;

@@ -1,5 +1,5 @@
 // What happened, newest first, from pages that were asked for and from the stream, without doubles. Pure: tested by
-// tests/dashboard_page/.
+// tests/browser/page/.
 
 export class News {
   #kept = new Map();

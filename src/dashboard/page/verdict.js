@@ -1,5 +1,5 @@
 // The first line: one word for the mesh, with its evidence, from what the node said and from whether it still speaks.
-// Pure: tested by tests/dashboard_page/.
+// Pure: tested by tests/browser/page/.
 
 const SEVERITIES = ["ok", "info", "warning", "critical"];
 

@@ -10,7 +10,8 @@
 //!   (actix-session's Redis store gives such an update a new key: logged in again.) One that would change a session
 //!   whose key was renewed away on this node is an error (`409: ...`).
 //! * **`renew`** takes along what other requests wrote, and is the same log-in. Sessions that were renewed twice at once end
-//!   together. What this interface does not allow: `docs/EMBEDDING.md`, "A new id".
+//!   together. What this interface does not allow:
+//!   `docs/EMBEDDING.md#a-new-id-what-holds-and-what-the-interface-does-not-allow`.
 //! * **`clear`** empties the session of what this node holds when it is saved, filled again or not. A key added
 //!   concurrently on another node stays.
 //! * **A session's time to live** slides with every update, and with `TtlExtensionPolicy::OnEveryRequest` with every

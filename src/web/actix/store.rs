@@ -21,6 +21,20 @@ type State = HashMap<String, String>;
 
 /// A session store over a mesh. Cheap to clone: make one per node, before `HttpServer::new`, and clone it into each
 /// worker's app.
+///
+/// ```no_run
+/// # async fn serve(mesh: sessionmesh::Mesh) -> std::io::Result<()> {
+/// use actix_session::SessionMiddleware;
+/// use actix_web::{App, HttpServer, cookie::Key};
+/// use sessionmesh::web::actix::MeshStore;
+///
+/// let (store, key) = (MeshStore::new(mesh.sessions()), Key::generate());
+/// HttpServer::new(move || App::new().wrap(SessionMiddleware::new(store.clone(), key.clone())))
+///     .bind("127.0.0.1:3000")?
+///     .run()
+///     .await
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct MeshStore {
     merge: Arc<Merge>,

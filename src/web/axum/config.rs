@@ -36,6 +36,19 @@ pub enum Secure {
 }
 
 /// Puts a [`Session`](super::Session) into every request. Cheap to clone.
+///
+/// ```no_run
+/// # fn app(mesh: sessionmesh::Mesh) -> axum::Router {
+/// use sessionmesh::{Expiry, web::axum::SessionLayer};
+/// use std::time::Duration;
+///
+/// let day = Duration::from_secs(86_400);
+/// let layer = SessionLayer::new(mesh.sessions())
+///     .with_expiry(Expiry::sliding(Duration::from_secs(1_800)).at_most(day))
+///     .with_name("shop_session");
+/// axum::Router::new().layer(layer)
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router"]
 pub struct SessionLayer(pub(super) Arc<Settings>);

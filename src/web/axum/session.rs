@@ -21,6 +21,19 @@ use crate::mesh::{self, Expiry, Fields, LoggedOut, Receipt, Standing, Ticket, se
 /// A request's session: an extractor, and cheap to clone. It comes into being with the first write.
 ///
 /// A middleware that takes it out of the request's extensions awaits [`Session::ready`] first.
+///
+/// ```no_run
+/// use sessionmesh::web::axum::{Result, Session};
+///
+/// async fn login(session: Session) -> Result<()> {
+///     session.login("ada")?;                                  // a new session; whoever knew the one before knows nothing of it
+///     session.set("theme", "dark")
+/// }
+///
+/// async fn logout(session: Session) -> Result<()> {
+///     session.logout()
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 

@@ -13,7 +13,8 @@
 //! * **`flush` and `delete` are final.** A `save` that comes after changes nothing and answers `Ok`; so does one after
 //!   expiry. One that would change a session whose id was cycled away on this node is an error (`409: ...`).
 //! * **`cycle_id`** takes along what other requests wrote, and is the same log-in. Sessions that were given two new ids at
-//!   once end together. What this interface does not allow: `docs/EMBEDDING.md`, "A new id".
+//!   once end together. What this interface does not allow:
+//!   `docs/EMBEDDING.md#a-new-id-what-holds-and-what-the-interface-does-not-allow`.
 //! * **`clear`** empties the session of what this node holds when it is saved, filled again or not. A key added
 //!   concurrently on another node stays.
 //! * **An unchanged save** sends nothing. A changed expiry is a write, an unchanged idle time a touch, which is sent

@@ -20,6 +20,17 @@ pub(super) type Data = HashMap<String, Value>;
 
 /// A session store over a mesh, for every version of tower-sessions that is enabled. Cheap to clone; clones share one
 /// memory of recent saves, so make one per node.
+///
+/// ```no_run
+/// # #[cfg(feature = "tower-sessions")]
+/// # fn layer(mesh: sessionmesh::Mesh) -> tower_sessions::SessionManagerLayer<sessionmesh::web::tower_sessions::MeshStore> {
+/// use sessionmesh::web::tower_sessions::MeshStore;
+/// use tower_sessions::{Expiry, SessionManagerLayer, cookie::time::Duration};
+///
+/// let store = MeshStore::new(mesh.sessions()).with_principal(|keys| Some(keys.get("user")?.as_str()?.to_owned()));
+/// SessionManagerLayer::new(store).with_expiry(Expiry::OnInactivity(Duration::minutes(30)))
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct MeshStore {
     merge: Arc<Merge>,

@@ -1,5 +1,5 @@
-//! The second witness: what clears a suspicion, and what is too old to (CRDT.md A14). And the networks in which one
-//! witness alone would kill.
+//! The second witness: what clears a suspicion, and what is too old to (docs/MEMBERSHIP.md#the-two-witnesses). And the
+//! networks in which one witness alone would kill.
 
 use sessionmesh::core::membership::message::{Message, Pulse, Rumour};
 use sessionmesh::core::membership::{Input, State, Why};
