@@ -27,7 +27,7 @@
 //! * `dashboard`: page, JSON API and metrics as an axum router, behind a feature.
 //! * `driver`: the task that runs a node; [`discovery`]: who exists; [`transport`]: QUIC between nodes.
 //! * [`core`]: the data plane, pure and deterministic: `core::node` is the state machine, `core::session` the
-//!   lattice, `core::replica` what a node holds, `core::replication` the wire.
+//!   lattice, `core::replica` what a node holds, `core::wire` the wire.
 //!
 //! Lower floors never import upper ones. `docs/ARCHITECTURE.md` draws the picture, `docs/ALGORITHM.md` has the proofs.
 

@@ -21,6 +21,7 @@ macro_rules! mutant {
 }
 
 pub mod causality;
+pub mod frame;
 pub mod histogram;
 pub mod limits;
 pub mod marks;
@@ -29,7 +30,7 @@ pub mod membership;
 pub mod mutants;
 pub mod node;
 pub mod replica;
-pub mod replication;
 pub mod session;
 pub mod time;
 pub mod wall;
+pub mod wire;

@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::{Limits, MAX_BARE_TOTAL};
 use sessionmesh::core::replica::{
-    Change, Claim, Entry, EntrySink, Gate, Happened, PageIn, PageOutcome, Partition, Refusal, Stamper,
-    WriteError, Written,
-};
-use sessionmesh::core::replication::{
-    Bases, EntryReader, EntryWriter, Message, PageHeader, PushHeader, WIRE_NEWEST, WireEntry, decode,
-    encode_page, encode_push, encode_push_part, encode_tell, flatten_ranges, unflatten_ranges,
+    Change, Entry, EntrySink, Gate, Happened, PageIn, PageOutcome, Partition, Refusal, Stamper, WriteError,
+    Written,
 };
 use sessionmesh::core::session::{SessionId, Ttl};
 use sessionmesh::core::time::HybridClock;
+use sessionmesh::core::wire::{
+    Bases, EntryReader, EntryWriter, Message, PageHeader, PushHeader, TellHeader, WIRE_NEWEST, WireEntry,
+    decode, encode_push_part,
+};
 
 use crate::spell::spell;
 
@@ -184,10 +184,9 @@ impl Life {
         let (n, entries) = writer.take();
         let mut part = Vec::new();
         encode_push_part(base_counter, 0, (push.lo, push.hi), n, &entries, &mut part);
-        let until_min = push.until_ms.saturating_sub(self.wall_ms).div_ceil(60_000);
-        let origins = writer.table();
-        let header = PushHeader { seq: 1, wall_ms: self.wall_ms, base_counter, until_min, origins };
-        Some((encode_push(self.version, &header, 1, &part), push.hi))
+        let (until_ms, origins) = (push.until_ms, writer.table());
+        let header = PushHeader { seq: 1, wall_ms: self.wall_ms, base_counter, until_ms, origins };
+        Some((header.encode(self.version, 1, &part), push.hi))
     }
 
     /// Takes in a push; whether its claim was adopted.
@@ -200,12 +199,9 @@ impl Life {
     pub fn take_push(&mut self, from: Origin, frame: &[u8]) -> Result<bool, Refusal> {
         let Ok(Message::Push(push)) = decode(frame) else { panic!("not a push: {:?}", decode(frame)) };
         let header = &push.header;
-        let origins: Vec<Origin> = [from].into_iter().chain(header.origins.iter().copied()).collect();
-        let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: push.version };
         let part = &push.parts[0];
-        let until_ms = header.wall_ms + header.until_min * 60_000;
-        let entries = self.resolve(bases, &origins, &part.entries)?;
-        self.admit(|p, gate| p.apply_push(from, (part.lo, part.hi, until_ms), &entries, gate))
+        let entries = self.resolve(push.bases(), &header.origins_with(from), &part.entries)?;
+        self.admit(|p, gate| p.apply_push(from, (part.lo, part.hi, header.until_ms), &entries, gate))
     }
 
     fn resolve<'a>(
@@ -245,11 +241,6 @@ impl Life {
         let mut writer = EntryWriter::new(bases, None);
         let base = asker.partition.base_for(self.origin);
         let out = self.partition.build_page(&base, force, self.wall_ms, &self.limits, &mut writer);
-        let mut claims = Vec::new();
-        for (origin, ranges, until_ms) in &out.claims {
-            flatten_ranges(writer.origin(*origin), ranges, &mut claims);
-            claims.push(*until_ms);
-        }
         let (n, body) = writer.take();
         let mut inc = self.inc.clone();
         out.inc.iter().for_each(|(m, wall)| _ = inc.insert(*m, *wall));
@@ -263,10 +254,10 @@ impl Life {
             source: true,
             base_counter,
             origins: writer.table(),
-            claims,
+            claims: out.claims,
             inc: inc.into_iter().collect(),
         };
-        encode_page(self.version, &header, n, &body)
+        header.encode(self.version, n, &body)
     }
 
     /// Takes in a page that answered a request which forced these sessions.
@@ -284,8 +275,7 @@ impl Life {
     ) -> Result<PageOutcome, Refusal> {
         let Ok(Message::Page(page)) = decode(frame) else { panic!("not a page: {:?}", decode(frame)) };
         let header = &page.header;
-        let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: page.version };
-        let entries = self.resolve(bases, &header.origins, &page.entries)?;
+        let entries = self.resolve(page.bases(), &header.origins, &page.entries)?;
         let mut inc = header.inc.clone();
         inc.push((from, header.wall_ms));
         let page = PageIn {
@@ -293,7 +283,7 @@ impl Life {
             epoch: header.epoch,
             current: header.nonce == self.partition.nonce(),
             entries,
-            claims: claims(header),
+            claims: header.claims.clone(),
             complete: header.complete,
             inc,
             forced,
@@ -309,7 +299,8 @@ impl Life {
             writer.entry(id, &record.state(), self.partition.origins());
         }
         let (_, body) = writer.take();
-        encode_tell(self.version, 1, self.wall_ms, &writer.table(), &body)
+        let header = TellHeader { request: 1, wall_ms: self.wall_ms, sound: true, origins: writer.table() };
+        header.encode(self.version, &body)
     }
 
     /// Takes in such an answer.
@@ -320,11 +311,8 @@ impl Life {
     /// # Panics
     /// If the frame is none: a mistake in the test.
     pub fn take_tell(&mut self, from: Origin, frame: &[u8]) -> Result<(), Refusal> {
-        let Ok(Message::Tell { wall_ms, origins, entry, .. }) = decode(frame) else {
-            panic!("no answer: {:?}", decode(frame))
-        };
-        let bases = Bases { wall_ms, counter: 0, version: self.version };
-        let entries = self.resolve(bases, &origins, &Vec::from_iter(entry))?;
+        let Ok(Message::Tell(tell)) = decode(frame) else { panic!("no answer: {:?}", decode(frame)) };
+        let entries = self.resolve(tell.bases(), &tell.header.origins, tell.entry.as_slice())?;
         self.admit(|p, gate| entries.iter().try_for_each(|entry| p.apply_entry(from, entry, gate)))
     }
 
@@ -345,14 +333,4 @@ impl Life {
         }
         panic!("a round that never ends");
     }
-}
-
-fn claims(header: &PageHeader) -> Vec<Claim> {
-    let mut ints = header.claims.iter().copied();
-    let mut out = Vec::new();
-    while let Ok(Some((origin, ranges))) = unflatten_ranges(&mut ints) {
-        let until_ms = ints.next().unwrap_or(0);
-        out.extend(header.origins.get(origin as usize).map(|o| (*o, ranges, until_ms)));
-    }
-    out
 }

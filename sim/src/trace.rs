@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sessionmesh::core::causality::Origin;
-use sessionmesh::core::membership::MEMBERSHIP_KINDS;
+use sessionmesh::core::frame::Kind;
 use sessionmesh::core::replica::{Happened, Serving};
 
 use crate::clock::EPOCH_MS;
@@ -46,9 +46,9 @@ pub fn kind_word(kind: u8) -> Option<&'static str> {
         "audit_diff",
     ];
     const MEMBERSHIP: [&str; 6] = ["ping", "pong", "ping_req", "relayed", "nack", "rumours"];
-    match MEMBERSHIP_KINDS.contains(&kind) {
-        true => MEMBERSHIP.get(usize::from(kind - MEMBERSHIP_KINDS.start())).copied(),
-        false => WORDS.get(usize::from(kind)).copied(),
+    match kind.checked_sub(Kind::Ping.byte()) {
+        Some(of_detectors) => MEMBERSHIP.get(usize::from(of_detectors)).copied(),
+        None => WORDS.get(usize::from(kind)).copied(),
     }
 }
 

@@ -14,8 +14,8 @@ use super::conduct::KeptOut;
 use super::engine::{EngineConfig, StartError};
 use crate::core::causality::Origin;
 use crate::core::replica::Replica;
-use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
 use crate::core::wall::Trust;
+use crate::core::wire::{WIRE_NEWEST, WIRE_OLDEST};
 use crate::discovery::{Discovery, DiscoveryConfig, DiscoveryEvent, Families, GossipLink, fresh_generation};
 use crate::transport::{Event, Transport, TransportConfig};
 

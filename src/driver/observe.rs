@@ -16,6 +16,7 @@ use super::acks::Acks;
 use super::engine::Engine;
 use super::told::{Weigh, conflict_bytes};
 use crate::core::causality::Origin;
+use crate::core::frame::Kind;
 use crate::core::histogram::{APPLY_BOUNDS_S, Histogram, NETWORK_BOUNDS_S};
 use crate::core::membership::{Detector, State};
 use crate::core::node::{ClockView, Compared, Input};
@@ -27,8 +28,8 @@ use crate::core::time::Now;
 pub(super) const NOTES: usize = 1_024;
 /// And this many bytes of them: a conflict has both values, of up to a record each.
 pub(super) const NOTES_BYTES: usize = 8 << 20;
-/// Frame kinds whose taking in is timed: a page and a push (`core::replication::message`).
-const TIMED_KINDS: [u8; 2] = [5, 7];
+/// Frames whose taking in is timed.
+const TIMED_KINDS: [Kind; 2] = [Kind::Page, Kind::Push];
 /// A write's delay is waited for this long (ms); then another write is taken as the sample.
 const SAMPLE_MS: u128 = 10_000;
 
@@ -234,7 +235,7 @@ impl Engine {
         flow.received_frames += 1;
         flow.received_bytes += bytes.len() as u64;
         let timed =
-            bytes.get(1).is_some_and(|kind| TIMED_KINDS.contains(kind)) && self.node.compared().is_some();
+            Kind::of(bytes).is_some_and(|kind| TIMED_KINDS.contains(&kind)) && self.node.compared().is_some();
         let begun = timed.then(Instant::now);
         self.input(Input::Frame { peer, bytes });
         if let Some(begun) = begun {

@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::core::causality::Origin;
+use crate::core::frame::kind_byte;
 use crate::core::membership::{Change, Listed};
 use crate::core::node::{Input, Output};
 use crate::core::replica::Happened;
@@ -55,7 +56,7 @@ impl Tracer {
             Input::Frame { peer, bytes } => format!(
                 "\"in\":\"frame\",\"peer\":\"{:032x}\",\"kind\":{},\"bytes\":{}",
                 peer.0,
-                bytes.get(1).copied().unwrap_or(0),
+                kind_byte(bytes),
                 bytes.len()
             ),
             Input::News => "\"in\":\"news\"".into(),
@@ -98,7 +99,7 @@ impl Tracer {
             Output::Send { peer, frame, .. } => format!(
                 "\"out\":\"send\",\"peer\":\"{:032x}\",\"kind\":{},\"bytes\":{}",
                 peer.0,
-                frame.get(1).copied().unwrap_or(0),
+                kind_byte(frame),
                 frame.len()
             ),
             Output::Datagram { .. } => return,

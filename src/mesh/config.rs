@@ -12,7 +12,7 @@ use super::private::{Exposure, exposure, first_line};
 use crate::core::causality::Origin;
 use crate::core::limits::{Limits, MIN_FENCE_MS};
 use crate::core::membership;
-use crate::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
+use crate::core::wire::{WIRE_NEWEST, WIRE_OLDEST};
 use crate::discovery::{DiscoveryConfig, DiscoveryError};
 use crate::transport::{Identity, Secret};
 

@@ -76,11 +76,11 @@ fn the_core_is_pure() {
 #[test]
 fn lower_floors_never_import_upper_ones() {
     const FLOORS: [(&str, &[&str]); 5] = [
-        ("core/src/causality", &["session", "replica", "replication", "node"]),
-        ("core/src/session", &["replica", "replication", "node"]),
-        ("core/src/replica", &["replication", "node"]),
-        ("core/src/replication", &["membership", "node"]),
-        ("core/src/membership", &["session", "replica", "replication", "node"]),
+        ("core/src/causality", &["session", "replica", "wire", "node"]),
+        ("core/src/session", &["replica", "wire", "node"]),
+        ("core/src/replica", &["wire", "node"]),
+        ("core/src/wire", &["membership", "node"]),
+        ("core/src/membership", &["session", "replica", "wire", "node"]),
     ];
     const UPPER: [(&str, &[&str]); 3] = [
         ("src/transport", &["driver", "discovery", "mesh", "web", "dashboard"]),

@@ -17,8 +17,10 @@ use rand::{Rng, RngExt, SeedableRng};
 use sessionmesh::core::causality::{Origin, RangeSet};
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::membership::message::{self, Packet, Pulse, Rumour};
-use sessionmesh::core::replication::{
-    Inc, Message, PageHeader, SyncItem, WIRE_NEWEST, WIRE_OLDEST, decode, encode, encode_page, flatten_ranges,
+use sessionmesh::core::replica::Base;
+use sessionmesh::core::wire::{
+    Adopted, AuditDiff, Digest, Hashes, Inc, Message, PageHeader, Purpose, Sync, SyncItem, Unequal,
+    WIRE_NEWEST, WIRE_OLDEST, decode, encode,
 };
 use sessionmesh::transport::{Class, Event, Identity, Secret, Transport, TransportConfig};
 use tokio::sync::mpsc;
@@ -244,12 +246,12 @@ async fn lie(
 }
 
 fn item(partition: u16) -> SyncItem {
-    SyncItem { partition, nonce: (1, 1), base: vec![], force: vec![], have: 0 }
+    SyncItem { partition, nonce: (1, 1), base: Base::new(), force: vec![], have: 0 }
 }
 
 /// A frame that no honest member sends: noise, or a message without its end, which every version takes for broken.
 fn break_a_rule(transport: &Transport, to: Origin, rng: &mut StdRng) {
-    let whole = encode(WIRE_NEWEST, &Message::AuditDiff { request: 0, partitions: vec![0, 1, 2, 3] });
+    let whole = AuditDiff { request: Purpose::Routine, partitions: vec![0, 1, 2, 3] }.encode(WIRE_NEWEST);
     let noise: Vec<u8> = (0..rng.random_range(0..600)).map(|_| rng.random()).collect();
     let frame = match rng.random_bool(0.5) {
         true => whole[..whole.len() - 1].to_vec(),
@@ -277,12 +279,17 @@ fn tell(transport: &Transport, to: Origin, of: Origin, rng: &mut StdRng) {
             let packet = Packet { pulse, message: message::Message::Gossip { rumours: vec![rumour] } };
             return transport.datagram(to, &message::encode(&packet));
         }
-        8 => Message::Sync { round: 1, wall_ms, origins: vec![], items: (0..4).map(item).collect() },
-        9 => Message::AuditDiff { request: 0, partitions: vec![0, 1, 2, 3] },
-        10 => {
-            Message::Digest { round: rng.random(), root: rng.random(), wall_ms, want_inc: true, ready: true }
-        }
-        _ => Message::Adopted { upto: vec![0, rng.random_range(0..1 << 30)] },
+        8 => Message::Sync(Sync { round: 1, wall_ms, origins: vec![], items: (0..4).map(item).collect() }),
+        9 => Message::AuditDiff(AuditDiff { request: Purpose::Routine, partitions: vec![0, 1, 2, 3] }),
+        10 => Message::Digest(Digest {
+            round: rng.random(),
+            root: rng.random(),
+            wall_ms,
+            want_inc: true,
+            ready: true,
+            incomplete: false,
+        }),
+        _ => Message::Adopted(Adopted { upto: vec![(0, rng.random_range(0..1 << 30))] }),
     };
     // As above.
     let _ = transport.send(to, Class::Control, encode(WIRE_NEWEST, &message).into());
@@ -297,19 +304,17 @@ fn accuser(rng: &mut StdRng, of: Origin) -> Origin {
 fn answer(transport: &Transport, to: Origin, bytes: &[u8], rng: &mut StdRng) {
     let partitions = usize::from(Limits::default().partitions);
     let bytes = match decode(bytes) {
-        Ok(Message::Digest { round, wall_ms, .. }) => {
-            let hashes: Vec<u8> = (0..8 * partitions).map(|_| rng.random()).collect();
-            let unequal = Message::Unequal { round, wall_ms, ready: true, inc: Inc::new(), hashes: &hashes };
-            encode(WIRE_NEWEST, &unequal)
+        Ok(Message::Digest(Digest { round, wall_ms, .. })) => {
+            let hashes: Vec<u64> = (0..partitions).map(|_| rng.random()).collect();
+            let (bytes, inc) = (Hashes::to_bytes(&hashes), Inc::new());
+            let hashes = Hashes::of(&bytes);
+            Unequal { round, wall_ms, ready: true, inc, hashes, incomplete: false }.encode(WIRE_NEWEST)
         }
-        Ok(Message::Sync { round, wall_ms, items, .. }) => {
+        Ok(Message::Sync(Sync { round, wall_ms, items, .. })) => {
             let Some(item) = items.choose(rng) else { return };
             let origins: Vec<Origin> = (0..50).map(|_| Origin(rng.random())).collect();
-            let mut claims = Vec::new();
-            for ix in 0..origins.len() as u64 {
-                flatten_ranges(ix, &RangeSet::from_range(1, 9), &mut claims);
-                claims.push(wall_ms + 5_000);
-            }
+            let claim = |&origin: &Origin| (origin, RangeSet::from_range(1, 9), wall_ms + 5_000);
+            let claims = origins.iter().map(claim).collect();
             let header = PageHeader {
                 round,
                 partition: item.partition,
@@ -323,7 +328,7 @@ fn answer(transport: &Transport, to: Origin, bytes: &[u8], rng: &mut StdRng) {
                 claims,
                 inc: Inc::new(),
             };
-            encode_page(WIRE_NEWEST, &header, 0, &[])
+            header.encode(WIRE_NEWEST, 0, &[])
         }
         _ => return,
     };

@@ -6,9 +6,9 @@ use sessionmesh_core::causality::Origin;
 use sessionmesh_core::limits::Limits;
 use sessionmesh_core::node::{Class, Input, Node, Output, Setup};
 use sessionmesh_core::replica::{Change, Replica};
-use sessionmesh_core::replication::{Message, WIRE_NEWEST, decode};
 use sessionmesh_core::session::{SessionId, Ttl};
 use sessionmesh_core::time::Now;
+use sessionmesh_core::wire::{Message, WIRE_NEWEST, decode};
 
 /// The wall time of the start (ms).
 const WALL_MS: u64 = 1_700_000_000_000;
@@ -137,7 +137,7 @@ impl Pair {
             let Output::Send { frame, .. } = output else { continue };
             any = true;
             self.a.handle(self.now, Input::Frame { peer: b, bytes: &frame });
-            if matches!(decode(&frame), Ok(Message::Digest { .. })) {
+            if matches!(decode(&frame), Ok(Message::Digest(_))) {
                 self.digests.push(frame);
             }
         }

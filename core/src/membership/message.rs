@@ -10,8 +10,8 @@
 //! [`Rumour::Alive`]; the suspect itself refutes by raising its incarnation, which nobody else may do. Only a member
 //! whom a node's own probe found silent, and of whom it heard nothing produced since the suspicion began, dies there.
 //!
-//! Frames are `version u8 · kind u8 · one MessagePack value`, as replication's, with kinds of their own, so that both
-//! can take the same streams. A ping is about 13 bytes.
+//! Frames are `version u8 · kind u8 · one MessagePack value`, as those of sessions, with kinds of their own
+//! (`frame.rs`), so that both can take the same streams. A ping is about 13 bytes.
 
 use std::fmt;
 
@@ -19,19 +19,13 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::causality::Origin;
+use crate::frame::{Kind, Split, begin, split};
 use crate::limits::{MAX_BEAT_MS, MAX_INCARNATION, MAX_PACKET_BYTES, MAX_RUMOURS_PER_PACKET};
 
 /// The wire version of all messages here.
 pub const MEMBERSHIP_WIRE: u8 = 1;
-/// The kinds of this module: a frame whose second byte is in this range is a detector's.
-pub const MEMBERSHIP_KINDS: std::ops::RangeInclusive<u8> = PING..=GOSSIP;
-
-const PING: u8 = 0x40;
-const ACK: u8 = 0x41;
-const PING_REQ: u8 = 0x42;
-const RELAYED: u8 = 0x43;
-const NACK: u8 = 0x44;
-const GOSSIP: u8 = 0x45;
+/// What a ping takes (bytes), without rumours.
+const BODY_BYTES: usize = 14;
 
 /// Who speaks, and when: part of every packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,26 +202,24 @@ impl<'de> Deserialize<'de> for Rumours {
 
 /// Encodes a packet.
 pub fn encode(packet: &Packet) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16);
-    out.push(MEMBERSHIP_WIRE);
     let Pulse { incarnation: inc, beat_ms: beat } = packet.pulse;
     match &packet.message {
-        Message::Ping { seq, rumours } => write(&mut out, PING, &(inc, beat, seq, rumours)),
-        Message::Ack { seq, rumours } => write(&mut out, ACK, &(inc, beat, seq, rumours)),
-        Message::PingReq { seq, target } => write(&mut out, PING_REQ, &(inc, beat, seq, target)),
+        Message::Ping { seq, rumours } => written(Kind::Ping, &(inc, beat, seq, rumours)),
+        Message::Ack { seq, rumours } => written(Kind::Ack, &(inc, beat, seq, rumours)),
+        Message::PingReq { seq, target } => written(Kind::PingReq, &(inc, beat, seq, target)),
         Message::Relayed { seq, target } => {
-            write(&mut out, RELAYED, &(inc, beat, seq, target.incarnation, target.beat_ms))
+            written(Kind::Relayed, &(inc, beat, seq, target.incarnation, target.beat_ms))
         }
-        Message::Nack { seq } => write(&mut out, NACK, &(inc, beat, seq)),
-        Message::Gossip { rumours } => write(&mut out, GOSSIP, &(inc, beat, rumours)),
+        Message::Nack { seq } => written(Kind::Nack, &(inc, beat, seq)),
+        Message::Gossip { rumours } => written(Kind::Gossip, &(inc, beat, rumours)),
     }
-    out
 }
 
-fn write(out: &mut Vec<u8>, kind: u8, body: &impl Serialize) {
-    out.push(kind);
+fn written(kind: Kind, body: &impl Serialize) -> Vec<u8> {
+    let mut out = begin(MEMBERSHIP_WIRE, kind, BODY_BYTES);
     // Writing to memory fails only for types that cannot be encoded, which these are not.
-    let _ = rmp_serde::encode::write(out, body);
+    let _ = rmp_serde::encode::write(&mut out, body);
+    out
 }
 
 /// Decodes a packet.
@@ -238,36 +230,37 @@ pub fn decode(bytes: &[u8]) -> Result<Packet, String> {
     if bytes.len() > MAX_PACKET_BYTES {
         return Err(format!("a packet of {} bytes: at most {MAX_PACKET_BYTES}", bytes.len()));
     }
-    let [version, kind, body @ ..] = bytes else { return Err(format!("a packet of {} bytes", bytes.len())) };
-    if *version != MEMBERSHIP_WIRE {
+    let Split { version, kind, body } =
+        split(bytes).ok_or_else(|| format!("a packet of {} bytes", bytes.len()))?;
+    if version != MEMBERSHIP_WIRE {
         return Err(format!("membership wire version {version}: this node speaks {MEMBERSHIP_WIRE}"));
     }
-    let (inc, beat, message) = match *kind {
-        PING => {
+    let (inc, beat, message) = match Kind::from_byte(kind) {
+        Some(Kind::Ping) => {
             let (inc, beat, seq, Rumours(rumours)) = read::<(u32, u64, u16, Rumours)>(body)?;
             (inc, beat, Message::Ping { seq, rumours })
         }
-        ACK => {
+        Some(Kind::Ack) => {
             let (inc, beat, seq, Rumours(rumours)) = read::<(u32, u64, u16, Rumours)>(body)?;
             (inc, beat, Message::Ack { seq, rumours })
         }
-        PING_REQ => {
+        Some(Kind::PingReq) => {
             let (inc, beat, seq, target) = read(body)?;
             (inc, beat, Message::PingReq { seq, target })
         }
-        RELAYED => {
+        Some(Kind::Relayed) => {
             let (inc, beat, seq, incarnation, beat_ms) = read(body)?;
             (inc, beat, Message::Relayed { seq, target: pulse(incarnation, beat_ms)? })
         }
-        NACK => {
+        Some(Kind::Nack) => {
             let (inc, beat, seq) = read(body)?;
             (inc, beat, Message::Nack { seq })
         }
-        GOSSIP => {
+        Some(Kind::Gossip) => {
             let (inc, beat, Rumours(rumours)) = read::<(u32, u64, Rumours)>(body)?;
             (inc, beat, Message::Gossip { rumours })
         }
-        kind => return Err(format!("unknown membership message kind {kind}")),
+        _ => return Err(format!("unknown membership message kind {kind}")),
     };
     Ok(Packet { pulse: pulse(inc, beat)?, message })
 }

@@ -36,7 +36,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 pub use self::config::Config;
-pub use self::message::{MEMBERSHIP_KINDS, MEMBERSHIP_WIRE};
+pub use self::message::MEMBERSHIP_WIRE;
 pub use self::roster::{Change, Member, State, Why};
 pub use self::suspicion::Suspicion;
 

@@ -7,49 +7,44 @@ use super::{Class, Gravity, Node, Output};
 use crate::causality::Origin;
 use crate::limits::{FULL_PAUSE_MS, MAX_SERVED_BYTES, ROUND_WINDOW};
 use crate::marks::Mark;
-use crate::replica::{Base, EntrySink, Refusal};
-use crate::replication::{
-    Bases, EntryReader, EntryWriter, Inc, Message, PageHeader, SyncItem, WireEntry, encode, encode_page,
-    encode_tell, flatten_ranges, mark_incomplete, pairs, unflatten_ranges,
-};
+use crate::replica::{EntrySink, Refusal};
 use crate::session::SessionId;
 use crate::time::Now;
+use crate::wire::{
+    Adopted, Ask, Bases, Digest, EntryWriter, Equal, Hashes, Inc, PageHeader, PeerFault, Sync, SyncItem,
+    Tell, TellHeader, Unequal,
+};
 
 impl Node {
-    pub(super) fn digest(
-        &mut self,
-        now: Now,
-        from: Origin,
-        asked_ms: u64,
-        (round, root, want_inc, ready): (u64, u64, bool, bool),
-    ) {
+    pub(super) fn on_digest(&mut self, now: Now, from: Origin, asked: &Digest) {
+        let Digest { round, root, ready, .. } = *asked;
         // The wall time is the one read before the first partition is hashed: what is told is never too new.
         let wall_ms = now.wall_ms;
         // What is told holds writers to it: one that read its clock before and comes later uses this time.
         for ix in 0..self.limits.partitions {
             self.replica.locked(ix, |p| p.clamp_wall(wall_ms));
         }
-        let mut digest = self.digest_at(if mutant!(DigestByOwnClock) { wall_ms } else { asked_ms });
+        let mut digest = self.digest_at(if mutant!(DigestByOwnClock) { wall_ms } else { asked.wall_ms });
         if !ready {
             self.withhold_revived(&mut digest);
         }
         let forgot = self.absent.has_forgotten();
-        let inc = if want_inc || digest.retains_expired || forgot { self.inc_list() } else { Inc::new() };
+        let inc =
+            if asked.want_inc || digest.retains_expired || forgot { self.inc_list() } else { Inc::new() };
         self.note_ready(now, from, ready);
         let Some(version) = self.peers.get(&from).map(|p| p.version) else { return };
-        let mine_ready = self.is_source();
+        let (ready, incomplete) = (self.is_source(), self.lacks_something());
         let answer = if digest.root == root {
             self.has_all_ours(from, &digest.own_last);
             self.shows(from, digest.unlinked);
             self.note_equal(now, from);
-            encode(version, &Message::Equal { round, wall_ms, ready: mine_ready, inc })
+            Equal { round, wall_ms, ready, inc, incomplete }.encode(version)
         } else {
             // The difference may be the peer's gain or ours: ask in turn.
             self.want_round(from);
-            let hashes: Vec<u8> = digest.hashes.iter().flat_map(|h| h.to_le_bytes()).collect();
-            encode(version, &Message::Unequal { round, wall_ms, ready: mine_ready, inc, hashes: &hashes })
+            let hashes = Hashes::to_bytes(&digest.hashes);
+            Unequal { round, wall_ms, ready, inc, hashes: Hashes::of(&hashes), incomplete }.encode(version)
         };
-        let answer = mark_incomplete(answer, self.lacks_something());
         self.send(from, Class::Control, answer);
     }
 
@@ -70,14 +65,7 @@ impl Node {
         self.inc.iter().map(|(o, w)| (*o, *w)).collect()
     }
 
-    pub(super) fn serve(
-        &mut self,
-        now: Now,
-        from: Origin,
-        round: u64,
-        origins: &[Origin],
-        items: &[SyncItem],
-    ) -> Result<(), String> {
+    pub(super) fn on_sync(&mut self, now: Now, from: Origin, asked: &Sync) -> Result<(), PeerFault> {
         let Some(version) = self.peers.get(&from).map(|p| p.version) else { return Ok(()) };
         if self.round.as_ref().is_some_and(|r| !r.is_idle()) {
             self.marks.hit(Mark::RoundConcurrentPull);
@@ -86,22 +74,18 @@ impl Node {
             // It is sent what it asked for before; this it will ask for again.
             return Ok(());
         }
+        let items = &asked.items;
         let distinct: BTreeSet<u16> = items.iter().map(|item| item.partition).collect();
         if items.len() > ROUND_WINDOW || distinct.len() < items.len() {
             let (all, distinct) = (items.len(), distinct.len());
-            return Err(format!(
-                "asked for {all} partitions at once, {distinct} different: at most {ROUND_WINDOW}"
-            ));
+            return Err(PeerFault::AskedTooMuch { all, distinct, most: ROUND_WINDOW });
         }
         let mut served_bytes = 0;
         for item in items {
             if served_bytes >= MAX_SERVED_BYTES {
                 break;
             }
-            if item.partition >= self.limits.partitions {
-                return Err(format!("partition {}: there are {}", item.partition, self.limits.partitions));
-            }
-            let base = read_base(&item.base, origins)?;
+            self.check_partition("a requested", item.partition)?;
             if item.have > 0 {
                 self.outputs.push_back(Output::Adopted {
                     peer: from,
@@ -110,7 +94,7 @@ impl Node {
                     hi: item.have,
                 });
             }
-            let frame = self.build_page(now, version, round, item, &base);
+            let frame = self.build_page(now, version, asked.round, item);
             self.stats.pages += 1;
             served_bytes += frame.len();
             self.send(from, Class::Bulk, frame);
@@ -126,30 +110,23 @@ impl Node {
         }
     }
 
-    fn build_page(&mut self, now: Now, version: u16, round: u64, item: &SyncItem, base: &Base) -> Vec<u8> {
+    fn build_page(&mut self, now: Now, version: u16, round: u64, item: &SyncItem) -> Vec<u8> {
         let base_counter = self.replica.counter();
         let bases = Bases { wall_ms: now.wall_ms, counter: base_counter, version };
         let mut writer = EntryWriter::new(bases, None);
         let linked = |member: Origin| self.peers.contains_key(&member);
         let (out, revived) = self.replica.locked(item.partition, |p| {
-            let out = p.build_page(base, &item.force, now.wall_ms, &self.limits, &mut writer);
+            let out = p.build_page(&item.base, &item.force, now.wall_ms, &self.limits, &mut writer);
             (out, p.revived_waits_for_any(&linked))
         });
         if revived {
             self.marks.hit(Mark::PageFromRevived);
-        }
-        let mut claims = Vec::new();
-        for (origin, ranges, until_ms) in &out.claims {
-            let ix = writer.origin(*origin);
-            flatten_ranges(ix, ranges, &mut claims);
-            claims.push(*until_ms);
         }
         let mut inc = self.inc.clone();
         for (member, value) in out.inc {
             let held = inc.entry(member).or_insert(0);
             *held = (*held).max(value);
         }
-        let (n, body) = writer.take();
         let header = PageHeader {
             round,
             partition: item.partition,
@@ -159,21 +136,21 @@ impl Node {
             complete: out.complete,
             source: self.is_source() && (!revived || mutant!(RevivedServedToJoiners)),
             base_counter,
-            origins: writer.table(),
-            claims,
+            // The writer has them.
+            origins: Vec::new(),
+            claims: out.claims,
             inc: inc.into_iter().collect(),
         };
-        encode_page(version, &header, n, &body)
+        header.encode_written(&mut writer)
     }
 
-    pub(super) fn peer_adopted(&mut self, peer: Origin, upto: &[u64]) -> Result<(), String> {
-        let most = usize::from(self.limits.partitions);
-        if upto.len() / 2 > most {
-            return Err(format!("adopted {} partitions: there are {most}", upto.len() / 2));
+    pub(super) fn on_adopted(&mut self, peer: Origin, adopted: &Adopted) -> Result<(), PeerFault> {
+        let (named, partitions) = (adopted.upto.len(), self.limits.partitions);
+        if named > usize::from(partitions) {
+            return Err(PeerFault::TooManyPartitions { what: "adoption", named, partitions });
         }
-        for (partition, hi) in pairs(upto) {
-            let partition = u16::try_from(partition).ok().filter(|&p| p < self.limits.partitions);
-            let partition = partition.ok_or("an adopted partition out of range")?;
+        for &(partition, hi) in &adopted.upto {
+            self.check_partition("an adopted", partition)?;
             if hi > 0 {
                 self.outputs.push_back(Output::Adopted { peer, partition, lo: 1, hi });
             }
@@ -191,7 +168,7 @@ impl Node {
         }
         self.asks.insert(token, peers.iter().map(|(o, _)| *o).collect());
         for (peer, version) in peers {
-            let frame = encode(version, &Message::Ask { request: token, id });
+            let frame = Ask { request: token, id }.encode(version);
             self.send(peer, Class::Control, frame);
         }
     }
@@ -213,7 +190,8 @@ impl Node {
         self.outputs.push_back(Output::Asked { token, answered, found, left });
     }
 
-    pub(super) fn tell(&mut self, now: Now, to: Origin, request: u64, id: SessionId) {
+    pub(super) fn on_ask(&mut self, now: Now, to: Origin, ask: &Ask) {
+        let Ask { request, id } = *ask;
         let Some(version) = self.peers.get(&to).map(|p| p.version) else { return };
         let bases = Bases { wall_ms: now.wall_ms, counter: 0, version };
         let mut writer = EntryWriter::new(bases, None);
@@ -223,36 +201,28 @@ impl Node {
             }
         });
         let (_, body) = writer.take();
-        let origins = self.vouch(writer.table());
-        let frame = encode_tell(version, request, now.wall_ms, &origins, &body);
+        let sound = self.believes_its_clock();
+        let header = TellHeader { request, wall_ms: now.wall_ms, sound, origins: writer.table() };
+        let frame = header.encode(version, &body);
         self.send(to, Class::Control, frame);
     }
 
-    pub(super) fn told(
-        &mut self,
-        now: Now,
-        from: Origin,
-        request: u64,
-        wall_ms: u64,
-        origins: &[Origin],
-        entry: Option<WireEntry<'_>>,
-    ) -> Result<(), String> {
-        let version = self.peers.get(&from).map_or(0, |p| p.version);
-        let bases = Bases { wall_ms, counter: 0, version };
-        let found = entry.is_some();
-        let reader = EntryReader { bases, origins };
-        if self.shown(from, request, &reader, entry.as_ref())? {
+    pub(super) fn on_tell(&mut self, now: Now, from: Origin, tell: &Tell<'_>) -> Result<(), PeerFault> {
+        if self.shown(from, tell)? {
             return Ok(());
         }
+        let (request, found) = (tell.header.request, tell.entry.is_some());
         if !self.asks.contains_key(&request) {
             self.marks.hit(Mark::AskAnswerLate);
         } else if found {
             self.marks.hit(Mark::AskAnswered);
         }
-        if let Some(entry) = entry.filter(|_| self.asks.contains_key(&request)) {
+        if let Some(entry) = tell.entry.as_ref().filter(|_| self.asks.contains_key(&request)) {
             let joined = self.admit(now, entry.id.partition(self.limits.partitions), |p, gate| {
-                let state =
-                    reader.resolve_within(&entry, &mut |o| p.admit_origin(o)).map_err(Refusal::Malformed)?;
+                let state = tell
+                    .reader()
+                    .resolve_within(entry, &mut |o| p.admit_origin(o))
+                    .map_err(Refusal::Malformed)?;
                 p.apply_entry(from, &(entry.id, state), gate)
             });
             if let Err(refusal) = joined {
@@ -262,15 +232,4 @@ impl Node {
         self.asked(request, from, Some(found));
         Ok(())
     }
-}
-
-fn read_base(flat: &[u64], origins: &[Origin]) -> Result<Base, String> {
-    let mut ints = flat.iter().copied();
-    let mut base = Base::new();
-    while let Some((ix, ranges)) = unflatten_ranges(&mut ints)? {
-        let origin =
-            usize::try_from(ix).ok().and_then(|ix| origins.get(ix)).ok_or("an origin index out of range")?;
-        base.insert(*origin, ranges);
-    }
-    Ok(base)
 }

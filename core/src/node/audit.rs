@@ -15,16 +15,16 @@ use crate::causality::Origin;
 use crate::limits::REFETCH_PAUSE_MS;
 use crate::marks::Mark;
 use crate::replica::Sifted;
-use crate::replication::{Message, Verdict, encode};
 use crate::time::Now;
+use crate::wire::{
+    Audit, AuditDiff, AuditSum, Compare, Compared, ExactSum, PeerFault, Purpose, Sums, Verdict, Verdicts,
+};
 
 /// Partitions compared in one verification message: bounds how long the node is busy summing.
 pub(super) const BATCH: u16 = 16;
 /// Buckets a partition is taken apart into: 4 KiB a question. Of `n` components with news in flight, a share of
 /// (1 - 1/256)^n of all others can be compared each time.
 pub(super) const BUCKETS: usize = 256;
-/// The number of an audit that nobody joins by.
-const ROUTINE: u64 = 0;
 
 /// A partition as one comparison saw it.
 struct Look {
@@ -42,7 +42,7 @@ impl Node {
         let partition = self.rng.random_range(0..self.limits.partitions);
         if let Some(peer) = self.pick_peer(now) {
             self.audited = None;
-            let unproven = self.ask_sums(now, peer, ROUTINE, partition..partition + 1);
+            let unproven = self.ask_sums(now, peer, Purpose::Routine, partition..partition + 1);
             if unproven.is_empty() {
                 self.audited = Some((peer, partition));
             }
@@ -54,17 +54,17 @@ impl Node {
         &mut self,
         now: Now,
         to: Origin,
-        request: u64,
+        request: Purpose,
         partitions: std::ops::Range<u16>,
     ) -> Vec<u16> {
         let Some(version) = self.peers.get(&to).map(|p| p.version) else { return partitions.collect() };
         let margin_ms = self.audit_margin_ms(to);
-        let (mut sums, mut exact, mut unproven) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sums, mut unproven) = (Vec::new(), Vec::new());
         for ix in partitions {
             match self.look(now.wall_ms, margin_ms, ix) {
-                Look { cov, old: Some(old), exact: Some(sum) } => {
-                    sums.extend([u64::from(ix), cov, old]);
-                    exact.push(sum);
+                Look { cov, old: Some(old), exact: Some(exact) } => {
+                    let audit = AuditSum { partition: ix, coverage: cov, sum: old };
+                    sums.push(ExactSum { audit, exact });
                 }
                 _ => {
                     self.marks.hit(Mark::AuditNoEvidence);
@@ -72,22 +72,22 @@ impl Node {
                 }
             }
         }
-        if !exact.is_empty() {
-            let compare = Message::Compare { request, wall_ms: now.wall_ms, sums, margin_ms, exact };
-            self.send(to, Class::Control, encode(version, &compare));
+        if !sums.is_empty() {
+            let sums = Sums::Partitions(sums);
+            let compare = Compare { request, wall_ms: now.wall_ms, margin_ms, sums };
+            self.send(to, Class::Control, compare.encode(version));
         }
         unproven
     }
 
     /// Asks a peer that knows three answers to compare one partition bucket by bucket.
-    pub(super) fn ask_buckets(&mut self, now: Now, to: Origin, request: u64, partition: u16) {
+    pub(super) fn ask_buckets(&mut self, now: Now, to: Origin, request: Purpose, partition: u16) {
         let Some(version) = self.peers.get(&to).map(|p| p.version) else { return };
         let margin_ms = self.audit_margin_ms(to);
-        let (cov, sifted) = self.sift(now.wall_ms, margin_ms, request, partition);
-        let mut exact = vec![u64::from(partition), cov];
-        exact.extend(sifted.sums.iter().flat_map(|&(versions, values)| [versions, values]));
-        let compare = Message::Compare { request, wall_ms: now.wall_ms, sums: Vec::new(), margin_ms, exact };
-        self.send(to, Class::Control, encode(version, &compare));
+        let (coverage, sifted) = self.sift(now.wall_ms, margin_ms, request, partition);
+        let sums = Sums::Buckets { partition, coverage, buckets: sifted.sums };
+        let compare = Compare { request, wall_ms: now.wall_ms, margin_ms, sums };
+        self.send(to, Class::Control, compare.encode(version));
     }
 
     /// How long before its end a session is left out (ms). While clocks are near nobody can have reaped what is
@@ -118,140 +118,120 @@ impl Node {
         })
     }
 
-    /// The buckets of a partition, and the hash of its coverage: 0 if that promises nothing.
-    fn sift(&self, wall_ms: u64, margin_ms: u64, salt: u64, ix: u16) -> (u64, Sifted) {
+    /// The buckets of a partition, and the hash of its coverage: none if that promises nothing.
+    fn sift(&self, wall_ms: u64, margin_ms: u64, asked: Purpose, ix: u16) -> (Option<u64>, Sifted) {
         self.replica.shared(ix, |p| {
-            let sifted = p.sift(wall_ms, margin_ms, salt, BUCKETS);
-            (if sifted.covered { p.cov_hash(wall_ms, &self.limits) } else { 0 }, sifted)
+            let sifted = p.sift(wall_ms, margin_ms, asked.number(), BUCKETS);
+            (sifted.covered.then(|| p.cov_hash(wall_ms, &self.limits)), sifted)
         })
     }
 
     /// Answers an older node.
-    pub(super) fn audit(
-        &mut self,
-        now: Now,
-        from: Origin,
-        (request, wall_ms): (u64, u64),
-        sums: &[u64],
-    ) -> Result<(), String> {
+    pub(super) fn on_audit(&mut self, now: Now, from: Origin, audit: &Audit) -> Result<(), PeerFault> {
         let Some(version) = self.peers.get(&from).map(|p| p.version) else { return Ok(()) };
-        let mut partitions = Vec::new();
-        for (ix, theirs) in self.audited_partitions(sums)? {
-            let ours = self.look(wall_ms, 0, ix);
-            if ours.old.is_some_and(|old| ours.cov == theirs[1] && old != theirs[2]) {
-                partitions.push(ix);
-            }
-        }
-        let answer = encode(version, &Message::AuditDiff { request, partitions: partitions.clone() });
-        self.send(from, Class::Control, answer);
-        self.found_diff(now, from, partitions);
+        self.check_audited(audit.sums.iter())?;
+        let differs = |theirs: &&AuditSum| {
+            let ours = self.look(audit.wall_ms, 0, theirs.partition);
+            ours.old.is_some_and(|old| ours.cov == theirs.coverage && old != theirs.sum)
+        };
+        let partitions: Vec<u16> = audit.sums.iter().filter(differs).map(|theirs| theirs.partition).collect();
+        let answer = AuditDiff { request: audit.request, partitions };
+        self.send(from, Class::Control, answer.encode(version));
+        self.found_diff(now, from, answer.partitions);
         Ok(())
     }
 
-    fn audited_partitions<'a>(&self, sums: &'a [u64]) -> Result<Vec<(u16, &'a [u64])>, String> {
-        if sums.len() > 3 * usize::from(BATCH) {
-            return Err(format!("an audit of {} numbers: at most {}", sums.len(), 3 * BATCH));
+    fn check_audited<'a>(&self, sums: impl ExactSizeIterator<Item = &'a AuditSum>) -> Result<(), PeerFault> {
+        let (named, most) = (sums.len(), usize::from(BATCH));
+        if named > most {
+            return Err(PeerFault::AuditTooLarge { named, most });
         }
-        let partition = |theirs: &'a [u64]| Some((self.partition_named(theirs[0])?, theirs));
-        let named: Option<Vec<_>> = sums.chunks_exact(3).map(partition).collect();
-        named.ok_or_else(|| "an audited partition out of range".into())
-    }
-
-    fn partition_named(&self, number: u64) -> Option<u16> {
-        u16::try_from(number).ok().filter(|&ix| ix < self.limits.partitions)
+        let mut partitions = sums.map(|sum| sum.partition);
+        partitions.try_for_each(|partition| self.check_partition("an audited", partition))
     }
 
     /// Answers a node that knows three answers.
-    pub(super) fn compare(
-        &mut self,
-        now: Now,
-        from: Origin,
-        (request, wall_ms, margin_ms): (u64, u64, u64),
-        sums: &[u64],
-        exact: &[u64],
-    ) -> Result<(), String> {
+    pub(super) fn on_compare(&mut self, now: Now, from: Origin, compare: &Compare) -> Result<(), PeerFault> {
         let Some(version) = self.peers.get(&from).map(|p| p.version) else { return Ok(()) };
-        let (verdicts, partitions) = if sums.is_empty() {
-            self.compare_buckets((request, wall_ms, margin_ms), exact)?
-        } else {
-            self.compare_sums((wall_ms, margin_ms), sums, exact)?
+        let times = (compare.wall_ms, compare.margin_ms);
+        let (verdicts, partitions) = match &compare.sums {
+            Sums::Partitions(sums) => {
+                self.check_audited(sums.iter().map(|sum| &sum.audit))?;
+                self.compare_sums(times, sums)
+            }
+            Sums::Buckets { partition, coverage, buckets } => {
+                self.check_partition("a compared", *partition)?;
+                if buckets.len() != BUCKETS {
+                    return Err(PeerFault::Buckets { buckets: buckets.len(), expected: BUCKETS });
+                }
+                self.compare_buckets(times, compare.request, (*partition, *coverage), buckets)
+            }
         };
-        let verdicts: Vec<u8> = verdicts.into_iter().map(|verdict| verdict as u8).collect();
-        let answer = Message::Compared { request, partitions: partitions.clone(), verdicts: &verdicts };
-        self.send(from, Class::Control, encode(version, &answer));
-        self.found_diff(now, from, partitions);
+        let verdicts = Verdicts::to_bytes(&verdicts);
+        let answer = Compared { request: compare.request, partitions, verdicts: Verdicts::new(&verdicts) };
+        self.send(from, Class::Control, answer.encode(version));
+        self.found_diff(now, from, answer.partitions);
         Ok(())
     }
 
-    fn compare_sums(
-        &self,
-        (wall_ms, margin_ms): (u64, u64),
-        sums: &[u64],
-        exact: &[u64],
-    ) -> Result<(Vec<Verdict>, Vec<u16>), String> {
-        let named = self.audited_partitions(sums)?;
-        if named.len() != exact.len() {
-            return Err(format!("{} exact sums of {} partitions", exact.len(), named.len()));
-        }
+    fn compare_sums(&self, (wall_ms, margin_ms): (u64, u64), sums: &[ExactSum]) -> (Vec<Verdict>, Vec<u16>) {
         let (mut verdicts, mut differ) = (Vec::new(), Vec::new());
-        for ((ix, theirs), &sum) in named.into_iter().zip(exact) {
-            let ours = self.look(wall_ms, margin_ms, ix);
-            let verdict = match ours.exact.filter(|_| ours.cov == theirs[1]) {
+        for ExactSum { audit: theirs, exact } in sums {
+            let ours = self.look(wall_ms, margin_ms, theirs.partition);
+            let verdict = match ours.exact.filter(|_| ours.cov == theirs.coverage) {
                 None if mutant!(ApartTakenForSame) => Verdict::Same,
                 None => Verdict::Apart,
-                Some(own) if own == sum => Verdict::Same,
+                Some(own) if own == *exact => Verdict::Same,
                 Some(_) => Verdict::Differs,
             };
             verdicts.push(verdict);
-            differ.extend((verdict == Verdict::Differs).then_some(ix));
+            differ.extend((verdict == Verdict::Differs).then_some(theirs.partition));
         }
-        Ok((verdicts, differ))
+        (verdicts, differ)
     }
 
     fn compare_buckets(
         &self,
-        (request, wall_ms, margin_ms): (u64, u64, u64),
-        exact: &[u64],
-    ) -> Result<(Vec<Verdict>, Vec<u16>), String> {
-        let [number, cov, buckets @ ..] = exact else { return Err("a comparison of nothing".into()) };
-        let partition = self.partition_named(*number).ok_or("a compared partition out of range")?;
-        if buckets.len() != 2 * BUCKETS {
-            return Err(format!("{} numbers of buckets: {} expected", buckets.len(), 2 * BUCKETS));
-        }
-        let (own_cov, own) = self.sift(wall_ms, margin_ms, request, partition);
-        let equal_cov = own_cov != 0 && own_cov == *cov;
-        let verdict = |(own, theirs): (&(u64, u64), &[u64])| match (own.0 == theirs[0], own.1 == theirs[1]) {
+        (wall_ms, margin_ms): (u64, u64),
+        request: Purpose,
+        (partition, coverage): (u16, Option<u64>),
+        buckets: &[(u64, u64)],
+    ) -> (Vec<Verdict>, Vec<u16>) {
+        let (own_coverage, own) = self.sift(wall_ms, margin_ms, request, partition);
+        let equal_cov = own_coverage.is_some() && own_coverage == coverage;
+        let verdict = |(own, theirs): (&(u64, u64), &(u64, u64))| match (own.0 == theirs.0, own.1 == theirs.1)
+        {
             (true, true) => Verdict::Same,
             (true, false) => Verdict::Differs,
             (false, _) if equal_cov => Verdict::Differs,
             (false, _) => Verdict::Apart,
         };
-        let verdicts: Vec<Verdict> = own.sums.iter().zip(buckets.chunks_exact(2)).map(verdict).collect();
+        let verdicts: Vec<Verdict> = own.sums.iter().zip(buckets).map(verdict).collect();
         let differ = verdicts.contains(&Verdict::Differs).then_some(partition);
-        Ok((verdicts, differ.into_iter().collect()))
+        (verdicts, differ.into_iter().collect())
     }
 
     /// An answer; `verdicts` is `None` from an older node.
-    pub(super) fn audit_answer(
+    pub(super) fn on_audit_answer(
         &mut self,
         now: Now,
         from: Origin,
-        request: u64,
+        request: Purpose,
         partitions: &[u16],
-        verdicts: Option<&[u8]>,
+        verdicts: Option<Verdicts<'_>>,
     ) {
         let known: BTreeSet<u16> =
             partitions.iter().copied().filter(|&p| p < self.limits.partitions).collect();
         let known: Vec<u16> = known.into_iter().collect();
         let clean = known.is_empty();
         self.found_diff(now, from, known);
-        if request != ROUTINE {
+        if request != Purpose::Routine {
             return self.verify_answer(now, from, request, clean, verdicts);
         }
         // Taken apart once: what was in flight now is compared another time.
-        let apart = verdicts.is_some_and(|v| v == [Verdict::Apart as u8]);
+        let apart = verdicts.is_some_and(|v| v.count() == 1 && v.get(0) == Some(Verdict::Apart));
         if let Some((_, partition)) = self.audited.take_if(|(peer, _)| *peer == from && apart) {
-            self.ask_buckets(now, from, ROUTINE, partition);
+            self.ask_buckets(now, from, Purpose::Routine, partition);
         }
     }
 

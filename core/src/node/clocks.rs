@@ -1,8 +1,7 @@
 //! Whether this node's wall clock is right: what it hears of others', what it asks, what it does about the answer.
 //!
-//! The question is an [`Message::Ask`] for a session that nobody has: it carries no time, so that nobody refuses it,
-//! and its answer tells the peer's. One that does not believe its own clock names nobody's origin in it, which older
-//! versions ignore.
+//! The question is an [`Ask`] for a session that nobody has: it carries no time, so that nobody refuses it, and its
+//! answer tells the peer's, and whether the peer believes it.
 
 use rand::RngExt;
 
@@ -12,10 +11,10 @@ use crate::limits::Limits;
 use crate::marks::Mark;
 use crate::membership;
 use crate::replica::GONE;
-use crate::replication::{Message, encode};
 use crate::session::SessionId;
 use crate::time::Now;
 use crate::wall::{Judge, Trust, Turn, offset_of};
+use crate::wire::{Ask, Message, PeerFault, Tell, TellHeader};
 
 /// Wall time that went by without monotonic time (ms) is a suspend beyond this; below it is the clock being trimmed.
 const SKIPPED_MS: u64 = 50;
@@ -56,26 +55,6 @@ impl Clocks {
             asked: (CLOCK_QUESTION, 0),
             ask_at_ms: 0,
         }
-    }
-}
-
-/// The time a message tells.
-pub(super) fn wall_of(message: &Message<'_>) -> Option<u64> {
-    match message {
-        Message::Digest { wall_ms, .. }
-        | Message::Equal { wall_ms, .. }
-        | Message::Unequal { wall_ms, .. }
-        | Message::Sync { wall_ms, .. }
-        | Message::Tell { wall_ms, .. }
-        | Message::Audit { wall_ms, .. }
-        | Message::Compare { wall_ms, .. } => Some(*wall_ms),
-        Message::Page(page) => Some(page.header.wall_ms),
-        Message::Push(push) => Some(push.header.wall_ms),
-        Message::Adopted { .. }
-        | Message::PushAck { .. }
-        | Message::Ask { .. }
-        | Message::AuditDiff { .. }
-        | Message::Compared { .. } => None,
     }
 }
 
@@ -232,7 +211,7 @@ impl Node {
         let peers: Vec<(Origin, u16)> = self.peers.iter().map(|(o, p)| (*o, p.version)).collect();
         self.clocks.judge.asked(now, peers.iter().map(|p| p.0));
         for (peer, version) in peers {
-            let frame = encode(version, &Message::Ask { request, id });
+            let frame = Ask { request, id }.encode(version);
             self.send(peer, Class::Control, frame);
         }
     }
@@ -243,12 +222,9 @@ impl Node {
         self.ask_clocks(now);
     }
 
-    /// What the answer to a question names beside what it refers to: nobody, if our clock is not our own word.
-    pub(super) fn vouch(&self, mut origins: Vec<Origin>) -> Vec<Origin> {
-        if self.clocks.judge.held().1 != Trust::Followed {
-            origins.push(Origin::default());
-        }
-        origins
+    /// Whether this node takes its own wall clock for right: the answer to a question says so.
+    pub(super) fn believes_its_clock(&self) -> bool {
+        self.clocks.judge.held().1 == Trust::Followed
     }
 
     /// A peer's time has been told, by an answer or a handshake.
@@ -276,14 +252,13 @@ impl Node {
         peer: Origin,
         wall_ms: u64,
         message: &Message<'_>,
-    ) -> Result<bool, String> {
-        if let Message::Tell { request, origins, .. } = message
+    ) -> Result<bool, PeerFault> {
+        if let Message::Tell(Tell { header: TellHeader { request, sound, .. }, .. }) = message
             && *request >= CLOCK_QUESTION
         {
             let (asked, at_ms) = self.clocks.asked;
             if *request == asked && now.mono_ms <= at_ms + SLOW_MS {
-                let sound = !origins.contains(&Origin::default());
-                self.clock_told(now, peer, wall_ms, sound);
+                self.clock_told(now, peer, wall_ms, *sound);
             }
             return Ok(false);
         }
@@ -299,8 +274,7 @@ impl Node {
             return Ok(false);
         }
         self.marks.hit(Mark::PeerClockRefused);
-        let which = if wall_ms > now.wall_ms { "ahead of" } else { "behind" };
-        Err(format!("its clock is {apart} ms {which} this one (max_drift_ms = {max})"))
+        Err(PeerFault::ClockApart { apart_ms: apart, ahead: wall_ms > now.wall_ms, max_ms: max })
     }
 }
 

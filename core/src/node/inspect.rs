@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::{Class, Node, Output};
 use crate::causality::Origin;
-use crate::replica::Dumped;
-use crate::replication::{EntryReader, Message, OriginTable, WireEntry, encode};
+use crate::replica::{Dumped, Refusal};
 use crate::session::{Packed, SessionId, encode as pack};
+use crate::wire::{Ask, EntryReader, OriginTable, PeerFault, Tell, WireEntry};
 
 impl Node {
     /// Asks every linked peer for its copy of a session.
@@ -18,7 +18,7 @@ impl Node {
         }
         self.inspections.insert(token, peers.iter().map(|(o, _)| *o).collect());
         for (peer, version) in peers {
-            let frame = encode(version, &Message::Ask { request: token, id });
+            let frame = Ask { request: token, id }.encode(version);
             self.send(peer, Class::Control, frame);
         }
     }
@@ -29,13 +29,11 @@ impl Node {
     }
 
     /// Whether an answer belongs to an inspection; if so it has been passed on.
-    pub(super) fn shown(
-        &mut self,
-        from: Origin,
-        request: u64,
-        reader: &EntryReader<'_>,
-        entry: Option<&WireEntry<'_>>,
-    ) -> Result<bool, String> {
+    ///
+    /// # Errors
+    /// If its entry is none.
+    pub(super) fn shown(&mut self, from: Origin, tell: &Tell<'_>) -> Result<bool, PeerFault> {
+        let request = tell.header.request;
         let Some(waiting) = self.inspections.get_mut(&request) else { return Ok(false) };
         if !waiting.remove(&from) {
             return Ok(true);
@@ -43,7 +41,7 @@ impl Node {
         if waiting.is_empty() {
             self.inspections.remove(&request);
         }
-        let copy = entry.map(|entry| spelled_out(reader, entry)).transpose()?;
+        let copy = tell.entry.as_ref().map(|entry| spelled_out(&tell.reader(), entry)).transpose()?;
         self.outputs.push_back(Output::Inspected { token: request, peer: from, copy: copy.map(Box::new) });
         Ok(true)
     }
@@ -58,9 +56,10 @@ impl Node {
 }
 
 /// An entry with a table of origins of its own.
-fn spelled_out(reader: &EntryReader<'_>, entry: &WireEntry<'_>) -> Result<Dumped, String> {
+fn spelled_out(reader: &EntryReader<'_>, entry: &WireEntry<'_>) -> Result<Dumped, Refusal> {
     let mut origins = OriginTable::default();
-    let state = reader.resolve(entry, &mut |origin| origins.index(origin) as u32).map_err(str::to_owned)?;
+    let state =
+        reader.resolve(entry, &mut |origin| origins.index(origin) as u32).map_err(Refusal::Malformed)?;
     let mut bytes = Vec::new();
     pack(entry.id, &state, &mut bytes);
     Ok(Dumped::of(&Packed::new(&bytes), origins.listed()))
@@ -72,14 +71,15 @@ mod tests {
 
     use super::super::{Input, Setup};
     use super::*;
+    use crate::frame::Kind;
     use crate::limits::Limits;
     use crate::replica::{Change, Replica};
-    use crate::replication::WIRE_NEWEST;
     use crate::session::Ttl;
     use crate::time::Now;
+    use crate::wire::WIRE_NEWEST;
 
     /// The kinds of a question and its answer: nothing else is carried, so that no round takes the session in.
-    const CARRIED: [u8; 2] = [9, 10];
+    const CARRIED: [Kind; 2] = [Kind::Ask, Kind::Tell];
 
     fn now(ms: u64) -> Now {
         Now { mono_ms: 60_000 + ms, wall_ms: 1_800_000_000_000 + ms }
@@ -105,7 +105,9 @@ mod tests {
             let peer = from.origin();
             while let Some(output) = from.poll_output() {
                 match output {
-                    Output::Send { frame, .. } if frame.get(1).is_some_and(|kind| CARRIED.contains(kind)) => {
+                    Output::Send { frame, .. }
+                        if Kind::of(&frame).is_some_and(|kind| CARRIED.contains(&kind)) =>
+                    {
                         to.handle(now(2), Input::Frame { peer, bytes: &frame });
                     }
                     Output::Inspected { .. } | Output::Asked { .. } => told.push(output),

@@ -10,7 +10,7 @@ use rand::RngExt;
 
 use super::{Class, Gravity, Node, Output};
 use crate::causality::Origin;
-use crate::membership::{self, Change, Detector, Listed, MEMBERSHIP_KINDS, State};
+use crate::membership::{self, Change, Detector, Listed, State};
 use crate::time::Now;
 
 impl Node {
@@ -25,11 +25,6 @@ impl Node {
         let _ = detector.handle(now.mono_ms, membership::Input::Board(&self.listed));
         self.detector = Some(detector);
         self.pump_detector(now);
-    }
-
-    /// Whether a frame on a stream is the detector's.
-    pub(super) fn is_membership(bytes: &[u8]) -> bool {
-        bytes.get(1).is_some_and(|kind| MEMBERSHIP_KINDS.contains(kind))
     }
 
     /// Gives the detector an input and carries out what it wants.

@@ -15,8 +15,8 @@ use crate::limits::{
 };
 use crate::marks::Mark;
 use crate::replica::{GONE, gone_is_over};
-use crate::replication::{Inc, Message};
 use crate::time::Now;
+use crate::wire::{Inc, Message};
 
 /// The board's fact that names forgotten lives, so that it reaches everybody, and those who join later.
 pub const GONE_FACT: &str = "gone";
@@ -238,7 +238,8 @@ impl Node {
     /// this one keeps alive would be reaped elsewhere, and its freshness is waited for by nobody.
     pub(super) fn hears_own_end(&mut self, now: Now, peer: Origin, message: &Message<'_>) -> bool {
         let inc = match message {
-            Message::Equal { inc, .. } | Message::Unequal { inc, .. } => inc,
+            Message::Equal(equal) => &equal.inc,
+            Message::Unequal(unequal) => &unequal.inc,
             Message::Page(page) => &page.header.inc,
             _ => return false,
         };

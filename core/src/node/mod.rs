@@ -32,7 +32,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 pub use self::clocks::ClockView;
-use self::clocks::{Clocks, wall_of};
+use self::clocks::Clocks;
 pub use self::compare::Compared;
 pub use self::io::{Class, Gravity, Input, Output, Setup, Stats};
 use self::missing::Absent;
@@ -47,9 +47,9 @@ use super::limits::{Limits, MAX_BARE_TOTAL, MAX_ENDED_PER_STEP, MIN_IMPOSTOR_LIF
 use super::marks::{Mark, Marks};
 use super::membership::{self, Detector, Listed};
 use super::replica::{GONE, Gate, Refusal, Replica, gone_is_over};
-use super::replication::{DecodeError, Inc, Message, WIRE_NEWEST, WIRE_OLDEST, decode, is_marked_incomplete};
 use super::session::SessionId;
 use super::time::Now;
+use super::wire::{Digest, Equal, Frame, Inc, Message, PeerFault, Unequal, WIRE_NEWEST, WIRE_OLDEST};
 
 /// One linked peer.
 pub(super) struct Peer {
@@ -374,82 +374,91 @@ impl Node {
             self.marks.hit(Mark::FrameWithoutLink);
             return;
         }
-        if Self::is_membership(bytes) {
-            return self.detect(now, membership::Input::Packet { from: peer, reliable: true, bytes });
-        }
-        if let (Some(incomplete), Some(peer)) = (is_marked_incomplete(bytes), self.peers.get_mut(&peer)) {
-            peer.incomplete = incomplete;
-        }
-        let refused = match decode(bytes) {
-            Ok(message) if self.hears_own_end(now, peer, &message) => None,
-            Ok(message) => match self.in_time(now, peer, &message) {
-                Ok(true) => self.message(now, peer, message).err().map(|why| (why, true)),
-                Ok(false) => None,
-                // A wrong clock is nobody's fault.
-                Err(why) => Some((why, false)),
-            },
-            Err(DecodeError::Kind(kind)) => {
+        let refused = match Frame::open(bytes) {
+            Ok(Frame::Detectors(bytes)) => {
+                return self.detect(now, membership::Input::Packet { from: peer, reliable: true, bytes });
+            }
+            Ok(Frame::Sessions(message)) => self.message(now, peer, message),
+            Err(PeerFault::Kind(kind)) => {
                 // A newer minor feature of the peer: not understood is not misbehaviour.
                 self.marks.hit(Mark::UnknownKindIgnored);
                 self.warn_of(now, peer, "a kind", format!("unknown message kind {kind}, ignored"));
-                None
+                return;
             }
-            Err(error) => {
-                self.marks.hit(match error {
-                    DecodeError::Short(_) => Mark::FrameShort,
-                    DecodeError::Version(_) => Mark::FrameVersion,
+            Err(fault) => {
+                self.marks.hit(match fault {
+                    PeerFault::Short(_) => Mark::FrameShort,
+                    PeerFault::Version(_) => Mark::FrameVersion,
                     _ => Mark::FrameBody,
                 });
-                Some((error.to_string(), true))
+                Err(fault)
             }
         };
-        if let Some((why, broke)) = refused {
+        if let Err(fault) = refused {
+            let why = fault.to_string();
             self.stats.refused += 1;
             self.warn_of(now, peer, "a frame", format!("refused a frame: {why}"));
-            if broke {
+            if fault.breaks_a_rule() {
                 self.fault(peer, Gravity::Broke, why.clone());
             }
             self.outputs.push_back(Output::CloseLink { peer, why });
         }
     }
 
-    /// Whether a message counts, by the time that it tells.
-    fn in_time(&mut self, now: Now, peer: Origin, message: &Message<'_>) -> Result<bool, String> {
-        wall_of(message).map_or(Ok(true), |wall_ms| self.clock_fits(now, peer, wall_ms, message))
-    }
-
-    fn message(&mut self, now: Now, peer: Origin, message: Message<'_>) -> Result<(), String> {
+    fn message(&mut self, now: Now, peer: Origin, message: Message<'_>) -> Result<(), PeerFault> {
+        self.note_incomplete(peer, &message);
+        if self.hears_own_end(now, peer, &message) {
+            return Ok(());
+        }
+        // Whether it counts, by the time that it tells.
+        if let Some(wall_ms) = message.wall_ms()
+            && !self.clock_fits(now, peer, wall_ms, &message)?
+        {
+            return Ok(());
+        }
         match message {
-            Message::Digest { round, root, wall_ms, want_inc, ready } => {
-                self.digest(now, peer, wall_ms, (round, root, want_inc, ready));
+            Message::Digest(digest) => self.on_digest(now, peer, &digest),
+            Message::Equal(equal) => self.on_equal(now, peer, equal),
+            Message::Unequal(unequal) => self.on_unequal(now, peer, unequal)?,
+            Message::Sync(sync) => self.on_sync(now, peer, &sync)?,
+            Message::Page(page) => self.on_page(now, peer, page)?,
+            Message::Adopted(adopted) => self.on_adopted(peer, &adopted)?,
+            Message::Push(push) => self.on_push(now, peer, &push)?,
+            Message::PushAck(ack) => self.on_push_ack(now, peer, &ack),
+            Message::Ask(ask) => self.on_ask(now, peer, &ask),
+            Message::Tell(tell) => self.on_tell(now, peer, &tell)?,
+            Message::Audit(audit) => self.on_audit(now, peer, &audit)?,
+            Message::Compare(compare) => self.on_compare(now, peer, &compare)?,
+            Message::AuditDiff(diff) => {
+                self.on_audit_answer(now, peer, diff.request, &diff.partitions, None);
             }
-            Message::Equal { round, wall_ms, ready, inc } => {
-                self.equal(now, peer, round, wall_ms, ready, inc);
-            }
-            Message::Unequal { round, wall_ms, ready, inc, hashes } => {
-                self.unequal(now, peer, (round, wall_ms, ready), inc, hashes)?;
-            }
-            Message::Sync { round, origins, items, .. } => self.serve(now, peer, round, &origins, &items)?,
-            Message::Page(page) => self.page(now, peer, page)?,
-            Message::Adopted { upto } => self.peer_adopted(peer, &upto)?,
-            Message::Push(push) => self.take_push(now, peer, &push)?,
-            Message::PushAck { seq, refused } => self.push_acked(now, peer, seq, &refused),
-            Message::Ask { request, id } => self.tell(now, peer, request, id),
-            Message::Tell { request, wall_ms, origins, entry } => {
-                self.told(now, peer, request, wall_ms, &origins, entry)?;
-            }
-            Message::Audit { request, wall_ms, sums } => self.audit(now, peer, (request, wall_ms), &sums)?,
-            Message::Compare { request, wall_ms, sums, margin_ms, exact } => {
-                self.compare(now, peer, (request, wall_ms, margin_ms), &sums, &exact)?;
-            }
-            Message::AuditDiff { request, partitions } => {
-                self.audit_answer(now, peer, request, &partitions, None);
-            }
-            Message::Compared { request, partitions, verdicts } => {
-                self.audit_answer(now, peer, request, &partitions, Some(verdicts));
+            Message::Compared(told) => {
+                self.on_audit_answer(now, peer, told.request, &told.partitions, Some(told.verdicts));
             }
         }
         Ok(())
+    }
+
+    /// What a peer says in its rounds of whether it knows of something it may lack.
+    fn note_incomplete(&mut self, peer: Origin, message: &Message<'_>) {
+        let (Message::Digest(Digest { incomplete, .. })
+        | Message::Equal(Equal { incomplete, .. })
+        | Message::Unequal(Unequal { incomplete, .. })) = message
+        else {
+            return;
+        };
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.incomplete = *incomplete;
+        }
+    }
+
+    /// Whether a peer names a partition that there is.
+    fn check_partition(&self, what: &'static str, partition: u16) -> Result<(), PeerFault> {
+        let partitions = self.limits.partitions;
+        if partition < partitions {
+            return Ok(());
+        }
+        Err(PeerFault::NoSuchPartition { what, partition, partitions })
     }
 
     fn tick(&mut self, now: Now) {
@@ -560,8 +569,11 @@ impl Node {
         out
     }
 
-    /// What a refusal means for the link. Returns text if the peer broke a rule.
-    fn refused(&mut self, now: Now, peer: Origin, refusal: &Refusal) -> Result<(), String> {
+    /// What a refusal means for the link.
+    ///
+    /// # Errors
+    /// If the peer broke a rule.
+    fn refused(&mut self, now: Now, peer: Origin, refusal: &Refusal) -> Result<(), PeerFault> {
         match refusal {
             // Becomes acceptable as time passes, or as memory frees: retry later, loudly.
             Refusal::ClockAhead { .. } | Refusal::MemoryFull => {
@@ -577,7 +589,7 @@ impl Node {
                 if now.mono_ms >= self.impostor_ms {
                     self.impostor_ms = now.mono_ms + MIN_IMPOSTOR_LIFE_MS;
                     self.new_life(now, Mark::NewLifeImpostor, &format!("peer {peer} {refusal}"));
-                    return Err(refusal.to_string());
+                    return Err(refusal.clone().into());
                 }
                 // A clone was met once. Who says so again lies, or passes a lie on: what it claims is not taken.
                 self.warn_of(now, peer, "impostor", format!("{refusal}; left out"));
@@ -586,7 +598,7 @@ impl Node {
             }
             Refusal::Malformed(_) => {
                 self.marks.hit(Mark::EntryMalformed);
-                Err(refusal.to_string())
+                Err(refusal.clone().into())
             }
         }
     }

@@ -7,10 +7,8 @@ use super::{Class, Node, Output, Peer};
 use crate::causality::Origin;
 use crate::marks::Mark;
 use crate::replica::{Entry, Refusal};
-use crate::replication::{
-    Bases, EntryReader, EntryWriter, Message, PushFrame, PushHeader, encode, encode_push, encode_push_part,
-};
 use crate::time::Now;
+use crate::wire::{Bases, EntryReader, EntryWriter, PeerFault, Push, PushAck, PushHeader, encode_push_part};
 
 /// A push nobody has acknowledged yet.
 pub(super) struct OutPush {
@@ -79,33 +77,26 @@ impl Node {
         self.next_seq += 1;
         let n = parts.len() as u32;
         peer.out = Some(OutPush { seq, sent_ms: now.mono_ms, parts });
-        let until_min = until_ms.saturating_sub(now.wall_ms).div_ceil(60_000);
         let header =
-            PushHeader { seq, wall_ms: now.wall_ms, base_counter, until_min, origins: writer.table() };
-        let frame = encode_push(peer.version, &header, n, &body);
+            PushHeader { seq, wall_ms: now.wall_ms, base_counter, until_ms, origins: writer.table() };
+        let frame = header.encode(peer.version, n, &body);
         self.stats.pushes += 1;
         self.send(to, Class::Control, frame);
     }
 
-    pub(super) fn take_push(&mut self, now: Now, from: Origin, push: &PushFrame<'_>) -> Result<(), String> {
+    pub(super) fn on_push(&mut self, now: Now, from: Origin, push: &Push<'_>) -> Result<(), PeerFault> {
         let header = &push.header;
-        let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: push.version };
-        let origins: Vec<Origin> = [from].into_iter().chain(header.origins.iter().copied()).collect();
-        let reader = EntryReader { bases, origins: &origins };
-        let until_ms = header.wall_ms.saturating_add(header.until_min.saturating_mul(60_000));
-        let until_ms = until_ms.min(now.wall_ms + self.limits.max_lifetime_ms + 4 * self.limits.max_drift_ms);
-        if push.parts.len() > usize::from(self.limits.partitions) {
-            return Err(format!(
-                "a push of {} parts: there are {} partitions",
-                push.parts.len(),
-                self.limits.partitions
-            ));
+        let origins = header.origins_with(from);
+        let reader = EntryReader { bases: push.bases(), origins: &origins };
+        let longest_ms = self.limits.max_lifetime_ms + 4 * self.limits.max_drift_ms;
+        let until_ms = header.until_ms.min(now.wall_ms + longest_ms);
+        let (named, partitions) = (push.parts.len(), self.limits.partitions);
+        if named > usize::from(partitions) {
+            return Err(PeerFault::TooManyPartitions { what: "a push", named, partitions });
         }
         let mut not_adopted = Vec::new();
         for part in &push.parts {
-            if part.partition >= self.limits.partitions {
-                return Err(format!("partition {}: there are {}", part.partition, self.limits.partitions));
-            }
+            self.check_partition("a pushed", part.partition)?;
             let outcome = self.admit(now, part.partition, |p, gate| {
                 let mut entries: Vec<Entry<'_>> = Vec::with_capacity(part.entries.len());
                 for entry in &part.entries {
@@ -134,15 +125,16 @@ impl Node {
         }
         if let Some(version) = self.peers.get(&from).map(|p| p.version) {
             let refused = if mutant!(AckHidesRefusals) { Vec::new() } else { not_adopted };
-            let ack = encode(version, &Message::PushAck { seq: header.seq, refused });
+            let ack = PushAck { seq: header.seq, refused }.encode(version);
             self.send(from, Class::Control, ack);
         }
         Ok(())
     }
 
-    pub(super) fn push_acked(&mut self, now: Now, from: Origin, seq: u64, refused: &[u16]) {
+    pub(super) fn on_push_ack(&mut self, now: Now, from: Origin, ack: &PushAck) {
+        let PushAck { seq, refused } = ack;
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        let Some(out) = peer.out.take_if(|out| out.seq == seq) else {
+        let Some(out) = peer.out.take_if(|out| out.seq == *seq) else {
             self.marks.hit(Mark::PushAckStale);
             return;
         };

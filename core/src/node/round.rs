@@ -9,13 +9,13 @@ use super::{Class, Gravity, Node, Output, Peer};
 use crate::causality::{Origin, RangeSet};
 use crate::limits::{MAX_FORCED, MAX_IDLE_PAGES, ROUND_WINDOW};
 use crate::marks::Mark;
-use crate::replica::{Claim, Entry, GONE, PageIn, PageOutcome, Refusal};
-use crate::replication::{
-    Bases, EntryReader, Inc, Message, OriginTable, PageFrame, SyncItem, encode, flatten_ranges, in_frames,
-    mark_incomplete, unflatten_ranges,
-};
+use crate::replica::{Entry, GONE, PageIn, PageOutcome, Refusal};
 use crate::session::SessionId;
 use crate::time::Now;
+use crate::wire::{
+    Adopted, Digest as DigestMessage, EntryReader, Equal, Inc, Page, PageHeader, PeerFault, Sync, SyncItem,
+    Unequal,
+};
 
 /// Rounds with one peer are at least this far apart (ms), unless its link is new.
 const ROUND_GAP_MS: u64 = 100;
@@ -42,9 +42,9 @@ pub(super) struct Round {
     full: bool,
     pending: VecDeque<u16>,
     /// Partitions asked for: the request's nonce and what it forced.
-    asked: BTreeMap<u16, Asked>,
-    /// Partition and counter, alternating, for the closing `Adopted`.
-    adopted: Vec<u64>,
+    asked: BTreeMap<u16, Wanted>,
+    /// Partition and counter, for the closing `Adopted`.
+    adopted: Vec<(u16, u64)>,
     pulled: bool,
     /// Something has changed here by it: what was known already is no gain.
     gained: bool,
@@ -55,7 +55,7 @@ pub(super) struct Round {
 }
 
 #[derive(Clone)]
-struct Asked {
+struct Wanted {
     nonce: (u32, u64),
     force: Vec<SessionId>,
 }
@@ -210,11 +210,10 @@ impl Node {
         // Whoever misses somebody asks whether others know better: that it left, or was replaced. And who has just come
         // asks who else is missing.
         let want_inc = digest.retains_expired || first || self.missing().next().is_some();
-        let (root, ready) = (digest.root, self.is_source());
-        let frame =
-            encode(version, &Message::Digest { round: id, root, wall_ms: now.wall_ms, want_inc, ready });
-        let frame = mark_incomplete(frame, self.lacks_something());
-        self.send(to, Class::Control, frame);
+        let (root, wall_ms, ready) = (digest.root, now.wall_ms, self.is_source());
+        let incomplete = self.lacks_something();
+        let digest = DigestMessage { round: id, root, wall_ms, want_inc, ready, incomplete };
+        self.send(to, Class::Control, digest.encode(version));
     }
 
     fn current(&mut self, now: Now, peer: Origin, round: u64) -> Option<&mut Round> {
@@ -224,7 +223,8 @@ impl Node {
     }
 
     /// An equal answer completes a round of every partition (docs/ALGORITHM.md §4).
-    pub(super) fn equal(&mut self, now: Now, peer: Origin, round: u64, wall_ms: u64, ready: bool, inc: Inc) {
+    pub(super) fn on_equal(&mut self, now: Now, peer: Origin, answer: Equal) {
+        let Equal { round, wall_ms, ready, inc, .. } = answer;
         self.note_clock(now, peer, wall_ms);
         let Some(current) = self.current(now, peer, round) else { return };
         if current.pulled {
@@ -280,17 +280,16 @@ impl Node {
         *held = (*held).max(wall_ms);
     }
 
-    pub(super) fn unequal(
+    pub(super) fn on_unequal(
         &mut self,
         now: Now,
         peer: Origin,
-        (round, wall_ms, ready): (u64, u64, bool),
-        inc: Inc,
-        hashes: &[u8],
-    ) -> Result<(), String> {
-        let wanted = 8 * usize::from(self.limits.partitions);
-        if hashes.len() != wanted {
-            return Err(format!("{} bytes of partition hashes: {wanted} expected", hashes.len()));
+        answer: Unequal<'_>,
+    ) -> Result<(), PeerFault> {
+        let Unequal { round, wall_ms, ready, mut inc, hashes, .. } = answer;
+        let (hashed, partitions) = (hashes.count(), self.limits.partitions);
+        if hashed != usize::from(partitions) {
+            return Err(PeerFault::Hashes { hashed, partitions });
         }
         let Some(asked_ms) = self.current(now, peer, round).filter(|r| !r.pulled).map(|r| r.wall_ms) else {
             return Ok(());
@@ -298,14 +297,13 @@ impl Node {
         self.marks.hit(Mark::RoundUnequal);
         self.note_clock(now, peer, wall_ms);
         self.note_ready(now, peer, ready);
-        let mut inc = inc;
         self.drop_served(now, peer, &mut inc);
         self.heard_of(&inc);
         let own = self.digest_at(asked_ms);
         let revived: BTreeSet<u16> = self.revived_for(peer).into_iter().collect();
         let (mut pending, mut unlinked) = (VecDeque::new(), own.unlinked);
-        for (ix, theirs) in hashes.chunks_exact(8).enumerate() {
-            let (partition, theirs) = (ix as u16, theirs.try_into().map_or(0, u64::from_le_bytes));
+        for (ix, theirs) in hashes.iter().enumerate() {
+            let partition = ix as u16;
             if theirs == own.hashes[ix] && !revived.contains(&partition) {
                 // This one is complete as it stands, our own writes in it included.
                 let hi = own.own_last[ix];
@@ -376,7 +374,7 @@ impl Node {
         let Some(round) = &mut self.round else { return };
         let (to, id) = (round.peer, round.id);
         let Some(version) = self.peers.get(&to).map(|p| p.version) else { return };
-        let (mut table, mut items) = (OriginTable::default(), Vec::new());
+        let mut items = Vec::new();
         for (partition, mut force) in partitions {
             let (nonce, base, have) = self.replica.shared(partition, |p| {
                 if first && p.has_pending(to) {
@@ -386,36 +384,29 @@ impl Node {
                 (p.nonce(), if round.full { p.pending_base(to) } else { p.base_for(to) }, p.covered_up_to(to))
             });
             force.truncate(MAX_FORCED);
-            let mut flat = Vec::new();
-            for (origin, ranges) in &base {
-                flatten_ranges(table.index(*origin), ranges, &mut flat);
-            }
-            round.asked.insert(partition, Asked { nonce, force: force.clone() });
-            items.push(SyncItem { partition, nonce, base: flat, force, have });
+            round.asked.insert(partition, Wanted { nonce, force: force.clone() });
+            items.push(SyncItem { partition, nonce, base, force, have });
         }
-        for items in in_frames(items) {
-            let origins = table.listed().to_vec();
-            let frame = encode(version, &Message::Sync { round: id, wall_ms: now.wall_ms, origins, items });
+        let asked = Sync { round: id, wall_ms: now.wall_ms, origins: Vec::new(), items };
+        for frame in asked.encode_split(version) {
             self.send(to, Class::Control, frame);
         }
     }
 
-    pub(super) fn page(&mut self, now: Now, peer: Origin, page: PageFrame<'_>) -> Result<(), String> {
-        let header = &page.header;
-        let partition = header.partition;
-        if partition >= self.limits.partitions {
-            return Err(format!("partition {partition}: there are {}", self.limits.partitions));
-        }
-        let asked = self.current(now, peer, header.round).and_then(|r| r.asked.get(&partition).cloned());
+    pub(super) fn on_page(&mut self, now: Now, peer: Origin, page: Page<'_>) -> Result<(), PeerFault> {
+        let bases = page.bases();
+        let Page { header, entries: sent, .. } = page;
+        let PageHeader { round, partition, nonce: echoed, epoch, complete, source, origins, claims, .. } =
+            header;
+        self.check_partition("a sent", partition)?;
+        let asked = self.current(now, peer, round).and_then(|r| r.asked.get(&partition).cloned());
         if asked.is_none() {
             self.marks.hit(Mark::PageOfAnotherRound);
         }
         let full = self.round.as_ref().is_some_and(|r| r.full);
         let mut gained = false;
-        let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: page.version };
-        let claims = read_claims(&header.claims, &header.origins)?;
-        let reader = EntryReader { bases, origins: &header.origins };
-        let mut inc = header.inc.clone();
+        let reader = EntryReader { bases, origins: &origins };
+        let mut inc = header.inc;
         inc.push((peer, header.wall_ms));
         self.drop_served(now, peer, &mut inc);
         if asked.is_some() {
@@ -424,9 +415,9 @@ impl Node {
         let mut taught = Vec::new();
         let outcome = self.admit(now, partition, |p, gate| {
             let nonce = p.nonce();
-            let current = asked.as_ref().is_some_and(|a| a.nonce == header.nonce && a.nonce == nonce);
-            let mut entries: Vec<Entry<'_>> = Vec::with_capacity(page.entries.len());
-            for entry in &page.entries {
+            let current = asked.as_ref().is_some_and(|a| a.nonce == echoed && a.nonce == nonce);
+            let mut entries: Vec<Entry<'_>> = Vec::with_capacity(sent.len());
+            for entry in &sent {
                 if entry.id.partition(gate.limits.partitions) != partition {
                     p.marks.hit(Mark::EntryInWrongPartition);
                     return Err(Refusal::Malformed("a session in the wrong partition"));
@@ -439,7 +430,6 @@ impl Node {
                 entries.push((entry.id, state));
             }
             let forced = asked.as_ref().map_or(&[][..], |a| &a.force);
-            let (epoch, complete) = (header.epoch, header.complete);
             let before = p.changes();
             let page = PageIn { from: peer, epoch, current, entries, claims, complete, inc, forced };
             let outcome = p.apply_page(page, gate);
@@ -456,7 +446,7 @@ impl Node {
             self.warn_of(now, liar, "claims of what was not sent", text.clone());
             self.fault(liar, Gravity::Strange, text);
         }
-        self.page_applied(now, peer, partition, header.source, outcome)
+        self.page_applied(now, peer, partition, source, outcome)
     }
 
     fn page_applied(
@@ -466,14 +456,14 @@ impl Node {
         partition: u16,
         source: bool,
         outcome: Result<PageOutcome, Refusal>,
-    ) -> Result<(), String> {
+    ) -> Result<(), PeerFault> {
         match outcome {
             Ok(PageOutcome::Stale) => {}
             Ok(PageOutcome::More(_))
                 if self.round.as_ref().is_some_and(|r| r.idle_pages > MAX_IDLE_PAGES) =>
             {
                 self.abandon_round(now);
-                return Err(format!("{MAX_IDLE_PAGES} pages of partition {partition} without anything new"));
+                return Err(PeerFault::IdlePages { pages: MAX_IDLE_PAGES, partition });
             }
             Ok(PageOutcome::More(need)) => {
                 if self.round.as_mut().and_then(|r| r.asked.remove(&partition)).is_some() {
@@ -486,7 +476,7 @@ impl Node {
                 if let Some(round) = &mut self.round {
                     round.asked.remove(&partition);
                     round.idle_pages = 0;
-                    round.adopted.extend([u64::from(partition), upto]);
+                    round.adopted.push((partition, upto));
                 }
                 self.pump_round(now);
             }
@@ -527,7 +517,7 @@ impl Node {
             self.marks.hit(Mark::RoundWithoutGain);
         }
         if !round.adopted.is_empty() {
-            let frame = encode(version, &Message::Adopted { upto: round.adopted });
+            let frame = Adopted { upto: round.adopted }.encode(version);
             self.send(round.peer, Class::Control, frame);
         }
         if round.failed {
@@ -563,17 +553,4 @@ impl Node {
             self.abandon_round(now);
         }
     }
-}
-
-/// Reads a page's claims: ranges per origin, each followed by its time limit.
-fn read_claims(flat: &[u64], origins: &[Origin]) -> Result<Vec<Claim>, String> {
-    let mut ints = flat.iter().copied();
-    let mut claims = Vec::new();
-    while let Some((ix, ranges)) = unflatten_ranges(&mut ints)? {
-        let until_ms = ints.next().ok_or("a claim cut short")?;
-        let origin =
-            usize::try_from(ix).ok().and_then(|ix| origins.get(ix)).ok_or("an origin index out of range")?;
-        claims.push((*origin, ranges, until_ms));
-    }
-    Ok(claims)
 }

@@ -14,8 +14,8 @@ use super::audit::{BATCH, BUCKETS};
 use crate::causality::Origin;
 use crate::marks::Mark;
 use crate::replica::bucket_of;
-use crate::replication::Verdict;
 use crate::time::Now;
+use crate::wire::{Purpose, Verdict, Verdicts};
 
 /// A verification without an answer is tried again after this (ms), and so is one that differed: its refetch takes as
 /// long.
@@ -23,15 +23,13 @@ const VERIFY_RETRY_MS: u64 = 1_000;
 /// Comparisons of a busy partition right after each other. Then those that are left wait for a while, and what was
 /// replaced meanwhile is let go.
 const TRIES: u32 = 8;
-/// The low bits of a question's number say where it began, for older nodes' answers; the rest count questions.
-const PLACE_BITS: u32 = 16;
 
 /// How far verification has come.
 #[derive(Default)]
 pub(super) struct Verify {
     peer: Option<Origin>,
     /// The question under way, and when it was asked.
-    asked: Option<(u64, u64)>,
+    asked: Option<(Purpose, u64)>,
     /// The first partition whose sums were not compared yet.
     next: u16,
     /// Partitions whose sums proved nothing.
@@ -63,10 +61,11 @@ impl Verify {
     }
 
     /// Takes in an answer about a batch: the partitions that proved nothing are taken apart later.
-    fn batch_compared(&mut self, end: u16, verdicts: Option<&[u8]>) {
+    fn batch_compared(&mut self, end: u16, verdicts: Option<Verdicts<'_>>) {
         // An older node says nothing of what it could not compare.
-        let apart = |(ix, verdict): (&u16, &u8)| (*verdict == Verdict::Apart as u8).then_some(*ix);
-        self.apart.extend(verdicts.iter().flat_map(|v| self.batch.iter().zip(*v)).filter_map(apart));
+        let is_apart = |n: usize| verdicts.is_some_and(|v| v.get(n) == Some(Verdict::Apart));
+        let apart = self.batch.iter().enumerate().filter(|(n, _)| is_apart(*n)).map(|(_, ix)| *ix);
+        self.apart.extend(apart);
         if verdicts.is_some() {
             self.apart.append(&mut std::mem::take(&mut self.unproven).into());
         }
@@ -75,9 +74,9 @@ impl Verify {
     }
 
     /// Takes in an answer about buckets. What is left over is asked for again, at once or after a while.
-    fn buckets_compared(&mut self, request: u64, verdicts: &[u8]) {
+    fn buckets_compared(&mut self, request: Purpose, verdicts: Verdicts<'_>) {
         let Some(sifting) = &mut self.sifting else { return };
-        let same = |key: u64| verdicts[bucket_of(key, request, BUCKETS)] == Verdict::Same as u8;
+        let same = |key: u64| verdicts.get(bucket_of(key, request.number(), BUCKETS)) == Some(Verdict::Same);
         sifting.left.retain(|key, _| !same(*key));
         if sifting.tries % TRIES != 0 || sifting.left.is_empty() {
             self.asked = None;
@@ -110,11 +109,11 @@ impl Node {
         }
     }
 
-    /// Asks for the sums of the next batch. The number is one past its first partition.
+    /// Asks for the sums of the next batch.
     fn verify_batch(&mut self, now: Now, peer: Origin) {
         let verify = &mut self.phase.verify;
         let (first, end) = (verify.next, verify.next.saturating_add(BATCH).min(self.limits.partitions));
-        let request = verify.asked_so_far << PLACE_BITS | (u64::from(first) + 1);
+        let request = Purpose::Joining { nth: verify.asked_so_far, first: Some(first) };
         verify.asked = Some((request, now.mono_ms));
         self.phase.say(format!("verifying partition {first} of {}", self.limits.partitions));
         let unproven = self.ask_sums(now, peer, request, first..end);
@@ -122,7 +121,7 @@ impl Node {
         verify.batch = (first..end).filter(|ix| !unproven.contains(ix)).collect();
         verify.unproven = unproven;
         if verify.batch.is_empty() {
-            verify.batch_compared(end, Some(&[]));
+            verify.batch_compared(end, Some(Verdicts::new(&[])));
             self.continue_verify(now);
         }
     }
@@ -155,7 +154,7 @@ impl Node {
                 continue;
             }
             let (left, total) = (sifting.left.len(), self.limits.partitions);
-            let request = verify.asked_so_far << PLACE_BITS;
+            let request = Purpose::Joining { nth: verify.asked_so_far, first: None };
             verify.asked = Some((request, now.mono_ms));
             self.phase.say(format!(
                 "verifying partition {partition} of {total}, which is being written to: {left} values left"
@@ -169,9 +168,9 @@ impl Node {
         &mut self,
         now: Now,
         from: Origin,
-        request: u64,
+        request: Purpose,
         clean: bool,
-        verdicts: Option<&[u8]>,
+        verdicts: Option<Verdicts<'_>>,
     ) {
         if !clean {
             self.marks.hit(Mark::VerifyDiffered);
@@ -180,7 +179,7 @@ impl Node {
         let sifting = verify.next >= self.limits.partitions;
         let wanted = if sifting { BUCKETS } else { verify.batch.len() };
         let current = verify.peer == Some(from) && verify.asked.is_some_and(|(asked, _)| asked == request);
-        if !current || verdicts.is_some_and(|v| v.len() != wanted) {
+        if !current || verdicts.is_some_and(|v| v.count() != wanted) {
             return;
         }
         if !clean {

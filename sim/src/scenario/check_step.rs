@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sessionmesh::core::limits::MAX_PRINCIPAL_BYTES;
-use sessionmesh::core::replication::{WIRE_NEWEST, WIRE_OLDEST};
+use sessionmesh::core::wire::{WIRE_NEWEST, WIRE_OLDEST};
 
 use super::Scenario;
 use super::check::{Complaint, LATEST_MS, faults, in_nth, nodes, twice};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sessionmesh::core::causality::Origin;
+use sessionmesh::core::frame::kind_byte;
 use sessionmesh::core::membership::{Change, State};
 use sessionmesh::core::node::Input;
 
@@ -36,7 +37,7 @@ impl World {
         let id = self.next_message;
         if self.watch == Watch::All {
             let arrive = carried.copies().iter().map(|c| time_ms + c.0).collect();
-            let kind = bytes.get(1).copied().unwrap_or(0);
+            let kind = kind_byte(&bytes);
             self.sent_message(id, (from, to), (kind, bytes.len()), arrive, carried.fate);
         }
         let (from_origin, unsealed) = (self.origin(from), self.net.faults_of(from, to).unsealed);

@@ -17,13 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sessionmesh::core::causality::Origin;
+use sessionmesh::core::frame::{Kind, kind_byte};
 use sessionmesh::core::limits::Limits;
-use sessionmesh::core::membership::{self, MEMBERSHIP_KINDS};
+use sessionmesh::core::membership;
 use sessionmesh::core::node::{Input, Output};
 use sessionmesh::core::replica::{Happened, Lookup, Replica, Serving};
-use sessionmesh::core::replication::decode;
 use sessionmesh::core::session::SessionId;
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::decode;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::client::{ASK_TIMEOUT_MS, ClientOp, OpKind, Reading, Token};
@@ -274,9 +275,7 @@ impl World {
         );
         let Some(node) = self.nodes[at].as_mut() else { return };
         let (given, word) = match &input {
-            Input::Frame { bytes, .. } => {
-                (Given::Frame(bytes.get(1).copied().unwrap_or(0), self.cause), xxh3_64(bytes))
-            }
+            Input::Frame { bytes, .. } => (Given::Frame(kind_byte(bytes), self.cause), xxh3_64(bytes)),
             Input::Tick => (Given::Tick, 1),
             Input::News => (Given::News, 2),
             Input::LinkUp { peer, .. } => (Given::Link, 3 ^ peer.0 as u64),
@@ -424,13 +423,7 @@ impl World {
         let (id, time_ms) = (self.next_message, self.time_ms);
         if self.watch == Watch::All {
             let arrive = carried.copies().iter().map(|c| time_ms + c.0).collect();
-            self.sent_message(
-                id,
-                (from, to),
-                (frame.get(1).copied().unwrap_or(0), frame.len()),
-                arrive,
-                carried.fate,
-            );
+            self.sent_message(id, (from, to), (kind_byte(&frame), frame.len()), arrive, carried.fate);
         }
         let mut frame = Some(frame);
         let last = carried.copies().len();
@@ -491,7 +484,7 @@ impl World {
                 let known = self.nodes[to].as_ref().is_some_and(|n| n.links.contains(&from_origin));
                 if known && self.origin(to) == to_origin {
                     self.cause = id;
-                    if bytes.get(1).is_some_and(|kind| MEMBERSHIP_KINDS.contains(kind)) {
+                    if Kind::of(&bytes).is_some_and(Kind::is_detectors) {
                         self.witness(to, from_origin, sent_ms);
                     }
                     self.input(to, Input::Frame { peer: from_origin, bytes: &bytes });

@@ -8,8 +8,8 @@ use sessionmesh::core::limits::Limits;
 use sessionmesh::core::membership;
 use sessionmesh::core::node::{Node, Setup};
 use sessionmesh::core::replica::{Happened, Replica};
-use sessionmesh::core::replication::WIRE_NEWEST;
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::WIRE_NEWEST;
 
 use super::detect::Witness;
 use crate::board::BoardMember;

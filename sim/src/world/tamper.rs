@@ -4,11 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sessionmesh::core::causality::Origin;
 use sessionmesh::core::replica::EntrySink;
-use sessionmesh::core::replication::{
-    Bases, EntryReader, EntryWriter, Message, PageFrame, PushFrame, WireEntry, decode, encode_page,
-    encode_push, encode_push_part,
-};
 use sessionmesh::core::session::State;
+use sessionmesh::core::wire::{
+    Bases, EntryReader, EntryWriter, Message, Page, Push, WireEntry, decode, encode_push_part,
+};
 
 /// How a member lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,10 +35,9 @@ impl Lie {
     }
 }
 
-fn rewrite_push(from: Origin, push: &PushFrame<'_>, entries: bool) -> Vec<u8> {
+fn rewrite_push(from: Origin, push: &Push<'_>, entries: bool) -> Vec<u8> {
     let header = &push.header;
-    let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: push.version };
-    let origins: Vec<Origin> = [from].into_iter().chain(header.origins.iter().copied()).collect();
+    let (bases, origins) = (push.bases(), header.origins_with(from));
     let mut writer = EntryWriter::new(bases, Some(from));
     header.origins.iter().for_each(|o| _ = writer.origin(*o));
     let mut parts = Vec::new();
@@ -50,17 +48,17 @@ fn rewrite_push(from: Origin, push: &PushFrame<'_>, entries: bool) -> Vec<u8> {
         let range = (part.lo, part.hi);
         encode_push_part(header.base_counter, part.partition, range, n, &body, &mut parts);
     }
-    encode_push(push.version, header, push.parts.len() as u32, &parts)
+    header.encode(push.version, push.parts.len() as u32, &parts)
 }
 
-fn rewrite_page(page: &PageFrame<'_>) -> Vec<u8> {
+fn rewrite_page(page: &Page<'_>) -> Vec<u8> {
     let header = &page.header;
-    let bases = Bases { wall_ms: header.wall_ms, counter: header.base_counter, version: page.version };
+    let bases = page.bases();
     let mut writer = EntryWriter::new(bases, None);
     header.origins.iter().for_each(|o| _ = writer.origin(*o));
     page.entries.iter().for_each(|entry| write_falsely(bases, &header.origins, entry, &mut writer));
     let (n, body) = writer.take();
-    encode_page(page.version, header, n, &body)
+    header.encode(page.version, n, &body)
 }
 
 /// Writes an entry with other values: as many `!`, which is less than anything a client writes.

@@ -6,9 +6,9 @@ use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::node::{Input, Node, Output, Setup};
 use sessionmesh::core::replica::{GONE, Happened, Lookup, Replica};
-use sessionmesh::core::replication::{Message, WIRE_NEWEST, decode, encode};
 use sessionmesh::core::session::Ttl;
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::{Digest, Equal, Message, WIRE_NEWEST, decode, encode};
 use sessionmesh_sim::{Life, id};
 
 const WALL_MS: u64 = 1_800_000_000_000;
@@ -44,7 +44,7 @@ fn outputs(node: &mut Node) -> Vec<Output> {
 fn round_of(node: &mut Node) -> u64 {
     let round = outputs(node).into_iter().find_map(|o| match o {
         Output::Send { frame, .. } => match decode(&frame) {
-            Ok(Message::Digest { round, .. }) => Some(round),
+            Ok(Message::Digest(Digest { round, .. })) => Some(round),
             _ => None,
         },
         _ => None,
@@ -102,7 +102,10 @@ fn a_word_of_freshness_from_the_future_counts_for_no_more_than_now() {
     node.handle(NOW, Input::Tick);
     let round = round_of(&mut node);
     let inc = vec![(FAR, 1 << 60)];
-    let bytes = encode(WIRE_NEWEST, &Message::Equal { round, wall_ms: WALL_MS, ready: true, inc });
+    let bytes = encode(
+        WIRE_NEWEST,
+        &Message::Equal(Equal { round, wall_ms: WALL_MS, ready: true, inc, incomplete: false }),
+    );
     node.handle(NOW, Input::Frame { peer: Origin(1), bytes: &bytes });
     let held = node.freshness().get(&FAR).copied().expect("a member heard of");
     assert!((1..=WALL_MS + small().max_drift_ms).contains(&held), "{held}");
@@ -115,7 +118,10 @@ fn a_mark_of_the_gone_ends_whatever_a_peer_says() {
     node.handle(NOW, Input::Tick);
     let round = round_of(&mut node);
     let inc = vec![(FAR, GONE | 1 << 62)];
-    let bytes = encode(WIRE_NEWEST, &Message::Equal { round, wall_ms: WALL_MS, ready: true, inc });
+    let bytes = encode(
+        WIRE_NEWEST,
+        &Message::Equal(Equal { round, wall_ms: WALL_MS, ready: true, inc, incomplete: false }),
+    );
     node.handle(NOW, Input::Frame { peer: Origin(1), bytes: &bytes });
     let held = node.freshness().get(&FAR).copied().expect("known to be gone");
     let limits = small();

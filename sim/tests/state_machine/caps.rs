@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use sessionmesh::core::causality::{Origin, Ver};
 use sessionmesh::core::replica::{Change, EntrySink, Extent, PageOutcome, Refusal, WriteError};
-use sessionmesh::core::replication::{Bases, EntryWriter, WIRE_NEWEST, encode_tell};
 use sessionmesh::core::session::{Field, Op, PRINCIPAL_KEY, State, Ttl};
 use sessionmesh::core::time::Hlc;
+use sessionmesh::core::wire::{Bases, EntryWriter, TellHeader, WIRE_NEWEST};
 use sessionmesh_sim::{Life, change, id};
 
 const WALL_MS: u64 = 1_800_000_000_000;
@@ -255,7 +255,8 @@ fn a_thousand_fields(first: &Life, side: u128) -> Vec<u8> {
     let mut writer = EntryWriter::new(bases, None);
     writer.entry(id(1), &State::Live(live), &origins);
     let (_, body) = writer.take();
-    encode_tell(WIRE_NEWEST, 1, WALL_MS, &writer.table(), &body)
+    let header = TellHeader { request: 1, wall_ms: WALL_MS, sound: true, origins: writer.table() };
+    header.encode(WIRE_NEWEST, &body)
 }
 
 /// A record that a merge made of more ops and fields than 16 bits count.

@@ -8,9 +8,9 @@ use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::{Change, GONE, Lookup, PageOutcome, Stamper, WriteError};
-use sessionmesh::core::replication::{Message, PageHeader, decode, encode, encode_page};
 use sessionmesh::core::session::{SessionId, Ttl};
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::{Digest, Message, PageHeader, decode};
 use sessionmesh_sim::{EPOCH_MS, Life, World, id, origin};
 
 const MINUTE_MS: u64 = 60_000;
@@ -205,7 +205,7 @@ fn an_answer_to_a_previous_life_is_joined_but_claims_nothing() {
     b.pull(&mut c);
     born(&mut b, id(2), "2");
     let late = b.page_for(&a, &[]);
-    assert_eq!(page_of(&late).claims[1..4], [1, 2, 1], "one range, 2..=3 of B");
+    assert_eq!(page_of(&late).claims[0].1.ranges(), [(2, 3)], "one range of B");
     let mut reborn = Life::new(origin('Z'), EPOCH_MS);
     reborn.pull(&mut old);
     let outcome = reborn.take_page(b.origin, &late, &[]);
@@ -251,7 +251,7 @@ fn claims_of_an_earlier_epoch_are_dropped() {
     assert_eq!(held[0], (1, 1), "the second write lives in the claim only");
     let header =
         PageHeader { epoch: page_of(&first).epoch + 1, complete: true, claims: vec![], ..page_of(&first) };
-    let empty = encode_page(2, &header, 0, &[]);
+    let empty = header.encode(2, 0, &[]);
     assert_eq!(a.take_page(b.origin, &empty, &[]), Ok(PageOutcome::Adopted));
     assert_eq!(ranges_of(&a, &b), held);
 }
@@ -473,9 +473,9 @@ fn an_equal_answer_also_holds_writers_to_its_time() {
     let later = 31 * MINUTE_MS;
     let answered = Now { wall_ms: stalled.wall_ms + later, mono_ms: stalled.mono_ms + later };
     let (peer, node) = (world.origin(1), world.nodes[0].as_mut().expect("up"));
-    let digest =
-        Message::Digest { round: 9, root: 0, wall_ms: answered.wall_ms, want_inc: true, ready: true };
-    node.node.handle(answered, Input::Frame { peer, bytes: &encode(2, &digest) });
+    let (wall_ms, want_inc, ready) = (answered.wall_ms, true, true);
+    let digest = Digest { round: 9, root: 0, wall_ms, want_inc, ready, incomplete: false };
+    node.node.handle(answered, Input::Frame { peer, bytes: &digest.encode(2) });
     let change = Change { fields: vec![("f", Some(b"late"))], ..Change::default() };
     let ix = id.partition(world.limits.partitions);
     let written = node.replica.locked(ix, |p| {
@@ -732,7 +732,7 @@ fn a_session_read_through_is_joined_and_covers_what_it_holds() {
     world.settle();
     world.tamper = Some(|_, frame| match decode(&frame) {
         // Neither pushes nor rounds get through: only the question.
-        Ok(Message::Ask { .. } | Message::Tell { .. }) => frame,
+        Ok(Message::Ask(_) | Message::Tell(_)) => frame,
         _ => vec![2, 99],
     });
     let id = world.create(0, &[("f", "1")]);

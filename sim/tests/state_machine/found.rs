@@ -5,10 +5,8 @@ use sessionmesh::core::limits::{Limits, MAX_RANGES};
 use sessionmesh::core::marks::Mark;
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::{Change, EntrySink, PageOutcome};
-use sessionmesh::core::replication::{
-    Bases, EntryWriter, Message, decode, encode, encode_page, encode_push, encode_push_part,
-};
 use sessionmesh::core::session::{SessionId, State, Ttl};
+use sessionmesh::core::wire::{AuditDiff, Digest, EntryWriter, Message, Purpose, decode, encode_push_part};
 use sessionmesh_sim::{EPOCH_MS, Life, World, id, origin};
 
 const MINUTE_MS: u64 = 60_000;
@@ -56,7 +54,7 @@ fn hollow(frame: &[u8]) -> Vec<u8> {
     for part in &push.parts {
         encode_push_part(push.header.base_counter, part.partition, (part.lo, part.hi), 0, &[], &mut parts);
     }
-    encode_push(push.version, &push.header, push.parts.len() as u32, &parts)
+    push.header.encode(push.version, push.parts.len() as u32, &parts)
 }
 
 fn pulled(world: &World) -> u64 {
@@ -125,7 +123,7 @@ fn a_page_claims_no_more_ranges_than_are_remembered() {
     assert_eq!(a.partition.coverage().map(|(_, r)| r.ranges().len()).sum::<usize>(), MAX_RANGES);
     let rest = b.page_for(&a, &[]);
     let Ok(Message::Page(page)) = decode(&rest) else { panic!("not a page") };
-    assert_eq!((page.header.claims[1], page.header.complete), (MAX_RANGES as u64, false));
+    assert_eq!((page.header.claims[0].1.ranges().len(), page.header.complete), (MAX_RANGES, false));
     assert!(a.pull(&mut b) <= 3);
     assert_eq!(hash(&a), hash(&b));
 }
@@ -253,9 +251,7 @@ fn a_round_that_brought_nothing_waits_before_the_next() {
     let mut world = World::new(23, 2);
     world.settle();
     world.tamper = Some(|_, frame| match decode(&frame) {
-        Ok(Message::Digest { round, root, wall_ms, want_inc, ready }) => {
-            encode(2, &Message::Digest { round, root: !root, wall_ms, want_inc, ready })
-        }
+        Ok(Message::Digest(digest)) => Digest { root: !digest.root, ..digest }.encode(2),
         _ => frame,
     });
     world.run(5_000);
@@ -286,7 +282,7 @@ fn an_audit_difference_found_during_a_round_is_fetched_after_it() {
     // Node 0 waits for an answer to its digest.
     world.net.cuts.insert((1, 0));
     world.run(1_500);
-    let found = encode(2, &Message::AuditDiff { request: 0, partitions: vec![partition] });
+    let found = AuditDiff { request: Purpose::Routine, partitions: vec![partition] }.encode(2);
     world.input(0, Input::Frame { peer, bytes: &found });
     let hit =
         world.nodes[0].as_ref().map(|n| Mark::all_in(n.node.hit_marks()).any(|m| m == Mark::AuditDiffLeft));
@@ -348,13 +344,11 @@ fn sum(life: &Life) -> Option<u64> {
 fn without_mark(life: &mut Life, asker: &Life) -> Vec<u8> {
     let whole = life.page_for(asker, &[]);
     let Ok(Message::Page(page)) = decode(&whole) else { panic!("not a page") };
-    let bases =
-        Bases { wall_ms: page.header.wall_ms, counter: page.header.base_counter, version: page.version };
     let record = life.partition.get(id(1)).expect("held");
     let State::Live(live) = record.state() else { panic!("dead") };
     let raised = live.high_sliding.map(|mark| live.ops[mark.op as usize].ver).expect("a mark");
-    let mut writer = EntryWriter::new(bases, None);
+    let mut writer = EntryWriter::new(page.bases(), None);
     writer.entry(id(1), &State::Live(live.restrict(&|ver| !ver.same_dot(&raised))), life.partition.origins());
     let (n, body) = writer.take();
-    encode_page(page.version, &page.header, n, &body)
+    page.header.encode(page.version, n, &body)
 }

@@ -7,18 +7,19 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 use sessionmesh::core::causality::{Dot, Origin, RangeSet, Ver, short_origin};
+use sessionmesh::core::frame::Kind;
 use sessionmesh::core::node::Input;
-use sessionmesh::core::replica::EntrySink;
-use sessionmesh::core::replication::{
-    Bases, DecodeError, EntryReader, EntryWriter, Message, PageHeader, PushHeader, SyncItem, WIRE_NEWEST,
-    WIRE_OLDEST, WireEntry, decode, encode, encode_page, encode_push, encode_push_part, encode_tell,
-    flatten_ranges,
-};
+use sessionmesh::core::replica::{Claim, EntrySink};
 use sessionmesh::core::session::{
     Birth, CUT, Dead, Field, Live, Login, Mark, Op, PRINCIPAL_KEY, REVOKED_KEY, SeenRevocations, SessionId,
     Spared, State, Ttl, TtlReg,
 };
 use sessionmesh::core::time::Hlc;
+use sessionmesh::core::wire::{
+    Adopted, Ask, Audit, AuditDiff, AuditSum, Bases, Digest, EntryReader, EntryWriter, Equal, Hashes,
+    Message, PageHeader, PeerFault, Purpose, PushAck, PushHeader, Sync, SyncItem, Tell, TellHeader, Unequal,
+    WIRE_NEWEST, WIRE_OLDEST, WireEntry, decode, encode, encode_push_part,
+};
 use sessionmesh_sim::{World, id, origin, spell};
 
 const WALL_MS: u64 = 1_800_000_000_000;
@@ -86,17 +87,15 @@ fn push(version: u16) -> Vec<u8> {
     let (n, entries) = written(&mut writer, &[]);
     encode_push_part(COUNTER, 200, (COUNTER - 700, COUNTER - 9), n, &entries, &mut parts);
     let origins = writer.table();
-    let header = PushHeader { seq: 4, wall_ms: WALL_MS, base_counter: COUNTER, until_min: 1_440, origins };
-    encode_push(version, &header, 2, &parts)
+    let until_ms = WALL_MS + 1_440 * 60_000 - 59_999;
+    let header = PushHeader { seq: 4, wall_ms: WALL_MS, base_counter: COUNTER, until_ms, origins };
+    header.encode(version, 2, &parts)
 }
 
-fn claims() -> Vec<u64> {
+fn claims() -> Vec<Claim> {
     let mut ranges = RangeSet::from_range(1, 90);
     ranges.insert(95, COUNTER);
-    let mut flat = Vec::new();
-    flatten_ranges(0, &ranges, &mut flat);
-    flat.push(WALL_MS + 86_400_000);
-    flat
+    vec![(origin('A'), ranges, WALL_MS + 86_400_000)]
 }
 
 fn page(version: u16) -> Vec<u8> {
@@ -115,42 +114,60 @@ fn page(version: u16) -> Vec<u8> {
         claims: claims(),
         inc: vec![(origin('B'), WALL_MS - 70)],
     };
-    encode_page(version, &header, n, &entries)
+    header.encode(version, n, &entries)
 }
 
 fn tell(version: u16) -> Vec<u8> {
     let mut writer = EntryWriter::new(Bases { counter: 0, ..bases(version) }, None);
     let (_, entry) = written(&mut writer, &[(1, whole())]);
-    encode_tell(version, 6, WALL_MS, &writer.table(), &entry)
+    let header = TellHeader { request: 6, wall_ms: WALL_MS, sound: true, origins: writer.table() };
+    header.encode(version, &entry)
 }
 
 /// Every message but those with entries, which have builders of their own.
-fn plain() -> Vec<Message<'static>> {
+fn plain(version: u16) -> Vec<Message<'static>> {
     let inc = vec![(origin('B'), WALL_MS - 70)];
-    let base = claims()[..6].to_vec();
+    let header = TellHeader { request: 6, wall_ms: WALL_MS, sound: true, origins: vec![] };
+    let request = Purpose::from_number(17);
+    let sum = AuditSum { partition: 3, coverage: u64::MAX, sum: 9 };
+    let base = claims().into_iter().map(|(origin, ranges, _)| (origin, ranges)).collect();
     let item = SyncItem { partition: 3, nonce: (0x0102_0304, 6), base, force: vec![sid(5)], have: 7 };
     vec![
-        Message::Digest {
+        Message::Digest(Digest {
             round: 8,
             root: 0x1122_3344_5566_7788,
             wall_ms: WALL_MS,
             want_inc: true,
             ready: false,
-        },
-        Message::Equal { round: 8, wall_ms: WALL_MS, ready: true, inc: inc.clone() },
-        Message::Unequal { round: 8, wall_ms: WALL_MS, ready: true, inc, hashes: b"01234567" },
-        Message::Sync { round: 8, wall_ms: WALL_MS, origins: table(), items: vec![item] },
-        Message::Adopted { upto: vec![3, COUNTER] },
-        Message::PushAck { seq: 4, refused: vec![200] },
-        Message::Ask { request: 6, id: sid(1) },
-        Message::Tell { request: 6, wall_ms: WALL_MS, origins: vec![], entry: None },
-        Message::Audit { request: 17, wall_ms: WALL_MS, sums: vec![3, u64::MAX, 9] },
-        Message::AuditDiff { request: 17, partitions: vec![3] },
+            incomplete: false,
+        }),
+        Message::Equal(Equal {
+            round: 8,
+            wall_ms: WALL_MS,
+            ready: true,
+            inc: inc.clone(),
+            incomplete: false,
+        }),
+        Message::Unequal(Unequal {
+            round: 8,
+            wall_ms: WALL_MS,
+            ready: true,
+            inc,
+            hashes: Hashes::of(const { &[*b"01234567"] }),
+            incomplete: false,
+        }),
+        Message::Sync(Sync { round: 8, wall_ms: WALL_MS, origins: table(), items: vec![item] }),
+        Message::Adopted(Adopted { upto: vec![(3, COUNTER)] }),
+        Message::PushAck(PushAck { seq: 4, refused: vec![200] }),
+        Message::Ask(Ask { request: 6, id: sid(1) }),
+        Message::Tell(Tell { header, version, entry: None }),
+        Message::Audit(Audit { request, wall_ms: WALL_MS, sums: vec![sum] }),
+        Message::AuditDiff(AuditDiff { request, partitions: vec![3] }),
     ]
 }
 
 fn frames(version: u16) -> Vec<Vec<u8>> {
-    let plain = plain().into_iter().map(|message| encode(version, &message));
+    let plain = plain(version).into_iter().map(|message| encode(version, &message));
     plain.chain([push(version), page(version), tell(version)]).collect()
 }
 
@@ -238,7 +255,7 @@ fn golden_bytes_of_logins_and_revocations() {
 #[test]
 fn messages_without_entries_decode_to_themselves() {
     for version in WIRE_OLDEST..=WIRE_NEWEST {
-        for message in plain() {
+        for message in plain(version) {
             assert_eq!(decode(&encode(version, &message)), Ok(message));
         }
     }
@@ -285,9 +302,11 @@ fn pushes_pages_and_tells_decode_to_what_was_written() {
         let entries: Vec<_> =
             page.entries.iter().map(|e| resolved(e, bases(version), &page.header.origins)).collect();
         assert_eq!(entries, [whole(), dead(), part()].map(|state| expected(state, version)));
-        let Ok(Message::Tell { entry: Some(entry), origins, .. }) = decode(&tell) else { panic!("{tell:?}") };
+        let Ok(Message::Tell(Tell { entry: Some(entry), header, .. })) = decode(&tell) else {
+            panic!("{tell:?}")
+        };
         let bases = Bases { counter: 0, ..bases(version) };
-        assert_eq!(resolved(&entry, bases, &origins), expected(whole(), version));
+        assert_eq!(resolved(&entry, bases, &header.origins), expected(whole(), version));
     }
 }
 
@@ -295,17 +314,44 @@ fn pushes_pages_and_tells_decode_to_what_was_written() {
 
 #[test]
 fn unknown_versions_and_kinds_are_named() {
-    let good = encode(WIRE_NEWEST, &plain()[0]);
+    let good = encode(WIRE_NEWEST, &plain(WIRE_NEWEST)[0]);
     for version in [0, WIRE_NEWEST as u8 + 1, 255] {
         let frame = [&[version], &good[1..]].concat();
-        assert_eq!(decode(&frame), Err(DecodeError::Version(version)));
+        assert_eq!(decode(&frame), Err(PeerFault::Version(version)));
     }
     for kind in [0, 13, 255] {
         let frame = [&[WIRE_NEWEST as u8, kind], &good[2..]].concat();
-        assert_eq!(decode(&frame), Err(DecodeError::Kind(kind)));
+        assert_eq!(decode(&frame), Err(PeerFault::Kind(kind)));
     }
-    let error = DecodeError::Version(9).to_string();
+    let error = PeerFault::Version(9).to_string();
     assert!(error.contains("wire version 9") && error.contains("1 to 2"), "{error}");
+}
+
+/// What a later version appends to a message is passed over, whichever message it is. Each frame here ends with its
+/// message's last field, or with its head's, so that a field behind it makes that array longer by one.
+#[test]
+fn a_field_that_a_later_version_appended_is_passed_over_in_every_message() {
+    let empty = |frame: Vec<u8>| (frame, 3);
+    for version in WIRE_OLDEST..=WIRE_NEWEST {
+        let plain = plain(version).into_iter().filter(|message| !matches!(message, Message::Tell(_)));
+        let plain = plain.map(|message| (encode(version, &message), 2));
+        let push = PushHeader {
+            seq: 4,
+            wall_ms: WALL_MS,
+            base_counter: COUNTER,
+            until_ms: WALL_MS,
+            origins: table(),
+        };
+        let tell = TellHeader { request: 6, wall_ms: WALL_MS, sound: false, origins: table() };
+        let headed = [empty(push.encode(version, 0, &[])), empty(tell.encode(version, &[]))];
+        for (frame, head) in plain.chain(headed) {
+            let mut longer = frame.clone();
+            longer[head] += 1;
+            longer.extend([0x93, 1, 2, 3]);
+            assert!(decode(&frame).is_ok());
+            assert_eq!(decode(&longer), decode(&frame));
+        }
+    }
 }
 
 #[test]
@@ -314,7 +360,7 @@ fn a_truncated_frame_is_an_error_at_every_length() {
         for len in 0..frame.len() {
             let error = decode(&frame[..len]).expect_err("a prefix is not a message");
             assert!(
-                matches!((len, &error), (0..2, DecodeError::Short(_)) | (2.., DecodeError::Body { .. })),
+                matches!((len, &error), (0..2, PeerFault::Short(_)) | (2.., PeerFault::Body { .. })),
                 "{error}"
             );
         }
@@ -362,25 +408,25 @@ fn a_count_is_not_believed_before_its_elements_are_there() {
             }
         }
     }
-    let sums = [&[2, 11, 0x93, 1, 1, 0xdd, 0xff, 0xff, 0xff, 0xff], &[1u8; 100][..]].concat();
-    assert!(matches!(decode(&sums), Err(DecodeError::Body { kind: 11, .. })));
+    let sums = [&[2, Kind::Audit.byte(), 0x93, 1, 1, 0xdd, 0xff, 0xff, 0xff, 0xff], &[1u8; 100][..]].concat();
+    assert!(matches!(decode(&sums), Err(PeerFault::Body { kind: 11, .. })));
 }
 
 /// A list longer than its bound is refused although all of it is there.
 #[test]
 fn a_list_beyond_its_bound_is_refused_by_name() {
-    let too_many = Message::AuditDiff { request: 1, partitions: vec![1; 4_097] };
-    let Err(DecodeError::Body { kind: 12, why }) = decode(&encode(2, &too_many)).map(|_| ()) else {
+    let too_many = Message::AuditDiff(AuditDiff { request: Purpose::Routine, partitions: vec![1; 4_097] });
+    let Err(PeerFault::Body { kind: 12, why }) = decode(&encode(2, &too_many)).map(|_| ()) else {
         panic!("4,097 partitions were accepted")
     };
-    assert!(why.contains("at most 4096"), "{why}");
+    assert!(why.to_string().contains("at most 4096"), "{why}");
 }
 
 /// Nesting is bounded by the shapes, and what is skipped over by the reader's depth.
 #[test]
 fn deep_nesting_is_an_error_not_a_stack_overflow() {
-    for head in [&[2u8, 7][..], &[2, 5], &[2, 10], &[2, 4]] {
-        let deep = [head, &vec![0x91; 1_000_000]].concat();
+    for kind in [Kind::Push, Kind::Page, Kind::Tell, Kind::Sync] {
+        let deep = [&[2, kind.byte()][..], &vec![0x91; 1_000_000]].concat();
         assert!(decode(&deep).is_err());
     }
     // An entry with an unknown tail, which later versions may append, as deep as it likes.

@@ -4,19 +4,20 @@
 use std::sync::Arc;
 
 use sessionmesh::core::causality::{Origin, RangeSet};
+use sessionmesh::core::frame::Kind;
 use sessionmesh::core::limits::{
     FULL_PAUSE_MS, Limits, MAX_BARE_ORIGINS, MAX_GONE_MARKS, MAX_IDLE_PAGES, MAX_SERVED_BYTES,
     MAX_SPARE_RANGES, MAX_TOLD_MEMBERS, MAX_WARNINGS, MIN_IMPOSTOR_LIFE_MS, REFETCH_PAUSE_MS, ROUND_WINDOW,
 };
 use sessionmesh::core::membership;
 use sessionmesh::core::node::{Gravity, Input, Node, Output, Setup};
-use sessionmesh::core::replica::{Change, GONE, Replica};
-use sessionmesh::core::replication::{
-    Bases, EntryWriter, Inc, Message, PageHeader, SyncItem, WIRE_NEWEST, decode, encode, encode_page,
-    flatten_ranges,
-};
+use sessionmesh::core::replica::{Base, Change, Claim, GONE, Replica};
 use sessionmesh::core::session::{Op, State, Ttl};
 use sessionmesh::core::time::{Hlc, Now};
+use sessionmesh::core::wire::{
+    Adopted, AuditDiff, Bases, Digest, EntryWriter, Equal, Hashes, Inc, Message, PageHeader, Purpose, Sync,
+    SyncItem, Unequal, WIRE_NEWEST, decode, encode,
+};
 use sessionmesh_sim::{Life, id};
 
 const WALL_MS: u64 = 1_800_000_000_000;
@@ -82,7 +83,7 @@ impl Victim {
         loop {
             let told = self.input(ms, Input::Tick);
             let begun = told.iter().find_map(|o| match said(o, BAD) {
-                Some(Message::Digest { round, .. }) => Some(round),
+                Some(Message::Digest(Digest { round, .. })) => Some(round),
                 _ => None,
             });
             match begun {
@@ -95,12 +96,20 @@ impl Victim {
     /// Brings a round with the bad peer to where it asks for pages; the requests.
     fn asks(&mut self, ms: u64) -> (u64, Vec<SyncItem>) {
         let (round, ms) = self.round(ms);
-        let hashes = vec![0xee; 8 * usize::from(self.limits.partitions)];
+        let hashes = vec![[0xee; 8]; usize::from(self.limits.partitions)];
+        let hashes = Hashes::of(&hashes);
         let wall_ms = at(ms).wall_ms;
-        let unequal = Message::Unequal { round, wall_ms, ready: true, inc: Inc::new(), hashes: &hashes };
+        let unequal = Message::Unequal(Unequal {
+            round,
+            wall_ms,
+            ready: true,
+            inc: Inc::new(),
+            hashes,
+            incomplete: false,
+        });
         let told = self.hear(ms, BAD, &unequal);
         let items = told.iter().filter_map(|o| match said(o, BAD) {
-            Some(Message::Sync { items, .. }) => Some(items),
+            Some(Message::Sync(Sync { items, .. })) => Some(items),
             _ => None,
         });
         let items: Vec<SyncItem> = items.flatten().collect();
@@ -134,14 +143,14 @@ fn is_blamed(told: &[Output], gravity: Gravity) -> bool {
 }
 
 fn item(partition: u16) -> SyncItem {
-    SyncItem { partition, nonce: (1, 1), base: vec![], force: vec![], have: 0 }
+    SyncItem { partition, nonce: (1, 1), base: Base::new(), force: vec![], have: 0 }
 }
 
 fn sync(items: Vec<SyncItem>) -> Message<'static> {
-    Message::Sync { round: 1, wall_ms: WALL_MS, origins: vec![], items }
+    Message::Sync(Sync { round: 1, wall_ms: WALL_MS, origins: vec![], items })
 }
 
-fn page_to(round: u64, item: &SyncItem, origins: Vec<Origin>, claims: Vec<u64>) -> PageHeader {
+fn page_to(round: u64, item: &SyncItem, origins: Vec<Origin>, claims: Vec<Claim>) -> PageHeader {
     PageHeader {
         round,
         partition: item.partition,
@@ -158,13 +167,9 @@ fn page_to(round: u64, item: &SyncItem, origins: Vec<Origin>, claims: Vec<u64>) 
 }
 
 /// So many lives that never were, each said to have written what nobody holds.
-fn made_up(n: usize, ranges: &RangeSet, until_ms: u64) -> (Vec<Origin>, Vec<u64>) {
+fn made_up(n: usize, ranges: &RangeSet, until_ms: u64) -> (Vec<Origin>, Vec<Claim>) {
     let origins: Vec<Origin> = (0..n).map(|n| Origin(1 << 100 | n as u128)).collect();
-    let mut claims = Vec::new();
-    for ix in 0..n as u64 {
-        flatten_ranges(ix, ranges, &mut claims);
-        claims.push(until_ms);
-    }
+    let claims = origins.iter().map(|&origin| (origin, ranges.clone(), until_ms)).collect();
     (origins, claims)
 }
 
@@ -217,8 +222,7 @@ fn made_up_lives_are_entered_up_to_a_bound_and_the_round_completes() {
     let (round, items) = victim.asks(0);
     let (origins, claims) = made_up(2 * MAX_BARE_ORIGINS, &RangeSet::from_range(1, 9), WALL_MS + 60_000);
     let header = page_to(round, &items[0], origins, claims);
-    let told =
-        victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+    let told = victim.input(60, Input::Frame { peer: BAD, bytes: &header.encode(WIRE_NEWEST, 0, &[]) });
     assert!(!is_dropped(&told), "an honest peer may pass on what it was told");
     assert!((MAX_BARE_ORIGINS / 2..=MAX_BARE_ORIGINS).contains(&victim.bare()), "{}", victim.bare());
     // What is passed on can be read, whatever there is of it.
@@ -242,7 +246,7 @@ fn a_made_up_claim_matters_no_longer_than_anything_can_live() {
     let (round, items) = victim.asks(0);
     let (origins, claims) = made_up(100, &RangeSet::from_range(1, 9), u64::MAX / 2);
     let header = page_to(round, &items[0], origins, claims);
-    victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+    victim.input(60, Input::Frame { peer: BAD, bytes: &header.encode(WIRE_NEWEST, 0, &[]) });
     assert!(victim.bare() >= 100);
     let limits = victim.limits.clone();
     let over_ms = limits.max_lifetime_ms + 4 * limits.max_drift_ms + limits.prune_after_ms() + 1_000;
@@ -263,7 +267,7 @@ fn made_up_gaps_are_forgotten_beyond_a_bound() {
     let (round, items) = victim.asks(0);
     let (origins, claims) = made_up(100, &gaps, WALL_MS + 60_000);
     let header = page_to(round, &items[0], origins, claims);
-    victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+    victim.input(60, Input::Frame { peer: BAD, bytes: &header.encode(WIRE_NEWEST, 0, &[]) });
     let ranges = victim
         .replica
         .shared(items[0].partition, |p| p.coverage().map(|(_, r)| r.ranges().len()).sum::<usize>());
@@ -289,7 +293,7 @@ fn a_refused_entry_leaves_no_lives_behind() {
     sessionmesh::core::replica::EntrySink::entry(&mut writer, session, &State::Live(live), &origins);
     let (n, body) = writer.take();
     let header = page_to(round, &items[0], writer.table(), vec![]);
-    victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, n, &body) });
+    victim.input(60, Input::Frame { peer: BAD, bytes: &header.encode(WIRE_NEWEST, n, &body) });
     assert!(victim.bare() <= 1, "{} are left", victim.bare());
 }
 
@@ -311,10 +315,11 @@ fn a_round_that_brings_nothing_ends() {
     for n in 0..=u64::from(MAX_IDLE_PAGES) + 1 {
         let header =
             PageHeader { complete: false, ..page_to(round, &asked, origins.clone(), claims.clone()) };
-        told = victim
-            .input(60 + n, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+        told = victim.input(60 + n, Input::Frame { peer: BAD, bytes: &header.encode(WIRE_NEWEST, 0, &[]) });
         let again = told.iter().find_map(|o| match said(o, BAD) {
-            Some(Message::Sync { items, .. }) => items.into_iter().find(|i| i.partition == asked.partition),
+            Some(Message::Sync(Sync { items, .. })) => {
+                items.into_iter().find(|i| i.partition == asked.partition)
+            }
             _ => None,
         });
         match again {
@@ -330,8 +335,7 @@ fn an_empty_page_that_is_not_the_last_is_refused() {
     let mut victim = Victim::new(&[BAD]);
     let (round, items) = victim.asks(0);
     let header = PageHeader { complete: false, ..page_to(round, &items[0], vec![], vec![]) };
-    let told =
-        victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+    let told = victim.input(60, Input::Frame { peer: BAD, bytes: &header.encode(WIRE_NEWEST, 0, &[]) });
     assert!(is_dropped(&told));
 }
 
@@ -343,7 +347,11 @@ fn crowd(n: u128, value: u64) -> Inc {
 
 fn equal_told(victim: &mut Victim, inc: Inc) -> Vec<Output> {
     let (round, ms) = victim.round(1);
-    victim.hear(ms, BAD, &Message::Equal { round, wall_ms: WALL_MS, ready: true, inc })
+    victim.hear(
+        ms,
+        BAD,
+        &Message::Equal(Equal { round, wall_ms: WALL_MS, ready: true, inc, incomplete: false }),
+    )
 }
 
 /// 120,000 members that do not exist made every page too large for its frame.
@@ -373,18 +381,25 @@ fn nobody_is_taken_in_unasked() {
     let before = victim.node.freshness().len();
     let mut header = page_to(99, &item(0), vec![], vec![]);
     header.inc = crowd(1_000, WALL_MS);
-    victim.input(1, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+    victim.input(1, Input::Frame { peer: BAD, bytes: &header.encode(WIRE_NEWEST, 0, &[]) });
     for round in [0, 98, 99] {
-        let equal = Message::Equal { round, wall_ms: WALL_MS, ready: true, inc: crowd(1_000, WALL_MS) };
-        victim.hear(2, BAD, &equal);
-        let hashes = vec![0; 8 * 4];
-        let unequal = Message::Unequal {
+        let equal = Message::Equal(Equal {
             round,
             wall_ms: WALL_MS,
             ready: true,
             inc: crowd(1_000, WALL_MS),
-            hashes: &hashes,
-        };
+            incomplete: false,
+        });
+        victim.hear(2, BAD, &equal);
+        let hashes = Hashes::of(&[[0; 8]; 4]);
+        let unequal = Message::Unequal(Unequal {
+            round,
+            wall_ms: WALL_MS,
+            ready: true,
+            inc: crowd(1_000, WALL_MS),
+            hashes,
+            incomplete: false,
+        });
         victim.hear(2, BAD, &unequal);
     }
     assert_eq!(victim.node.freshness().len(), before);
@@ -399,7 +414,8 @@ fn a_link_that_never_completes_makes_nobody_ready() {
     for n in 0..119 {
         let ms = n * 500;
         victim.input(ms, Input::LinkUp { peer: BAD, version: WIRE_NEWEST });
-        let told = victim.input(ms + 10, Input::Frame { peer: BAD, bytes: &[WIRE_NEWEST as u8, 5, 0xc1] });
+        let told = victim
+            .input(ms + 10, Input::Frame { peer: BAD, bytes: &[WIRE_NEWEST as u8, Kind::Page.byte(), 0xc1] });
         assert!(is_dropped(&told));
         victim.input(ms + 20, Input::LinkDown { peer: BAD });
     }
@@ -453,7 +469,7 @@ fn hint(victim: &mut Victim, ms: u64, peer: Origin) -> Vec<Output> {
     );
     let (n, body) = writer.take();
     let header = PageHeader { wall_ms, ..page_to(99, &item(0), writer.table(), vec![]) };
-    let bytes = encode_page(WIRE_NEWEST, &header, n, &body);
+    let bytes = header.encode(WIRE_NEWEST, n, &body);
     let told = victim.input(ms, Input::Frame { peer, bytes: &bytes });
     if victim.node.origin() != me {
         // The driver reconnects.
@@ -497,10 +513,13 @@ fn made_up_audits_are_told_once_and_refetched_now_and_then() {
     let (mut told, mut refetched) = (0, 0);
     for n in 0..10_000u64 {
         let ms = n / 10;
-        let diff = Message::AuditDiff { request: 0, partitions: vec![0, 1, 2, 3, 0, 0, 0] };
+        let diff = Message::AuditDiff(AuditDiff {
+            request: Purpose::Routine,
+            partitions: vec![0, 1, 2, 3, 0, 0, 0],
+        });
         let out = victim.hear(ms, BAD, &diff);
         told += lines(&out);
-        refetched += out.iter().filter(|o| matches!(said(o, BAD), Some(Message::Sync { .. }))).count();
+        refetched += out.iter().filter(|o| matches!(said(o, BAD), Some(Message::Sync(_)))).count();
         victim.input(ms, Input::LinkDown { peer: Origin(1) });
     }
     assert!((1..=2).contains(&told), "{told} lines");
@@ -523,7 +542,7 @@ fn packets_and_frames_that_make_no_sense_are_few_lines() {
     for n in 0..5_000u128 {
         let peer = Origin(n % 500 + 10);
         node.handle(at(1), Input::LinkUp { peer, version: WIRE_NEWEST });
-        node.handle(at(1), Input::Datagram { peer, bytes: &[1, 0x40, 0xc1] });
+        node.handle(at(1), Input::Datagram { peer, bytes: &[1, Kind::Ping.byte(), 0xc1] });
         node.handle(at(1), Input::Frame { peer, bytes: &[WIRE_NEWEST as u8, 99, 0xc0] });
         let out: Vec<Output> = std::iter::from_fn(|| node.poll_output()).collect();
         told += lines(&out);
@@ -534,8 +553,8 @@ fn packets_and_frames_that_make_no_sense_are_few_lines() {
 #[test]
 fn a_list_of_what_was_adopted_is_no_longer_than_there_are_partitions() {
     let mut victim = Victim::new(&[BAD]);
-    let upto: Vec<u64> = (0..100_000).flat_map(|_| [0, 1]).collect();
-    let told = victim.hear(1, BAD, &Message::Adopted { upto });
+    let upto = vec![(0, 1); 100_000];
+    let told = victim.hear(1, BAD, &Message::Adopted(Adopted { upto }));
     assert!(is_dropped(&told) && told.len() < 10, "{} outputs", told.len());
 }
 
@@ -548,7 +567,6 @@ fn an_honest_mesh_of_tens_of_thousands_of_lives_is_taken_in_whole() {
     let (round, items) = victim.asks(0);
     let (origins, claims) = made_up(20_000, &RangeSet::from_range(1, 9), WALL_MS + 86_400_000);
     let header = page_to(round, &items[0], origins, claims);
-    let told =
-        victim.input(60, Input::Frame { peer: BAD, bytes: &encode_page(WIRE_NEWEST, &header, 0, &[]) });
+    let told = victim.input(60, Input::Frame { peer: BAD, bytes: &header.encode(WIRE_NEWEST, 0, &[]) });
     assert!(victim.bare() >= 20_000 && lines(&told) == 0 && !is_blamed(&told, Gravity::Strange));
 }

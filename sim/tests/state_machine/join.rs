@@ -6,9 +6,12 @@ use sessionmesh::core::causality::Origin;
 use sessionmesh::core::limits::Limits;
 use sessionmesh::core::node::Input;
 use sessionmesh::core::replica::{Change, Replica, Serving, WriteError};
-use sessionmesh::core::replication::{Message, decode, encode, is_marked_incomplete, mark_incomplete};
 use sessionmesh::core::session::{SessionId, Ttl};
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::{
+    Audit, AuditDiff, AuditSum, Compare, Compared, Digest, ExactSum, Message, Purpose, Sums, Verdicts,
+    decode, encode,
+};
 use sessionmesh_sim::{EPOCH_MS, Life, World, id, origin};
 
 const SESSIONS: usize = 80;
@@ -184,24 +187,28 @@ fn equal_versions_with_unequal_values_differ_whatever_the_coverage_is() {
 /// An older node reads a comparison as the audit it knows, and gets the answer it knows.
 #[test]
 fn older_nodes_read_the_first_value_only() {
-    let sums = vec![3, u64::MAX, 9];
-    let audit = Message::Audit { request: 17, wall_ms: 5, sums: sums.clone() };
-    let compare = Message::Compare { request: 17, wall_ms: 5, sums, margin_ms: 1, exact: vec![4] };
+    let (request, wall_ms) = (Purpose::from_number(17), 5);
+    let sum = AuditSum { partition: 3, coverage: u64::MAX, sum: 9 };
+    let audit = Message::Audit(Audit { request, wall_ms, sums: vec![sum] });
+    let sums = Sums::Partitions(vec![ExactSum { audit: sum, exact: 4 }]);
+    let compare = Message::Compare(Compare { request, wall_ms, margin_ms: 1, sums });
     for version in [1, 2] {
         let (old, new) = (encode(version, &audit), encode(version, &compare));
         assert!(new.starts_with(&old), "an audit with something behind it");
         assert_eq!(decode(&new), Ok(compare.clone()));
         assert_eq!(decode(&old), Ok(audit.clone()));
-        let diff = encode(version, &Message::AuditDiff { request: 17, partitions: vec![3] });
-        let compared = Message::Compared { request: 17, partitions: vec![3], verdicts: &[0, 2] };
+        let diff = AuditDiff { request, partitions: vec![3] }.encode(version);
+        let verdicts = Verdicts::new(&[0, 2]);
+        let compared = Message::Compared(Compared { request, partitions: vec![3], verdicts });
         assert!(encode(version, &compared).starts_with(&diff));
         assert_eq!(decode(&encode(version, &compared)), Ok(compared));
     }
-    let digest = encode(2, &Message::Digest { round: 8, root: 1, wall_ms: 5, want_inc: true, ready: false });
-    let marked = mark_incomplete(digest.clone(), true);
-    assert_eq!((is_marked_incomplete(&digest), is_marked_incomplete(&marked)), (Some(false), Some(true)));
-    assert_eq!(decode(&marked), decode(&digest));
-    assert_eq!(is_marked_incomplete(&encode(2, &audit)), None);
+    let digest = Digest { round: 8, root: 1, wall_ms: 5, want_inc: true, ready: false, incomplete: false };
+    let marked = Digest { incomplete: true, ..digest.clone() };
+    assert!(marked.encode(2).starts_with(&digest.encode(2)), "a digest with something behind it");
+    for digest in [digest, marked] {
+        assert_eq!(decode(&digest.encode(2)), Ok(Message::Digest(digest)));
+    }
 }
 
 /// A member of an older version answers a comparison with the partitions that differ, and no more.
@@ -214,8 +221,8 @@ fn a_joiner_takes_an_older_member_at_its_word() {
     world.crash(1);
     world.run(10_000);
     world.tamper = Some(|_, frame| match decode(&frame) {
-        Ok(Message::Compared { request, partitions, .. }) => {
-            encode(2, &Message::AuditDiff { request, partitions })
+        Ok(Message::Compared(Compared { request, partitions, .. })) => {
+            AuditDiff { request, partitions }.encode(2)
         }
         _ => frame,
     });
@@ -250,7 +257,12 @@ fn made_up_verdicts_verify_nothing() {
     let peer: Origin = world.origin(1);
     for verdicts in [&[][..], &[9; 300], &[2; 256], &[1]] {
         for request in [0, 1, 1 << 16, u64::MAX] {
-            let answer = encode(2, &Message::Compared { request, partitions: vec![4_000], verdicts });
+            let answer = Compared {
+                request: Purpose::from_number(request),
+                partitions: vec![4_000],
+                verdicts: Verdicts::new(verdicts),
+            }
+            .encode(2);
             world.input(0, Input::Frame { peer, bytes: &answer });
         }
     }

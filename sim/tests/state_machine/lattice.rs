@@ -6,13 +6,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use sessionmesh::core::causality::{Origin, Ver, short_origin};
 use sessionmesh::core::replica::{Change, EntrySink};
-use sessionmesh::core::replication::{
-    Bases, EntryReader, EntryWriter, Message, PageHeader, decode, encode_page,
-};
 use sessionmesh::core::session::{
     Birth, Bound, CUT, Dead, Field, Live, Mark, Op, Packed, SessionId, State, Ttl, TtlReg, encode, join,
 };
 use sessionmesh::core::time::Hlc;
+use sessionmesh::core::wire::{Bases, EntryReader, EntryWriter, Message, PageHeader, decode};
 use sessionmesh_sim::{Life, id, origin, spell};
 
 const WALL_MS: u64 = 1_800_000_000_000;
@@ -228,7 +226,7 @@ fn over_the_wire<T>(state: &State<'_>, bases: Bases, f: impl FnOnce(State<'_>) -
         claims: Vec::new(),
         inc: Vec::new(),
     };
-    let frame = encode_page(bases.version, &header, n, &body);
+    let frame = header.encode(bases.version, n, &body);
     let Ok(Message::Page(page)) = decode(&frame) else { panic!("{:?}", decode(&frame)) };
     assert_eq!(page.entries[0].id, id(1));
     let reader = EntryReader { bases, origins: &page.header.origins };

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use sessionmesh::core::limits::{BLIND_BYTES, BLIND_SHARE, Limits};
 use sessionmesh::core::node::{Input, Node, Output, Setup};
 use sessionmesh::core::replica::{Change, Lookup, Need, Replica, WriteError};
-use sessionmesh::core::replication::{Message, WIRE_NEWEST, decode};
 use sessionmesh::core::session::{SessionId, Ttl};
 use sessionmesh::core::time::Now;
+use sessionmesh::core::wire::{Message, WIRE_NEWEST, decode};
 use sessionmesh_sim::id;
 
 const NOW: Now = Now { mono_ms: 1_000_000, wall_ms: 1_800_000_000_000 };
@@ -125,7 +125,7 @@ fn carry(from: &mut Node, to: &mut Node) {
     while let Some(output) = from.poll_output() {
         assert!(!matches!(output, Output::CloseLink { .. }), "{output:?}");
         let Output::Send { frame, .. } = output else { continue };
-        if matches!(decode(&frame), Ok(Message::Push(_) | Message::PushAck { .. })) {
+        if matches!(decode(&frame), Ok(Message::Push(_) | Message::PushAck(_))) {
             to.handle(NOW, Input::Frame { peer: origin, bytes: &frame });
         }
     }

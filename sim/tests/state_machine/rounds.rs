@@ -1,7 +1,7 @@
 //! Rounds that bring nothing end, and rounds acknowledge what they should: after a life's coverage was pruned, too.
 
-use sessionmesh::core::replication::{Message, decode};
 use sessionmesh::core::session::Ttl;
+use sessionmesh::core::wire::{Message, decode};
 use sessionmesh_sim::{EPOCH_MS, Life, World, id, origin};
 
 const HALF_HOUR: Ttl = Ttl::Sliding(30 * 60_000);

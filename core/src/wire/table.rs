@@ -12,6 +12,13 @@ pub struct OriginTable {
 }
 
 impl OriginTable {
+    /// The table of these origins, in this order.
+    pub fn of(origins: &[Origin]) -> Self {
+        let mut table = Self::default();
+        origins.iter().for_each(|origin| _ = table.index(*origin));
+        table
+    }
+
     /// The index of an origin, which is added if it is new.
     pub fn index(&mut self, origin: Origin) -> u64 {
         *self.by_origin.entry(origin).or_insert_with(|| {

@@ -14,6 +14,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor}
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_bytes::Bytes;
 
+use super::read::Element;
 use super::table::OriginTable;
 use crate::causality::{Origin, Ver, origin_at};
 use crate::limits::{MAX_CONTEXT, MAX_COUNTER, MAX_KEY_BYTES};
@@ -71,6 +72,16 @@ impl EntryWriter {
     /// The index of an origin in the frame's table.
     pub fn origin(&mut self, origin: Origin) -> u64 {
         self.origins.index(origin)
+    }
+
+    /// The table as it is so far, for what else refers to it.
+    pub(super) fn origins(&mut self) -> &mut OriginTable {
+        &mut self.origins
+    }
+
+    /// The wire version that is written.
+    pub(super) fn version(&self) -> u16 {
+        self.bases.version
     }
 
     /// The table as it goes on the wire.
@@ -174,6 +185,45 @@ impl Serialize for FlatFields<'_, '_> {
         }
         seq.end()
     }
+}
+
+/// As it came: what is written reads back to the same entry.
+impl Serialize for WireEntry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (fields, tail) = match &self.body {
+            Body::Dead(hard) => return (self.id, &self.ops, hard).serialize(serializer),
+            Body::Live { fields, tail } => (fields, tail),
+        };
+        let used = tail.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let mut seq = serializer.serialize_seq(Some(3 + used))?;
+        seq.serialize_element(&self.id)?;
+        seq.serialize_element(&self.ops)?;
+        seq.serialize_element(&FlatWire(fields))?;
+        tail[..used].iter().try_for_each(|part| seq.serialize_element(part))?;
+        seq.end()
+    }
+}
+
+struct FlatWire<'e, 'a>(&'e [(&'a str, u32, Option<&'a [u8]>)]);
+
+impl Serialize for FlatWire<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(3 * self.0.len()))?;
+        for (key, op, value) in self.0 {
+            seq.serialize_element(key)?;
+            seq.serialize_element(op)?;
+            seq.serialize_element(&value.map(Bytes::new))?;
+        }
+        seq.end()
+    }
+}
+
+/// Entries as they came, one after the other.
+pub(super) fn encode_entries(entries: &[WireEntry<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Writing to memory fails only for types that cannot be encoded, which these are not.
+    entries.iter().for_each(|entry| _ = rmp_serde::encode::write(&mut out, entry));
+    out
 }
 
 /// Resolves wire entries of one frame.
@@ -323,6 +373,12 @@ impl EntryReader<'_> {
     }
 }
 
+impl<'de> Element<'de> for WireEntry<'de> {
+    fn next<A: SeqAccess<'de>>(_: u16, list: &mut A) -> Result<Option<Self>, A::Error> {
+        list.next_element()
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for WireEntry<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct EntryVisitor;
@@ -364,7 +420,7 @@ struct Ints(Vec<i64>);
 
 impl<'de> Deserialize<'de> for Ints {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::codec::bounded_seq::<i64, D>(deserializer, usize::MAX).map(Ints)
+        super::read::bounded_seq::<i64, D>(deserializer, usize::MAX).map(Ints)
     }
 }
 
