@@ -42,6 +42,7 @@ pub mod discovery;
 #[doc(hidden)]
 pub mod door;
 mod driver;
+mod limits;
 mod lines;
 pub mod mesh;
 pub mod transport;

@@ -11,12 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::limits::{MAX_QUEUED_LINE_BYTES, MAX_QUEUED_LINES};
 use parking_lot::{Condvar, Mutex};
 
-/// Lines that may wait: minutes of an ordinary node's log.
-const MOST_LINES: usize = 8_192;
-/// And their bytes.
-const MOST_BYTES: usize = 4 << 20;
 /// Bytes taken for one write.
 const BATCH_BYTES: usize = 64 << 10;
 /// A file is looked for under its name this often, to see whether it was moved away.
@@ -172,7 +169,7 @@ impl Queue {
 
     fn push(&self, line: &[u8]) {
         let mut state = self.state.lock();
-        if state.lines.len() >= MOST_LINES || state.bytes + line.len() > MOST_BYTES {
+        if state.lines.len() >= MAX_QUEUED_LINES || state.bytes + line.len() > MAX_QUEUED_LINE_BYTES {
             state.untold += 1;
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
@@ -317,7 +314,7 @@ mod tests {
     fn what_finds_no_room_is_counted_and_told_before_the_next_line() {
         // No thread empties this one: as if the pipe were blocked.
         let queue = Queue::new();
-        for n in 0..MOST_LINES + 3 {
+        for n in 0..MAX_QUEUED_LINES + 3 {
             queue.push(format!("{n}\n").as_bytes());
         }
         assert_eq!(queue.lost.load(Ordering::Relaxed), 3);
@@ -325,7 +322,7 @@ mod tests {
         queue.push(b"next\n");
         let told = String::from_utf8(queue.state.lock().batch()).unwrap();
         assert_eq!(told, format!("{}\nnext\n", plain_note(3)));
-        queue.push(&vec![b'x'; MOST_BYTES + 1]);
+        queue.push(&vec![b'x'; MAX_QUEUED_LINE_BYTES + 1]);
         assert_eq!(queue.lost.load(Ordering::Relaxed), 4, "bounded in bytes as well");
     }
 

@@ -147,6 +147,9 @@ pub const MAX_SIDES: usize = 256;
 pub const FIELD_BYTES: usize = 160;
 /// What a record holds besides the application's fields: a log-in with all it may have seen, and a head.
 pub const RECORD_HEAD_BYTES: usize = 16 * 1024;
+/// Largest `max_record_bytes` and `page_bytes` that can be set: a frame is read, merged and sent in one piece, and what the
+/// others wait for meanwhile is their writes and their probes. With 60 MiB living members were suspected.
+pub const MOST_RECORD_BYTES: usize = 16 << 20;
 /// No record is larger than this, whatever the settings (bytes): twice that on the wire still has a length of 32 bits.
 pub const MAX_UNION_BYTES: usize = 1 << 30;
 /// Counters in the coverage of one request; partitions beyond are asked for in a frame of their own.
@@ -307,15 +310,15 @@ impl Limits {
                 ),
             ),
             (
-                self.max_record_bytes >= 1024 && self.max_record_bytes <= 64 << 20,
-                format!("max_record_bytes = {}: must be between 1 KiB and 64 MiB", self.max_record_bytes),
+                (1024..=MOST_RECORD_BYTES).contains(&self.max_record_bytes),
+                format!("max_record_bytes = {}: must be between 1 KiB and 16 MiB", self.max_record_bytes),
             ),
             (
                 self.max_fields >= 1 && self.max_fields <= 10_000,
                 format!("max_fields = {}: must be between 1 and 10,000", self.max_fields),
             ),
             (
-                self.page_bytes >= 1024 && self.page_bytes <= 16 << 20,
+                (1024..=MOST_RECORD_BYTES).contains(&self.page_bytes),
                 format!("page_bytes = {}: must be between 1 KiB and 16 MiB", self.page_bytes),
             ),
             (

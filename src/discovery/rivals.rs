@@ -8,6 +8,7 @@ use super::keys;
 use super::lives::Pulse;
 use super::member::DiscoveryEvent;
 use crate::core::causality::Origin;
+use crate::limits::MAX_NAMESAKES;
 
 #[derive(Debug)]
 struct Suspect {
@@ -26,9 +27,6 @@ pub(super) struct Rivals {
     /// Addresses of namesakes told.
     told: BTreeSet<SocketAddr>,
 }
-
-/// Addresses of namesakes told in one life: a mesh has one to tell of, or none.
-const MAX_NAMESAKES: usize = 8;
 
 impl Rivals {
     /// Addresses, each once, at which another life of our name is listed that has said no goodbye.

@@ -14,13 +14,11 @@ use crate::core::limits::MAX_MEMBERS;
 use crate::core::membership::State;
 use crate::core::node::Input;
 use crate::discovery::Member;
+use crate::limits::MAX_NAMED;
 use crate::transport::PeerInfo;
 
 /// The board's fact that names missing members: a node that joins later hears of lives only.
 const MISSING_FACT: &str = "missing";
-/// Missing members a node names on the board: at up to 300 bytes each they fit a value of 8 KiB.
-const MAX_NAMED: usize = 24;
-
 /// Lives that are over, shared with the transport, which refuses them.
 pub(super) type Over = Arc<RwLock<BTreeSet<Origin>>>;
 

@@ -19,7 +19,7 @@ use super::hold::Holds;
 use super::life::{Life, Place, entropy, start_life};
 use super::lines::Lines;
 use super::lives::{PastLives, numbers};
-use super::observe::{Delays, NOTES, NOTES_BYTES, NoteKind, Observer, ToldOffset};
+use super::observe::{Delays, NoteKind, Observer, ToldOffset};
 use super::pulse::{Pulse, watch_pulse};
 use super::refusals::Refusals;
 use super::seeds::is_this_node;
@@ -33,6 +33,7 @@ use crate::core::membership::{self, Listed};
 use crate::core::node::{Class, Input, Node, Output, Setup};
 use crate::core::replica::{Replica, Serving};
 use crate::discovery::{DiscoveryError, Member};
+use crate::limits::{NOTES, NOTES_BYTES};
 use crate::transport::{self, Drill, Event, Identity, SendError, TransportError};
 
 /// How long discovery may take to end.

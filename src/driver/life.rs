@@ -17,10 +17,8 @@ use crate::core::replica::Replica;
 use crate::core::wall::Trust;
 use crate::core::wire::{WIRE_NEWEST, WIRE_OLDEST};
 use crate::discovery::{Discovery, DiscoveryConfig, DiscoveryEvent, Families, GossipLink, fresh_generation};
+use crate::limits::MAX_QUEUED_GOSSIP;
 use crate::transport::{Event, Transport, TransportConfig};
-
-/// Gossip packets that may wait for discovery; more are dropped, as gossip may be.
-const GOSSIP_QUEUE: usize = 256;
 
 /// The network side of one life.
 pub(super) struct Life {
@@ -88,7 +86,7 @@ pub(super) async fn start_life(
         ..TransportConfig::new(&config.cluster, &config.node, origin, place.bind, config.identity.clone())
     };
     let (transport, events) = Transport::start(network).await?;
-    let (gossip, inbound) = mpsc::channel(GOSSIP_QUEUE);
+    let (gossip, inbound) = mpsc::channel(MAX_QUEUED_GOSSIP);
     let board = DiscoveryConfig {
         seeds: config.seeds.clone(),
         families: Families::of(transport.local_addr()),

@@ -24,10 +24,6 @@ use crate::core::replica::{ConflictEvent, Dumped, Happened, Serving, Written};
 use crate::core::session::SessionId;
 use crate::core::time::Now;
 
-/// Notes an observer may lag behind before it misses some.
-pub(super) const NOTES: usize = 1_024;
-/// And this many bytes of them: a conflict has both values, of up to a record each.
-pub(super) const NOTES_BYTES: usize = 8 << 20;
 /// Frames whose taking in is timed.
 const TIMED_KINDS: [Kind; 2] = [Kind::Page, Kind::Push];
 /// A write's delay is waited for this long (ms); then another write is taken as the sample.

@@ -10,9 +10,7 @@ use super::shared::MemberView;
 use crate::core::causality::Origin;
 use crate::core::membership::{Change, State};
 use crate::discovery::Member;
-
-/// Names of lives that are remembered, for sentences that tell of one; beyond they are learnt anew.
-const MAX_NAMES: usize = 2_048;
+use crate::limits::MAX_NAMES;
 
 impl Engine {
     /// A verdict of the failure detector.

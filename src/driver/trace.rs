@@ -16,12 +16,10 @@ use crate::core::node::{Input, Output};
 use crate::core::replica::Happened;
 use crate::core::session::SessionId;
 use crate::core::time::Now;
+use crate::limits::MAX_QUEUED_TRACE_LINES;
 
 /// The version every trace's first line names.
 pub(crate) const TRACE_VERSION: u32 = 1;
-/// Lines that may wait for the disk.
-const QUEUE: usize = 8_192;
-
 /// Writes trace lines.
 pub(crate) struct Tracer {
     lines: mpsc::SyncSender<String>,
@@ -31,7 +29,7 @@ pub(crate) struct Tracer {
 impl Tracer {
     /// Starts writing to `out`.
     pub fn new(node: &str, out: impl Write + Send + 'static) -> Self {
-        let (lines, receiver) = mpsc::sync_channel::<String>(QUEUE);
+        let (lines, receiver) = mpsc::sync_channel::<String>(MAX_QUEUED_TRACE_LINES);
         let head = format!("{{\"trace\":{TRACE_VERSION},\"node\":{}}}", quoted(node));
         std::thread::spawn(move || write_lines(head, &receiver, out));
         Self { lines, dropped: AtomicU64::new(0) }

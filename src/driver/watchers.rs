@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use super::told::{Ring, Told};
 use crate::core::replica::{Happened, Replica, Watchers};
-
-/// Events watchers may lag behind before they are told to resync.
-const WATCH_EVENTS: usize = 4_096;
-/// And this many bytes of them: an edit may name a thousand fields.
-const WATCH_BYTES: usize = 8 << 20;
+use crate::limits::{WATCH_BYTES, WATCH_EVENTS};
 
 struct Telling(Arc<Ring<Happened>>);
 

@@ -8,9 +8,7 @@ use super::sessions::Sessions;
 use crate::core::membership::State;
 use crate::core::replica::Happened;
 use crate::core::session::{Keys, Lineage, Login, Packed, SessionId, family, rotations, successors};
-
-/// Records that one logout looks at: more than honest log-ins make of one session.
-const MAX_RELATIVES: usize = 256;
+use crate::limits::MAX_RELATIVES;
 
 /// What a logout ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use super::sessions::Sessions;
 use crate::core::causality::{Origin, short_origin};
 use crate::core::session::SessionId;
 use crate::driver::{Asker, Command, until, within};
+use crate::limits::MAX_VAIN_ASKS;
 
 /// Node lives a client's writes are remembered of; the one written through longest ago is forgotten beyond. A client
 /// goes through more only if it is bounced among more than so many nodes.
@@ -23,9 +24,6 @@ const ASK_AFTER_MS: u64 = 10;
 /// After peers were asked in vain for what a life wrote that is not linked, they are not asked again for this long (ms):
 /// what they get meanwhile they send by themselves, within a round or two.
 const VAIN_ASK_MS: u64 = 5_000;
-/// Sessions of which that is remembered, at 24 bytes each; beyond, all are forgotten, which costs a question each.
-const MAX_VAIN_ASKS: usize = 4_096;
-
 /// The writes that a client has made to one session, by the node life that took them.
 ///
 /// ```no_run

@@ -11,15 +11,13 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{sleep, timeout_at};
 
+use super::limits::MAX_PENDING_PACKETS;
 use super::{
     identity::MEMBER_NAME,
     refuse::{Failure, classify},
     shake::{self, Shake},
     shared::Shared,
 };
-
-/// Gossip packets that wait for one dial; what comes beyond is dropped, as gossip may be.
-const MAX_PENDING_PACKETS: usize = 16;
 
 /// Shortest pause before another dial after silence, in milliseconds: short, because a healed cable should be noticed at
 /// once, and jittered, because a whole mesh redials together.
@@ -34,9 +32,6 @@ const PAUSE_SHARE: u32 = 8;
 
 /// Longest pause. Peers of before are remembered by the dozen, and most of them are gone.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
-
-/// Addresses dialled at once of those that were silent before. Without any link all are dialled in earnest.
-pub(super) const VAIN_DIALS: usize = 2;
 
 /// What is dialled now and what shall stay connected.
 #[derive(Default)]

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::{MAX_HELLO_DEPTH, MAX_LIMITS_BYTES};
 use super::{
     config::{MAX_NAME_BYTES, TransportConfig, canonical},
     error::RefusedReason,
@@ -17,12 +18,6 @@ use crate::core::limits::{MAX_GENERATION_AHEAD_MS, settings_that_differ};
 
 /// Largest handshake message accepted, in bytes.
 pub(super) const MAX_HELLO_BYTES: usize = 4 << 10;
-
-/// Longest text of the cluster-wide limits that is passed on to an operator, in bytes: five times today's.
-const MAX_LIMITS_BYTES: usize = 1 << 10;
-
-/// Deepest nesting in a handshake message: unknown fields of later versions are skipped, not followed forever.
-const MAX_DEPTH: usize = 16;
 
 /// First byte of every handshake message. It changes only if a Hello of today could not be understood.
 const ENVELOPE: u8 = 1;
@@ -130,7 +125,7 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     match bytes.split_first() {
         Some((&ENVELOPE, body)) => {
             let mut reader = rmp_serde::Deserializer::from_read_ref(body);
-            reader.set_max_depth(MAX_DEPTH);
+            reader.set_max_depth(MAX_HELLO_DEPTH);
             T::deserialize(&mut reader).map_err(|err| format!("handshake message: {err}"))
         }
         Some((other, _)) => Err(format!("handshake envelope {other}, this version reads {ENVELOPE}")),

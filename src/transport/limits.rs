@@ -43,3 +43,22 @@ pub(super) const QUIET: Duration = Duration::from_secs(10);
 /// Addresses remembered for that. Beyond it all are forgotten: strangers may come from any number of addresses, and the
 /// budget of lines holds all the same.
 pub(super) const MAX_REMEMBERED: usize = 1_024;
+
+/// Gossip packets that wait for one dial; what comes beyond is dropped, as gossip may be.
+pub(super) const MAX_PENDING_PACKETS: usize = 16;
+
+/// Addresses dialled at once of those that were silent before. Without any link all are dialled in earnest.
+pub(super) const VAIN_DIALS: usize = 2;
+
+/// Longest text of the cluster-wide limits that is passed on to an operator, in bytes: five times today's.
+pub(super) const MAX_LIMITS_BYTES: usize = 1 << 10;
+
+/// Deepest nesting in a handshake message: unknown fields of later versions are skipped, not followed forever.
+pub(super) const MAX_HELLO_DEPTH: usize = 16;
+
+/// Gossip streams that may wait for each other on one link.
+pub(super) const MAX_GOSSIP_STREAMS: usize = 64;
+
+/// Addresses asked in one life of a transport. A mesh has one namesake to tell of, or none; a member that lies must not
+/// keep a joiner waiting for ever.
+pub(super) const MAX_ASKED: usize = 8;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendDatagramError};
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
+use super::limits::MAX_GOSSIP_STREAMS;
 use super::{
     config::MAX_GOSSIP_BYTES,
     error::{RefusedReason, SendError},
@@ -21,9 +22,6 @@ use super::{
 
 /// How long what QUIC has received already may take to reach the reader of events after the connection ended.
 const DRAIN: Duration = Duration::from_secs(1);
-
-/// Gossip streams that may wait for each other on one link.
-const MAX_GOSSIP_STREAMS: usize = 64;
 
 /// A connection adopted as the pair's link.
 pub(super) struct Link {

@@ -6,11 +6,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use super::limits::MAX_ASKED;
 use super::{config::canonical, dial, event::Event, shared::Shared};
-
-/// Addresses asked in one life of a transport. A mesh has one namesake to tell of, or none; a member that lies must not
-/// keep a joiner waiting for ever.
-const MAX_ASKED: usize = 8;
 
 /// Asks who is at `addr`, once, and tells when that begins and is over. Our own address is where *we* are now: the
 /// namesake was our predecessor.

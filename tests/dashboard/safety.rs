@@ -12,6 +12,7 @@ use super::{Answer, get, lasting, open, request, send};
 use crate::meshes;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const MESH: &str = "/ops/mesh/api/v1/mesh";
 
 fn with(path: &str, name: header::HeaderName, value: &str) -> Request<Body> {
     let mut request = request(path);
@@ -95,18 +96,25 @@ async fn log_in(router: &Router, token: &str) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_down() {
     let a = meshes::alone("guess").await;
-    let router = a.dashboard(DashboardConfig::with_token(TOKEN).unwrap());
+    let dashboard = a.dashboard(DashboardConfig::with_token(TOKEN).unwrap());
+    let router = Router::new().nest("/ops/mesh", dashboard);
+    let let_in = log_in(&router, TOKEN).await;
+    let cookie = let_in.headers[header::SET_COOKIE].to_str().unwrap().to_owned();
     let mut barred = false;
     // Ten a second are looked at; a second may turn in between, and none of them takes a hundredth of one.
     for guess in 0..2_000 {
-        let answer =
-            send(&router, with("/api/v1/mesh", header::AUTHORIZATION, &format!("Bearer {guess:032}"))).await;
+        let answer = send(&router, with(MESH, header::AUTHORIZATION, &format!("Bearer {guess:032}"))).await;
         barred |= answer.status == StatusCode::TOO_MANY_REQUESTS;
         if barred {
             break;
         }
     }
     assert!(barred);
+    // Whoever has the token is let in by each way meanwhile: it is compared before guesses are counted.
+    let bearer = send(&router, with(MESH, header::AUTHORIZATION, &format!("Bearer {TOKEN}"))).await;
+    let kept = send(&router, with(MESH, header::COOKIE, cookie.split(';').next().unwrap())).await;
+    assert_eq!((bearer.status, kept.status), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(log_in(&router, TOKEN).await.status, StatusCode::SEE_OTHER);
 }
 
 #[test]

@@ -8,7 +8,9 @@ use sessionmesh_testkit::Agent;
 
 fn round_trip(agent: &Agent) {
     let fields = json!({ "user": "ada", "cart": [1, -2, 2.5, null, { "deep": true }] });
-    let id = agent.create(&fields);
+    let new = json!({ "expiry": { "sliding_ms": 600_000 }, "fields": fields });
+    let made = agent.request("POST", "/v1/sessions", &[], Some(&new));
+    let id = made.body["ticket"].as_str().unwrap_or_else(|| panic!("{made:?}")).to_owned();
     assert!(id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
     let read = agent.read(&id);
     assert_eq!((read.status, &read.body["fields"]), (200, &fields));
@@ -17,6 +19,7 @@ fn round_trip(agent: &Agent) {
         line.unwrap_or_else(|| panic!("{}", answer.head)).to_owned()
     };
     let named = hash(&read);
+    assert_eq!(hash(&made), named);
     assert!(named.len() == 8 && named.bytes().all(|b| b.is_ascii_hexdigit()), "{named}");
     assert!(read.body["deadline_ms"].as_u64() > read.body["created_ms"].as_u64());
     assert!(read.head.contains("cache-control: no-store"), "{}", read.head);

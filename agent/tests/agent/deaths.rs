@@ -49,6 +49,7 @@ fn all_see(agents: &[Agent], node: &str, state: &str, begun: Instant) {
 #[test]
 fn a_kill_is_noticed_by_all_and_told_with_its_reason() {
     let mut agents = five();
+    let lives: Vec<Value> = agents.iter().map(|agent| agent.status()["origin"].clone()).collect();
     let begun = Instant::now();
     agents[4].child.kill();
     let rest = &agents[..4];
@@ -60,6 +61,11 @@ fn a_kill_is_noticed_by_all_and_told_with_its_reason() {
         for other in rest.iter().filter(|other| other.node != agent.node) {
             assert_eq!(member(agent, &other.node)["state"], "alive", "nobody else is harmed");
         }
+    }
+    let told = rest[0].child.printed(sessionmesh_testkit::child::Stream::Err);
+    assert!(told.lines().any(|line| line.contains("dead") && line.contains("peer=\"e\"")), "{told}");
+    for life in &lives {
+        assert!(!told.contains(&life.as_str().unwrap()[..8]), "who reads a log reads names: {told}");
     }
     let Target::Tcp(addr) = rest[0].http else { panic!("started on TCP") };
     let out = Command::new(sessionmesh_testkit::binary())

@@ -131,6 +131,8 @@ fn a_secret_that_anybody_can_change_or_guess_is_none() {
         drop(with(secret, 0o640, flag).start());
     }
     with(secret, 0o644, "--secret-file").start().child.says("can be read by every user of this machine");
+    let words = "correct horse battery staple, and then some";
+    with(words, 0o600, "--secret-file").start().child.says("a secret that reads like words can be guessed");
     let open = Agent::start("b", &[]);
     open.child.says("no secret is set: any process on this machine");
 }

@@ -118,6 +118,8 @@ fn a_trace_is_json_and_gives_away_no_session() {
     agent.child.signal("TERM");
     assert_eq!(agent.child.exit_code(), 0);
     let text = std::fs::read_to_string(&file).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "its owner's alone");
     assert!(!text.contains(&id) && !text.contains("a value nobody"), "{text}");
     let lines: Vec<serde_json::Value> = text
         .lines()

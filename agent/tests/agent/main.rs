@@ -8,6 +8,7 @@ mod dashboard;
 mod deaths;
 mod doors;
 mod ends;
+mod full;
 mod guards;
 mod keys;
 mod logouts;

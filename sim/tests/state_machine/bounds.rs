@@ -142,3 +142,14 @@ fn a_life_that_was_declared_over_is_not_linked_whatever_the_transport_lets_throu
     assert!(told.iter().any(closed), "{told:?}");
     assert!(!told.iter().any(|o| matches!(o, Output::Send { peer, .. } if *peer == FAR)), "{told:?}");
 }
+
+/// What passes in one piece is waited for by all that comes behind it.
+#[test]
+fn a_record_that_others_would_wait_for_long_cannot_be_allowed() {
+    let with = |max_record_bytes| Limits { max_record_bytes, ..Limits::default() }.validate();
+    assert_eq!((with(1 << 10), with(16 << 20)), (Ok(()), Ok(())));
+    for bytes in [(1 << 10) - 1, (16 << 20) + 1] {
+        let why = with(bytes).expect_err("refused");
+        assert_eq!(why, format!("max_record_bytes = {bytes}: must be between 1 KiB and 16 MiB"));
+    }
+}

@@ -10,15 +10,13 @@ use std::time::Instant;
 use super::cycles::Came;
 use super::engine::Merge;
 use super::error::{MergeError, Result};
+use super::limits::MAX_ID_TRIES;
 use super::plan::Given;
 use super::request::{MapName, Request};
 use super::token::{Carried, HIDDEN_KEY, SeenKey, Token};
 use super::whose;
 use crate::mesh::{Error, Expiry, Fields, Kin, Receipt, Sessions, Versioned};
 use crate::{SessionId, WriteError};
-
-/// Ids tried by one create. The first random one is free; more than a few taken ones are no accident.
-const MAX_ID_TRIES: usize = 8;
 
 /// A map that is to be a session.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use std::time::Duration;
 // The clock that the wait for a create goes by, so that a test can let that pass without waiting.
 use tokio::time::Instant;
 
+use super::limits::{MAX_DELETES, MAX_HELD_MAPS};
 use super::token::Token;
 use super::value::hash;
 use crate::SessionId;
@@ -23,11 +24,6 @@ use crate::mesh::{GivenUp, HeldLogin, Versioned};
 pub(super) const CYCLE_WITHIN: Duration = Duration::from_secs(3);
 /// How long a delete is remembered: the longest that a request should take.
 const REMEMBER: Duration = Duration::from_secs(600);
-/// Deletes remembered, about 200 bytes each: a hundred a second for as long as [`REMEMBER`].
-const MAX_DELETES: usize = 65_536;
-/// Deleted sessions whose fields are kept until the create comes. Beyond, what others wrote beside it is lost.
-const MAX_HELD: usize = 4_096;
-
 /// What became of an id.
 struct Old {
     id: SessionId,
@@ -104,7 +100,7 @@ impl Cycles {
         if let Some(before) = given_up.and_then(|given_up| given_up.before.take()) {
             old.birth = Some(before.birth.to_text());
             old.login = Some(before.session.held_login());
-            if self.held < MAX_HELD && old.before.is_none() {
+            if self.held < MAX_HELD_MAPS && old.before.is_none() {
                 old.before = Some(Arc::new(before));
                 self.held += 1;
             }

@@ -10,6 +10,7 @@ mod cycles;
 mod engine;
 mod error;
 pub mod expiry;
+mod limits;
 mod logout;
 mod plan;
 mod recent;

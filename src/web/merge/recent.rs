@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::limits::MAX_RECENT_KEYS;
 use super::plan::Basis;
 use super::request::Request;
 use super::token::SeenKey;
@@ -15,10 +16,6 @@ use super::token::SeenKey;
 /// How long a save is remembered. Only a request that saves more than once asks, and few requests take longer. One
 /// that does keeps a key it wanted removed, if it had inserted that key itself; and if it had cleared, it clears again.
 const REMEMBER: Duration = Duration::from_secs(60);
-/// Keys remembered over all saves. A key of 255 bytes with its version and hash takes under 400 bytes, so this
-/// bounds the memory at about 25 MB, and at typical keys at a third of that.
-const MAX_KEYS: usize = 65_536;
-
 /// Whose saves: the load that made the token, and where its map lies.
 ///
 /// A token alone does not name a request: a cache above a store hands one map, with its token, to many. Each
@@ -82,7 +79,7 @@ impl Recent {
     fn forget(&mut self, now: Instant) {
         while let Some(&(at, saver)) = self.order.front() {
             // `order` is bounded too: a request that saves in a loop must not fill it with its own name.
-            let full = self.keys > MAX_KEYS || self.order.len() > MAX_KEYS;
+            let full = self.keys > MAX_RECENT_KEYS || self.order.len() > MAX_RECENT_KEYS;
             if !full && now.duration_since(at) <= REMEMBER {
                 return;
             }
@@ -145,14 +142,14 @@ mod tests {
     #[test]
     fn the_memory_is_bounded_in_keys_and_in_saves() {
         let (mut recent, now) = (Recent::default(), Instant::now());
-        for saver in 0..MAX_KEYS as u64 {
+        for saver in 0..MAX_RECENT_KEYS as u64 {
             recent.note(now, (saver, 0), saved(&[("a", None), ("b", None)]));
         }
-        assert_eq!(recent.keys, MAX_KEYS);
+        assert_eq!(recent.keys, MAX_RECENT_KEYS);
         let mut again = Recent::default();
-        for _ in 0..MAX_KEYS * 2 {
+        for _ in 0..MAX_RECENT_KEYS * 2 {
             again.note(now, (1, 0), saved(&[("a", None)]));
         }
-        assert!(again.order.len() <= MAX_KEYS);
+        assert!(again.order.len() <= MAX_RECENT_KEYS);
     }
 }
