@@ -147,6 +147,8 @@ pub const MAX_SIDES: usize = 256;
 pub const FIELD_BYTES: usize = 160;
 /// What a record holds besides the application's fields: a log-in with all it may have seen, and a head.
 pub const RECORD_HEAD_BYTES: usize = 16 * 1024;
+/// Most partitions that can be set, and so the most that one message may name.
+pub const MOST_PARTITIONS: usize = 4_096;
 /// Largest `max_record_bytes` and `page_bytes` that can be set: a frame is read, merged and sent in one piece, and what the
 /// others wait for meanwhile is their writes and their probes. With 60 MiB living members were suspected.
 pub const MOST_RECORD_BYTES: usize = 16 << 20;
@@ -299,7 +301,7 @@ impl Limits {
     pub fn validate(&self) -> Result<(), String> {
         let rules = [
             (
-                self.partitions.is_power_of_two() && self.partitions <= 4096,
+                self.partitions.is_power_of_two() && usize::from(self.partitions) <= MOST_PARTITIONS,
                 format!("partitions = {}: must be a power of two, at most 4096", self.partitions),
             ),
             (

@@ -12,9 +12,10 @@ use super::number::Purpose;
 use super::read::{Fields, Many, next, read_both};
 use super::write::frame;
 use crate::frame::Kind;
+use crate::limits::MOST_PARTITIONS;
 
 /// Numbers that one message may hold: three for each partition of any mesh.
-pub(super) const MAX_NUMBERS: usize = 3 * 4_096;
+pub(super) const MAX_NUMBERS: usize = 3 * MOST_PARTITIONS;
 
 /// A question whether partitions are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]

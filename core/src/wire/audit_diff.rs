@@ -12,6 +12,7 @@ use super::number::Purpose;
 use super::read::{Fields, Many, next, read_both};
 use super::write::frame;
 use crate::frame::Kind;
+use crate::limits::MOST_PARTITIONS;
 
 /// What an audit found different.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(super) fn decode(version: u16, body: &[u8]) -> Result<Message<'_>, BodyFault
 
 impl<'de> Fields<'de> for AuditDiff {
     fn read<A: SeqAccess<'de>>(_: u16, fields: &mut A) -> Result<Self, A::Error> {
-        Ok(Self { request: next(fields)?, partitions: next::<Many<_, 4096>, A>(fields)?.0 })
+        Ok(Self { request: next(fields)?, partitions: next::<Many<_, MOST_PARTITIONS>, A>(fields)?.0 })
     }
 }
 

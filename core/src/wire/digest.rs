@@ -39,8 +39,8 @@ impl Digest {
     /// # Errors
     /// What is wrong with the body.
     pub fn decode(version: u16, body: &[u8]) -> Result<Self, BodyFault> {
-        let (read, mark) = read_both::<Self, Incomplete>(version, body)?;
-        Ok(Self { incomplete: is_marked(mark), ..read })
+        let (read, incomplete) = read_marked::<Self>(version, body)?;
+        Ok(Self { incomplete, ..read })
     }
 }
 
@@ -58,7 +58,7 @@ impl<'de> Fields<'de> for Digest {
 }
 
 /// The second value of a digest and of the answers to one.
-pub(super) struct Incomplete(bool);
+struct Incomplete(bool);
 
 impl<'de> Fields<'de> for Incomplete {
     fn read<A: SeqAccess<'de>>(_: u16, fields: &mut A) -> Result<Self, A::Error> {
@@ -71,7 +71,8 @@ pub(super) fn mark_incomplete(frame: Vec<u8>, incomplete: bool) -> Vec<u8> {
     if incomplete { with_second(frame, &(true,)) } else { frame }
 }
 
-/// Whether the second value says so.
-pub(super) fn is_marked(mark: Option<Incomplete>) -> bool {
-    mark.is_some_and(|mark| mark.0)
+/// Reads a digest or the answer to one, and whether it is marked so.
+pub(super) fn read_marked<'a, T: Fields<'a>>(version: u16, body: &'a [u8]) -> Result<(T, bool), BodyFault> {
+    let (read, mark) = read_both::<T, Incomplete>(version, body)?;
+    Ok((read, mark.is_some_and(|mark| mark.0)))
 }

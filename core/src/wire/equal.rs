@@ -4,10 +4,10 @@
 
 use serde::de::SeqAccess;
 
-use super::digest::{Incomplete, is_marked, mark_incomplete};
+use super::digest::{mark_incomplete, read_marked};
 use super::fault::BodyFault;
 use super::freshness::Inc;
-use super::read::{Fields, MOST, Many, next, read_both};
+use super::read::{Fields, MOST, Many, next};
 use super::write::frame;
 use crate::frame::Kind;
 
@@ -38,8 +38,8 @@ impl Equal {
     /// # Errors
     /// What is wrong with the body.
     pub fn decode(version: u16, body: &[u8]) -> Result<Self, BodyFault> {
-        let (read, mark) = read_both::<Self, Incomplete>(version, body)?;
-        Ok(Self { incomplete: is_marked(mark), ..read })
+        let (read, incomplete) = read_marked::<Self>(version, body)?;
+        Ok(Self { incomplete, ..read })
     }
 }
 

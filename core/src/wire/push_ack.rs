@@ -8,6 +8,7 @@ use super::fault::BodyFault;
 use super::read::{Fields, Many, next, read};
 use super::write::frame;
 use crate::frame::Kind;
+use crate::limits::MOST_PARTITIONS;
 
 /// The acknowledgement of a [`Push`](super::Push).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,6 @@ impl PushAck {
 
 impl<'de> Fields<'de> for PushAck {
     fn read<A: SeqAccess<'de>>(_: u16, fields: &mut A) -> Result<Self, A::Error> {
-        Ok(Self { seq: next(fields)?, refused: next::<Many<_, 4096>, A>(fields)?.0 })
+        Ok(Self { seq: next(fields)?, refused: next::<Many<_, MOST_PARTITIONS>, A>(fields)?.0 })
     }
 }

@@ -167,41 +167,8 @@ pub(super) fn next_arrays<'de, T: Fields<'de>, A: SeqAccess<'de>>(
     (version, most): (u16, usize),
     fields: &mut A,
 ) -> Result<Vec<T>, A::Error> {
-    let list = fields.next_element_seed(Arrays { version, most, of: PhantomData })?;
+    let list = fields.next_element_seed(AtMost { most, each: || Of::new(version) })?;
     list.ok_or_else(|| de::Error::custom(CUT_SHORT))
-}
-
-struct Arrays<T> {
-    version: u16,
-    most: usize,
-    of: PhantomData<T>,
-}
-
-impl<'de, T: Fields<'de>> DeserializeSeed<'de> for Arrays<T> {
-    type Value = Vec<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de, T: Fields<'de>> Visitor<'de> for Arrays<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {} elements", self.most)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-        let mut out = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(64));
-        while let Some(element) = seq.next_element_seed(Of::new(self.version))? {
-            if out.len() == self.most {
-                return Err(de::Error::invalid_length(self.most + 1, &self));
-            }
-            out.push(element);
-        }
-        Ok(out)
-    }
 }
 
 /// A list of at most `N` elements.
@@ -214,32 +181,43 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Many<T, N> {
     }
 }
 
-/// Reads a list of at most `most` elements, never reserving for more than a few before they are there.
+/// Reads a list of at most `most` elements.
 pub(super) fn bounded_seq<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
     most: usize,
 ) -> Result<Vec<T>, D::Error> {
-    struct SeqVisitor<T> {
-        most: usize,
-        of: PhantomData<T>,
+    AtMost { most, each: || PhantomData }.deserialize(deserializer)
+}
+
+/// A list of at most `most` elements, never reserving for more than a few before they are there; `each` reads one.
+struct AtMost<F> {
+    most: usize,
+    each: F,
+}
+
+impl<'de, S: DeserializeSeed<'de>, F: Fn() -> S> DeserializeSeed<'de> for AtMost<F> {
+    type Value = Vec<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
     }
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for SeqVisitor<T> {
-        type Value = Vec<T>;
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "a list of at most {} elements", self.most)
-        }
+impl<'de, S: DeserializeSeed<'de>, F: Fn() -> S> Visitor<'de> for AtMost<F> {
+    type Value = Vec<S::Value>;
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-            let mut out = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(64));
-            while let Some(element) = seq.next_element()? {
-                if out.len() == self.most {
-                    return Err(de::Error::invalid_length(self.most + 1, &self));
-                }
-                out.push(element);
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {} elements", self.most)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut out = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(64));
+        while let Some(element) = seq.next_element_seed((self.each)())? {
+            if out.len() == self.most {
+                return Err(de::Error::invalid_length(self.most + 1, &self));
             }
-            Ok(out)
+            out.push(element);
         }
+        Ok(out)
     }
-    deserializer.deserialize_seq(SeqVisitor { most, of: PhantomData })
 }

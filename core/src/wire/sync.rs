@@ -11,12 +11,9 @@ use super::table::OriginTable;
 use super::write::frame;
 use crate::causality::Origin;
 use crate::frame::Kind;
-use crate::limits::{MAX_FORCED, MAX_SYNC_NUMBERS};
+use crate::limits::{MAX_FORCED, MAX_SYNC_NUMBERS, MOST_PARTITIONS};
 use crate::replica::Base;
 use crate::session::SessionId;
-
-/// Partitions that one message may name: more than any mesh has.
-const MAX_ITEMS: usize = 4_096;
 
 /// A request for partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +123,7 @@ impl<'de> Fields<'de> for Raw {
             round: next(fields)?,
             wall_ms: next(fields)?,
             origins: next::<Many<_, MOST>, A>(fields)?.0,
-            items: next_arrays((version, MAX_ITEMS), fields)?,
+            items: next_arrays((version, MOST_PARTITIONS), fields)?,
         })
     }
 }

@@ -6,10 +6,10 @@
 use serde::de::SeqAccess;
 use serde_bytes::Bytes;
 
-use super::digest::{Incomplete, is_marked, mark_incomplete};
+use super::digest::{mark_incomplete, read_marked};
 use super::fault::BodyFault;
 use super::freshness::Inc;
-use super::read::{Fields, MOST, Many, next, read_both};
+use super::read::{Fields, MOST, Many, next};
 use super::write::frame;
 use crate::frame::Kind;
 
@@ -83,10 +83,8 @@ impl<'a> Unequal<'a> {
     /// # Errors
     /// What is wrong with the body.
     pub fn decode(version: u16, body: &'a [u8]) -> Result<Self, BodyFault> {
-        let (read, mark) = read_both::<Raw<'_>, Incomplete>(version, body)?;
-        let Raw { round, wall_ms, ready, inc, hashes } = read;
-        let (hashes, incomplete) = (Hashes::new(hashes)?, is_marked(mark));
-        Ok(Self { round, wall_ms, ready, inc, hashes, incomplete })
+        let (Raw { round, wall_ms, ready, inc, hashes }, incomplete) = read_marked(version, body)?;
+        Ok(Self { round, wall_ms, ready, inc, hashes: Hashes::new(hashes)?, incomplete })
     }
 }
 

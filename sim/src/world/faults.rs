@@ -254,10 +254,8 @@ impl World {
         self.input(at, Input::Tick);
         // Its own ends of links that the others gave up time out, and are dialled again.
         for other in (0..self.nodes.len()).filter(|&o| o != at) {
-            let theirs = self.nodes[other].as_ref().is_some_and(|n| n.links.contains(&self.origin(at)));
-            if !theirs {
-                let origin = self.origin(other);
-                self.silent_link(at, origin);
+            if !self.has_link(other, at) {
+                self.drop_link(at, self.origin(other));
             }
             self.schedule(1_000, Event::LinkCheck(at, other));
         }
@@ -283,14 +281,6 @@ impl World {
     pub(crate) fn is_still(&self, at: usize) -> bool {
         let still = |n: &SimNode| n.frozen_until_ms > self.time_ms || n.suspended_since_ms.is_some();
         self.nodes[at].as_ref().is_some_and(still)
-    }
-
-    fn silent_link(&mut self, at: usize, peer: Origin) {
-        let linked = self.nodes[at].as_mut().is_some_and(|n| n.links.remove(&peer));
-        if linked {
-            self.see(Seen::Link { at, peer, up: false });
-            self.input(at, Input::LinkDown { peer });
-        }
     }
 
     /// Cuts every link between the two groups, both ways.

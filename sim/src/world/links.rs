@@ -110,10 +110,11 @@ impl World {
 
     /// As the driver: a handshake tells the node the other's time if they do not fit, or if it wants to know.
     fn hello(&mut self, at: usize, other: usize, (wall_ms, sound): (u64, bool)) {
-        let Some(node) = &self.nodes[at] else { return };
+        if self.nodes[at].is_none() {
+            return;
+        }
         let (own_ms, own_sound) = self.presented(at);
-        let linked = node.links.contains(&self.origin(other));
-        if !linked && (!own_sound || own_ms.abs_diff(wall_ms) > self.limits.max_drift_ms) {
+        if !self.has_link(at, other) && (!own_sound || own_ms.abs_diff(wall_ms) > self.limits.max_drift_ms) {
             let peer = self.origin(other);
             self.input(at, Input::Clock { peer, wall_ms, sound });
         }
@@ -193,7 +194,8 @@ impl World {
         self.raise_link(y, x, of_x);
     }
 
-    fn has_link(&self, at: usize, other: usize) -> bool {
+    /// Whether a process holds a link to the present life of another.
+    pub(super) fn has_link(&self, at: usize, other: usize) -> bool {
         let origin = self.origin(other);
         self.nodes[at].as_ref().is_some_and(|n| n.links.contains(&origin))
     }
